@@ -1,0 +1,1 @@
+"""The site agent process: dials out, keeps a journal, drives a batch system."""

@@ -1,0 +1,1 @@
+"""The broker process: a shell of sockets, time and disk around `control` and `placement`."""

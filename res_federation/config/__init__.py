@@ -1,0 +1,1 @@
+"""Files and environment into checked values. The only room that imports pydantic and tomllib."""

@@ -1,0 +1,1 @@
+"""The federation as a state machine: events in, effects out. No clock, no sockets."""

@@ -1,0 +1,110 @@
+"""Everything a shell can be told to do; it persists before it speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.model.identifiers import JobId, RunToken, SiteId
+from res_federation.model.job import Job
+from res_federation.placement.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanged:
+    """Append an event about a job and write its row, in one transaction.
+
+    Attributes:
+        job: Which; the row is the job as it stands in the state when the batch is written.
+        revision: Number of the event: unique, ascending.
+        kind: A stable word: ``submitted``, ``placed``, ``running``, ``completed``…
+        at: UTC seconds.
+        data: What a reader of the log wants to know beside the row.
+        new: Whether the row does not exist yet.
+
+    """
+
+    job: JobId
+    revision: int
+    kind: str
+    at: float
+    data: dict[str, str | int | float] = field(default_factory=dict)
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SiteChanged:
+    """Append an event about a site and write its row (drained or not, and why)."""
+
+    site: SiteId
+    revision: int
+    kind: str
+    at: float
+    drained: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSeen:
+    """Tell watchers of capacity that a site reported, came or went. Nothing is written."""
+
+    site: SiteId
+
+
+@dataclass(frozen=True, slots=True)
+class RunRound:
+    """Place these jobs on this snapshot and come back with PlanReady or RoundFailed."""
+
+    snapshot: Snapshot
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Start a run at a site, once, whatever happens."""
+
+    token: RunToken
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRun:
+    """End a run, or one task of it."""
+
+    token: RunToken
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewLeases:
+    """Renew the leases of all runs held, counted from the report with this sequence."""
+
+    sequence: int
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRuns:
+    """The end of these runs is on disk: the agent may drop them."""
+
+    tokens: tuple[RunToken, ...]
+
+
+Order = StartRun | CancelRun | RenewLeases | ForgetRuns
+
+
+@dataclass(frozen=True, slots=True)
+class SendToSite:
+    """Send orders to a site, in this order; lost ones are repeated by a later report."""
+
+    site: SiteId
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send Ticked at this time, at the latest."""
+
+    at: float
+
+
+Effect = JobChanged | SiteChanged | SiteSeen | RunRound | SendToSite | WakeAt

@@ -1,0 +1,122 @@
+"""Everything that can happen to the federation; each carries its time, given by the shell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.identifiers import JobId, SiteId
+from res_federation.model.job import JobSpec, RunObservation
+from res_federation.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A user submitted a job; the shell made the identifier."""
+
+    at: float
+    job: JobId
+    spec: JobSpec
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """A person asked that a job, or one task of it, ends."""
+
+    at: float
+    job: JobId
+    by: str
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConnected:
+    """An agent opened its stream."""
+
+    at: float
+    site: SiteId
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReported:
+    """An exchange: what the site has and every run that its agent holds.
+
+    Attributes:
+        at: UTC seconds at the broker when it was received.
+        report: Capacity.
+        runs: The full set.
+        journal: Names the life of the agent's journal; a new one proves that runs are gone.
+        complete: Whether absence of a run from the set means that it is not held.
+
+    """
+
+    at: float
+    report: CapacityReport
+    runs: tuple[RunObservation, ...]
+    journal: str = ""
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDisconnected:
+    """An agent's stream ended. Proves nothing about its runs."""
+
+    at: float
+    site: SiteId
+
+
+@dataclass(frozen=True, slots=True)
+class SiteDrained:
+    """An operator asked that a site takes no new jobs."""
+
+    at: float
+    site: SiteId
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteResumed:
+    """An operator lets a site take jobs again."""
+
+    at: float
+    site: SiteId
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReady:
+    """A round came back."""
+
+    at: float
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFailed:
+    """A round did not come back (a worker died); its jobs wait for the next one."""
+
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time passed: leases and reports may have grown old."""
+
+    at: float
+
+
+Event = (
+    JobSubmitted
+    | JobCancelled
+    | SiteConnected
+    | SiteReported
+    | SiteDisconnected
+    | SiteDrained
+    | SiteResumed
+    | PlanReady
+    | RoundFailed
+    | Ticked
+)

@@ -1,0 +1,190 @@
+"""What was asked (`JobSpec`), what became of it (`Job`), and what was tried (`Run`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
+from res_federation.model.job_state import JobState
+from res_federation.model.resources import ResourceRequest
+
+MAX_SCRIPT_BYTES = 4 * 1024 * 1024
+"""Slurm's own default of ``max_script_size``."""
+MAX_ARRAY_TASKS = 100_000
+MAX_TIME_LIMIT_S = 366 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a user submits. Never changes after submission.
+
+    Attributes:
+        name: ``--job-name``; never used as a path.
+        user: Who submits.
+        script: The script as it was given, from ``#!`` on.
+        arguments: Arguments of the script.
+        request: Resources.
+        time_limit_s: ``--time``; the site kills the run after it.
+        array: Indices of the tasks, ascending, or empty for a job without an array.
+        array_throttle: Tasks that may run at once (``%N``), or 0 for no bound.
+        clusters: Pinned to these sites (``-M``): site ids, cluster names; empty for anywhere.
+        excluded: Never at these sites.
+        partition: ``--partition`` as given: binding only when the job is pinned.
+        account: ``--account`` as given: a hint until the dialects come.
+        qos: ``--qos`` as given.
+        constraint: ``--constraint`` as given.
+        output: ``--output`` pattern as given, or "".
+        error: ``--error`` pattern as given, or "".
+        directory: ``--chdir`` as given, or "".
+        environment: Variables that the user exported on purpose.
+        input_mib: Input data to be moved to the site first.
+        input_site: Where the input data lies, or "".
+        requeue: Whether the payload may begin more than once.
+        notes: What was understood, mapped or left out, for the user to read.
+        options: Every option found, by sbatch's long name, as given: nothing is dropped silently.
+
+    """
+
+    name: str
+    user: str
+    script: str
+    request: ResourceRequest = field(default_factory=ResourceRequest)
+    time_limit_s: int = 3600
+    arguments: tuple[str, ...] = ()
+    array: tuple[int, ...] = ()
+    array_throttle: int = 0
+    clusters: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    constraint: str = ""
+    output: str = ""
+    error: str = ""
+    directory: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
+    input_mib: int = 0
+    input_site: str = ""
+    requeue: bool = False
+    notes: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def tasks(self) -> int:
+        """How many batch tasks the job has: the length of the array, or one."""
+        return len(self.array) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """How one array element (or the only task, index -1) stands.
+
+    Attributes:
+        index: Array index, -1 for a job without an array.
+        state: SUBMITTED, RUNNING or a final state.
+        exit_code: Exit code of the payload, None before the end.
+        signal: Signal that ended it, 0 for none.
+        batch_id: The batch system's own number.
+        started: UTC seconds, None before.
+        ended: UTC seconds, None before.
+        nodes: Where it ran, as the batch system writes it.
+        reason: The batch system's own words.
+
+    """
+
+    index: int
+    state: JobState
+    exit_code: int | None = None
+    signal: int = 0
+    batch_id: str = ""
+    started: float | None = None
+    ended: float | None = None
+    nodes: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunObservation:
+    """What an agent says of a run that it holds.
+
+    Attributes:
+        token: Which run.
+        state: SUBMITTED (held or queued at the site), RUNNING or final. PLACED while the agent
+            has journalled the order and has not yet been able to submit it.
+        reason: The site's own words (Slurm's pending reason, the text of a refusal).
+        started: UTC seconds when the payload of the first task began.
+        ended: UTC seconds when the last task ended.
+        exit_code: The first non-zero exit code of a task, 0 when all ended well.
+        refused: True when the site surely did not take it: the broker may place it elsewhere.
+        begun: True when a payload may have begun, so it must not begin elsewhere.
+        tasks: Each task that has anything to tell.
+
+    """
+
+    token: RunToken
+    state: JobState
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    refused: bool = False
+    begun: bool = False
+    tasks: tuple[TaskOutcome, ...] = ()
+
+
+@dataclass(slots=True)
+class Run:
+    """One attempt of a job at one partition. Changed only by `control`."""
+
+    token: RunToken
+    attempt: int
+    partition: PartitionId
+    site: SiteId
+    placed: float
+    state: JobState = JobState.PLACED
+    reason: str = ""
+    confirmed: bool = False
+    """Whether the agent has said that it holds the run."""
+    begun: bool = False
+    lease_until: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    expected_start_s: float = 0.0
+    tasks: tuple[TaskOutcome, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """A job as the federation knows it. Changed only by `control`."""
+
+    id: JobId
+    spec: JobSpec
+    submitted: float
+    state: JobState = JobState.QUEUED
+    reason: str = ""
+    idempotency_key: str = ""
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    runs: list[Run] = field(default_factory=list)
+    cancel_asked: bool = False
+    revision: int = 0
+    """Number of the newest event about this job."""
+    decision: bytes = b""
+    """The newest decision, packed by `placement.explain`; empty before the first round."""
+
+    @property
+    def run(self) -> Run | None:
+        """The newest attempt."""
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def site(self) -> str:
+        """Site of the newest attempt, or ""."""
+        return self.runs[-1].site if self.runs else ""
+
+    @property
+    def partition(self) -> str:
+        """Partition of the newest attempt, or ""."""
+        return self.runs[-1].partition if self.runs else ""

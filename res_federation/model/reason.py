@@ -1,0 +1,76 @@
+"""Why a partition was, or was not, given a job: a code and two numbers; text is made last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """Codes of reasons, in the order in which the constraints are tried.
+
+    The numbers are stored with decisions and travel through the kernels: never renumber.
+    """
+
+    FITS = 0
+    # about the site, now or for good
+    NO_PARTITIONS = 1
+    PINNED_ELSEWHERE = 2
+    EXCLUDED = 3
+    PARTITION_NOT_ASKED = 4
+    # about the hardware, for good
+    SHAPE_UNKNOWN = 10
+    NODES_UNKNOWN = 11
+    WRONG_ARCHITECTURE = 12
+    NO_ACCELERATOR = 13
+    WRONG_ACCELERATOR = 14
+    ACCELERATOR_MEMORY_UNKNOWN = 15
+    ACCELERATOR_MEMORY = 16
+    TOO_FEW_ACCELERATORS_PER_NODE = 17
+    TOO_FEW_CORES_PER_NODE = 18
+    MEMORY_UNKNOWN = 19
+    TOO_LITTLE_MEMORY_PER_NODE = 20
+    TOO_FEW_NODES = 21
+    NODE_LIMIT = 22
+    TIME_LIMIT = 23
+    ARRAY_LIMIT = 24
+    LICENSE_MISSING = 25
+    FEATURE_MISSING = 26
+    # about now: the job waits
+    SITE_NOT_CONNECTED = 40
+    REPORT_STALE = 41
+    SITE_DRAINED = 42
+    PARTITION_DOWN = 43
+    NODES_UNAVAILABLE = 44
+    QUEUE_FULL = 45
+    SNAPSHOT_OUTDATED = 46
+    TRIED_AND_REFUSED = 47
+    # about the ranking
+    OUTRANKED = 60
+    CHOSEN = 61
+
+    @property
+    def permanent(self) -> bool:
+        """Tell whether the constraint can never be met by this partition as it is declared."""
+        return 1 <= self < 40
+
+    @property
+    def temporary(self) -> bool:
+        """Tell whether waiting may help."""
+        return 40 <= self < 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason.
+
+    Attributes:
+        code: What it is about.
+        needed: The number that the job needs (cores, MiB, nodes, seconds), or -1.
+        have: The number that the partition has, or -1 where it is not known or not a number.
+
+    """
+
+    code: Code
+    needed: int = -1
+    have: int = -1

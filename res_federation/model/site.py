@@ -1,0 +1,104 @@
+"""What a member declares: site, partitions, each figure with its confidence and source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from res_federation.model.identifiers import PartitionId, SiteId
+from res_federation.model.resources import NodeShape
+
+
+class Confidence(StrEnum):
+    """How well a figure is known."""
+
+    SOURCED = "sourced"
+    DERIVED = "derived"
+    ASSUMPTION = "assumption"
+    GENERAL_KNOWLEDGE = "general-knowledge"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition as it is declared (not what is free in it now).
+
+    Attributes:
+        id: ``site/cluster/partition``.
+        name: The name that the site's batch system uses.
+        aliases: Other names that scripts use for it (QoS, constraint words).
+        nodes: Declared nodes, or None where the figure is not known.
+        shape: What one node has.
+        cpu: Processor as published.
+        max_time_s: Longest time limit, or None.
+        max_nodes: Most nodes of one job, or None.
+        max_array: Most tasks of one array, or None.
+        features: Constraint words that its nodes have.
+        confidence: Of the figures above.
+        sources: Keys into the catalogue's list of sources.
+        note: What a reader should know.
+
+    """
+
+    id: PartitionId
+    name: str
+    shape: NodeShape
+    nodes: int | None
+    aliases: tuple[str, ...] = ()
+    cpu: str = ""
+    max_time_s: int | None = None
+    max_nodes: int | None = None
+    max_array: int | None = None
+    features: tuple[str, ...] = ()
+    confidence: Confidence = Confidence.SOURCED
+    sources: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Qos:
+    """A quality of service and its limits, as the site documents them."""
+
+    name: str
+    partition: str
+    max_nodes: int | None = None
+    max_time_s: int | None = None
+    confidence: Confidence = Confidence.SOURCED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A member's site.
+
+    Attributes:
+        id: Identifier such as ``csuc``.
+        name: The institution.
+        cluster: Name of the machine as it stands in partition ids.
+        machine: Name of the machine as people write it.
+        city: Where it stands.
+        latitude: Degrees north.
+        longitude: Degrees east.
+        batch: ``local``, ``slurm``; "" for a site that runs no batch jobs for the federation.
+        partitions: What can be asked for; empty for a data-only member.
+        qos: Documented qualities of service.
+        res_share_percent: Share of the machine for RES, or None where it is not known.
+        wan_gbps: Speed of the link to the national network, or None.
+        country: ISO code.
+        slurm_conf: Path of slurm.conf for ``batch = "slurm"``, or "".
+
+    """
+
+    id: SiteId
+    name: str
+    cluster: str
+    machine: str
+    city: str
+    latitude: float
+    longitude: float
+    batch: str
+    partitions: tuple[Partition, ...]
+    qos: tuple[Qos, ...] = ()
+    res_share_percent: float | None = None
+    wan_gbps: float | None = None
+    country: str = "ES"
+    slurm_conf: str = ""

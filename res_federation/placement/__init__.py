@@ -1,0 +1,1 @@
+"""The verb: `place(snapshot, jobs, policy) -> Plan`. Pure, seeded, explained."""

@@ -1,0 +1,36 @@
+"""A placement policy: weights and limits, as data. No flag changes what a function is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Training throughput relative to an A100 = 1.0.  An assumption for ranking only: it never kills
+# or refuses anything.  Order of magnitude from vendors' dense FP16/BF16 figures and memory
+# bandwidth; a site's own measurements replace it in the policy file.
+_SPEED = {
+    "k80": 0.1, "p100": 0.25, "t4": 0.25, "v100": 0.45, "v100s": 0.45, "a30": 0.55, "a10": 0.4,
+    "l4": 0.4, "a40": 0.6, "l40": 0.9, "l40s": 1.0, "a100": 1.0, "h100": 2.0, "gh200": 2.2,
+    "h200": 2.3, "b100": 3.5, "b200": 4.0, "gb200": 4.0, "b300": 4.5, "gb300": 4.5,
+    "blackwell": 4.0, "mi250": 0.9, "mi250x": 0.9, "mi300a": 2.0, "mi300x": 2.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a round weighs.
+
+    Attributes:
+        name: As users and reports write it.
+        accelerator_speed: Speed of a family relative to the A100; 1.0 where not listed.
+        idle_accelerator_s: Seconds added for a job without accelerators on an accelerated node,
+            so that it goes there only when nothing else is about to be free.
+        max_waiting_per_partition: Runs of the federation that may wait in one partition's queue.
+        seed: Breaks ties, with the job and the partition: blake2b(seed, job, partition).
+
+    """
+
+    name: str = "earliest-start"
+    accelerator_speed: dict[str, float] = field(default_factory=lambda: dict(_SPEED))
+    idle_accelerator_s: float = 3600.0
+    max_waiting_per_partition: int = 2000
+    seed: int = 0

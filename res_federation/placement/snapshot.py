@@ -1,0 +1,84 @@
+"""Everything a round may look at, frozen: one row for each group of like nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.model.capacity import FreeNodes
+from res_federation.model.identifiers import PartitionId
+from res_federation.model.reason import Code
+from res_federation.model.resources import NodeShape
+from res_federation.topology.distances import NOWHERE, DistanceTable
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseIn:
+    """So many nodes' worth comes free so many seconds after the snapshot was taken."""
+
+    after_s: float
+    nodes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of like nodes of one partition, as a round sees it.
+
+    A member without partitions has one row, ``site/-/-``, with problem NO_PARTITIONS: every
+    member is considered, and says why it is not chosen.
+
+    Attributes:
+        partition: ``site/cluster/partition``.
+        names: Words that mean this partition when a pinned job names one (name, aliases).
+        site_names: Words that pin a job here (site id, cluster, machine), lower case.
+        problem: FITS, or what keeps the whole row from taking jobs now or for good.
+        problem_have: Number that goes with the problem (age of the report in seconds), or -1.
+        shape: What one node has.
+        family: Accelerator family of the shape, or "".
+        nodes: Declared nodes; -1 where not known.
+        available: Nodes that are up now.
+        free: Histogram of free amounts, runs already ordered but not yet reported taken off.
+        releases: Release profile, by time.
+        backlog_node_s: Node-seconds that wait in the site's queue before a new job.
+        waiting: Runs of the federation that wait there.
+        max_time_s: Longest time limit, or None.
+        max_nodes: Most nodes of one job, or None.
+        max_array: Most tasks of an array, or None.
+        features: Constraint words that the nodes have.
+
+    """
+
+    partition: PartitionId
+    names: tuple[str, ...]
+    site_names: tuple[str, ...]
+    problem: Code
+    shape: NodeShape
+    nodes: int
+    problem_have: int = -1
+    family: str = ""
+    available: int = 0
+    free: tuple[FreeNodes, ...] = ()
+    releases: tuple[ReleaseIn, ...] = ()
+    backlog_node_s: float = 0.0
+    waiting: int = 0
+    max_time_s: int | None = None
+    max_nodes: int | None = None
+    max_array: int | None = None
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All the latest reports at one version. Frozen and picklable.
+
+    Attributes:
+        version: Counts up with every change of what a round may see.
+        at: UTC seconds.
+        rows: By partition identifier, then by shape: the order never depends on arrival.
+        distances: The network between sites.
+
+    """
+
+    version: int
+    at: float
+    rows: tuple[Row, ...]
+    distances: DistanceTable = field(default=NOWHERE)

@@ -1,0 +1,1 @@
+"""Slurm as text: builds argv and scripts, reads output and `#SBATCH` headers. Runs nothing."""

@@ -1,0 +1,1 @@
+"""The network between sites, as numbers. The only room that imports networkx."""
