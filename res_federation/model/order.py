@@ -1,0 +1,66 @@
+"""Orders from the broker to an agent, as the agent sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from res_federation.model.identifiers import PartitionId, RunToken
+from res_federation.model.job import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start this run, once, whatever happens."""
+
+    token: RunToken
+    partition: PartitionId
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End this run, or one task of it."""
+
+    token: RunToken
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Leases of the runs in the report *sequence* run *lease_s* from when it was sent."""
+
+    sequence: int
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The broker has the end of these runs on disk."""
+
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Send output of a run: at most *limit* bytes from *offset*; *task* -1 for no array."""
+
+    request_id: str
+    token: RunToken
+    task: int
+    standard_error: bool
+    offset: int
+    limit: int
+
+
+Order = Start | Cancel | Renew | Forget | Read
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Output that was asked for; *end* says that there is no more at present."""
+
+    request_id: str
+    data: bytes
+    offset: int
+    end: bool
+    error: str = ""
