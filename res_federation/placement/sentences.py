@@ -1,0 +1,78 @@
+"""Reasons as English, made last. One sentence a code, with its numbers."""
+
+from __future__ import annotations
+
+from res_federation.model.reason import Code, Reason
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* as people say it: ``45 s``, ``12 min``, ``3.5 h``, ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size * (2 if unit == "d" else 1):
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
+def memory(mib: int) -> str:
+    """Return *mib* as people say it."""
+    return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.1f}".removesuffix(".0") + " GiB"
+
+
+def sentence(reason: Reason) -> str:  # noqa: PLR0911 - one line for each kind of number
+    """Return the sentence for *reason*."""
+    needed, have = reason.needed, reason.have
+    match reason.code:
+        case Code.TIME_LIMIT:
+            return f"asks for {duration(needed)}, the limit is {duration(have)}"
+        case Code.TOO_LITTLE_MEMORY_PER_NODE | Code.ACCELERATOR_MEMORY:
+            what = "per accelerator" if reason.code == Code.ACCELERATOR_MEMORY else "per node"
+            return f"needs {memory(needed)} {what}, has {memory(have)}"
+        case Code.MEMORY_UNKNOWN:
+            return f"needs {memory(needed)} per node; the memory of its nodes is not published"
+        case Code.ACCELERATOR_MEMORY_UNKNOWN:
+            return f"needs {memory(needed)} per accelerator; its size is not published"
+        case Code.REPORT_STALE if have >= 0:
+            return f"its newest report is {duration(have)} old"
+        case Code.OUTRANKED if needed >= 0:
+            return f"would complete {duration(needed)} later than the chosen one"
+        case _:
+            text = _PLAIN[reason.code]
+            return text.format(needed=needed, have=have) if needed >= 0 else text.split(":")[0]
+
+
+_PLAIN: dict[Code, str] = {
+    Code.FITS: "fits",
+    Code.NO_PARTITIONS: "runs no batch jobs for the federation",
+    Code.PINNED_ELSEWHERE: "the job is pinned to other sites (-M)",
+    Code.EXCLUDED: "the job excludes this site",
+    Code.PARTITION_NOT_ASKED: "the pinned job names another partition (-p)",
+    Code.SHAPE_UNKNOWN: "the cores of its nodes are not published",
+    Code.NODES_UNKNOWN: "its number of nodes is not published",
+    Code.WRONG_ARCHITECTURE: "its nodes have another instruction set",
+    Code.NO_ACCELERATOR: "has no accelerators",
+    Code.WRONG_ACCELERATOR: "has another type of accelerator",
+    Code.TOO_FEW_ACCELERATORS_PER_NODE: (
+        "too few accelerators per node: needs {needed}, has {have}"
+    ),
+    Code.TOO_FEW_CORES_PER_NODE: "too few cores per node: needs {needed}, has {have}",
+    Code.TOO_FEW_NODES: "too few nodes: needs {needed}, has {have}",
+    Code.NODE_LIMIT: "over its limit of nodes for one job: needs {needed}, may have {have}",
+    Code.ARRAY_LIMIT: "over its limit of array tasks: needs {needed}, may have {have}",
+    Code.LICENSE_MISSING: "lacks a licence that the job needs",
+    Code.FEATURE_MISSING: "lacks a feature that the job insists on",
+    Code.SITE_NOT_CONNECTED: "its agent is not connected",
+    Code.REPORT_STALE: "its newest report is too old",
+    Code.SITE_DRAINED: "takes no new jobs: drained by an operator",
+    Code.PARTITION_DOWN: "the partition is down",
+    Code.NODES_UNAVAILABLE: "too few nodes are up now: needs {needed}, {have} are up",
+    Code.QUEUE_FULL: "its queue holds as many jobs of the federation as the policy allows",
+    Code.SNAPSHOT_OUTDATED: "capacity changed since the round; it will be tried again",
+    Code.TRIED_AND_REFUSED: "the site refused this job before",
+    Code.OUTRANKED: "another partition is expected to complete the job earlier",
+    Code.CHOSEN: "earliest expected completion",
+    Code.TIME_LIMIT: "over its time limit",
+    Code.TOO_LITTLE_MEMORY_PER_NODE: "too little memory per node",
+    Code.ACCELERATOR_MEMORY: "too little memory per accelerator",
+    Code.MEMORY_UNKNOWN: "the memory of its nodes is not published",
+    Code.ACCELERATOR_MEMORY_UNKNOWN: "the memory of its accelerators is not published",
+}

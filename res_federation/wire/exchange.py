@@ -1,0 +1,163 @@
+"""The agent stream's messages: reports and runs one way, orders the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from res_federation.api.v1 import agents_pb2
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.identifiers import PartitionId, RunToken
+from res_federation.model.job import RunObservation
+from res_federation.model.order import Cancel, Forget, Order, Piece, Read, Renew, Start
+from res_federation.wire import sites
+from res_federation.wire.jobs import (
+    STATE_TO_WIRE,
+    state_from_message,
+    task_from_message,
+    task_to_message,
+)
+from res_federation.wire.specs import spec_from_message, spec_to_message
+from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
+
+
+def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
+    """Return what an agent says of a run as a message."""
+    return agents_pb2.HeldRun(
+        token=run.token,
+        state=STATE_TO_WIRE[run.state],
+        reason=run.reason,
+        start_time=None if run.started is None else to_timestamp(run.started),
+        end_time=None if run.ended is None else to_timestamp(run.ended),
+        exit_code=run.exit_code,
+        refused=run.refused,
+        begun=run.begun,
+        tasks=[task_to_message(task) for task in run.tasks],
+    )
+
+
+def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
+    """Return what an agent says of a run."""
+    return RunObservation(
+        token=RunToken(message.token),
+        state=state_from_message(message.state),
+        reason=message.reason,
+        started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
+        ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+        refused=message.refused,
+        begun=message.begun,
+        tasks=tuple(task_from_message(task) for task in message.tasks),
+    )
+
+
+def report_to_message(
+    report: CapacityReport, runs: Sequence[RunObservation], journal: str, complete: bool
+) -> agents_pb2.SiteReport:
+    """Return one exchange as a message: capacity and the full set of runs."""
+    return agents_pb2.SiteReport(
+        capacity=sites.report_to_message(report),
+        runs=[observation_to_message(run) for run in runs],
+        journal_id=journal,
+        complete=complete,
+    )
+
+
+def report_from_message(
+    message: agents_pb2.SiteReport,
+) -> tuple[CapacityReport, tuple[RunObservation, ...], str, bool]:
+    """Check and return an exchange: report, runs, journal, complete; raises InvalidArgument."""
+    return (
+        sites.report_from_message(message.capacity),
+        tuple(observation_from_message(run) for run in message.runs),
+        message.journal_id,
+        message.complete,
+    )
+
+
+def order_to_message(order: Order) -> agents_pb2.Order:
+    """Return an order as a message."""
+    match order:
+        case Start(token, partition, spec):
+            return agents_pb2.Order(
+                start=agents_pb2.StartOrder(
+                    token=token, partition=partition, spec=spec_to_message(spec)
+                )
+            )
+        case Cancel(token, task):
+            return agents_pb2.Order(cancel=agents_pb2.CancelOrder(token=token, task=task))
+        case Renew(sequence, lease_s):
+            return agents_pb2.Order(
+                renew=agents_pb2.RenewOrder(sequence=sequence, lease=to_duration(lease_s))
+            )
+        case Forget(tokens):
+            return agents_pb2.Order(forget=agents_pb2.ForgetOrder(tokens=tokens))
+        case Read(request_id, token, task, standard_error, offset, limit):
+            return agents_pb2.Order(
+                read=agents_pb2.ReadOrder(
+                    request_id=request_id,
+                    token=token,
+                    task=task,
+                    standard_error=standard_error,
+                    offset=offset,
+                    limit=limit,
+                )
+            )
+        case _:
+            assert_never(order)
+
+
+def order_from_message(message: agents_pb2.Order) -> Order | None:
+    """Return an order, or None for a kind that this version does not know."""
+    match message.WhichOneof("order"):
+        case "start":
+            start = message.start
+            return Start(
+                RunToken(start.token), PartitionId(start.partition), spec_from_message(start.spec)
+            )
+        case "cancel":
+            cancel = message.cancel
+            return Cancel(RunToken(cancel.token), cancel.task if cancel.HasField("task") else None)
+        case "renew":
+            return Renew(message.renew.sequence, from_duration(message.renew.lease))
+        case "forget":
+            return Forget(tuple(RunToken(token) for token in message.forget.tokens))
+        case "read":
+            read = message.read
+            return Read(
+                read.request_id,
+                RunToken(read.token),
+                read.task,
+                read.standard_error,
+                read.offset,
+                read.limit,
+            )
+        case _:
+            return None
+
+
+def orders_to_message(orders: Sequence[Order]) -> agents_pb2.ConnectResponse:
+    """Return orders as one message, in their order."""
+    return agents_pb2.ConnectResponse(orders=[order_to_message(order) for order in orders])
+
+
+def orders_from_message(message: agents_pb2.ConnectResponse) -> tuple[Order, ...]:
+    """Return the orders of a message, in their order."""
+    orders = (order_from_message(order) for order in message.orders)
+    return tuple(order for order in orders if order is not None)
+
+
+def piece_to_message(piece: Piece) -> agents_pb2.OutputPiece:
+    """Return a piece of output as a message."""
+    return agents_pb2.OutputPiece(
+        request_id=piece.request_id,
+        data=piece.data,
+        offset=piece.offset,
+        end=piece.end,
+        error=piece.error,
+    )
+
+
+def piece_from_message(message: agents_pb2.OutputPiece) -> Piece:
+    """Return a piece of output."""
+    return Piece(message.request_id, message.data, message.offset, message.end, message.error)

@@ -1,0 +1,196 @@
+"""Jobs, runs, observations and explanations to protobuf and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from res_federation.api.v1 import jobs_pb2
+from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
+from res_federation.model.job import Job, JobSpec, Run, TaskOutcome
+from res_federation.model.job_state import JobState
+from res_federation.model.plan import Candidate, Explanation
+from res_federation.model.reason import Code, Reason
+from res_federation.placement.sentences import sentence
+from res_federation.wire.specs import spec_from_message, spec_to_message
+from res_federation.wire.times import from_timestamp, to_timestamp
+
+STATE_TO_WIRE: dict[JobState, jobs_pb2.JobState.ValueType] = {
+    state: jobs_pb2.JobState.Value(f"JOB_STATE_{state.value}") for state in JobState
+}
+STATE_FROM_WIRE = {number: state for state, number in STATE_TO_WIRE.items()}
+
+
+def state_from_message(number: int) -> JobState:
+    """Return the state; one that this version does not know is LOST, never a crash."""
+    return STATE_FROM_WIRE.get(number, JobState.LOST)  # type: ignore[call-overload, no-any-return]
+
+
+def _times(started: float | None, ended: float | None) -> dict[str, Any]:
+    given = {}
+    if started is not None:
+        given["start_time"] = to_timestamp(started)
+    if ended is not None:
+        given["end_time"] = to_timestamp(ended)
+    return given
+
+
+def task_to_message(task: TaskOutcome) -> jobs_pb2.TaskOutcome:
+    """Return how one task stands as a message."""
+    return jobs_pb2.TaskOutcome(
+        index=task.index,
+        state=STATE_TO_WIRE[task.state],
+        exit_code=task.exit_code,
+        signal=task.signal,
+        batch_id=task.batch_id,
+        nodes=task.nodes,
+        reason=task.reason,
+        **_times(task.started, task.ended),
+    )
+
+
+def task_from_message(message: jobs_pb2.TaskOutcome) -> TaskOutcome:
+    """Return how one task stands."""
+    return TaskOutcome(
+        index=message.index,
+        state=state_from_message(message.state),
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+        signal=message.signal,
+        batch_id=message.batch_id,
+        started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
+        ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
+        nodes=message.nodes,
+        reason=message.reason,
+    )
+
+
+def run_to_message(run: Run) -> jobs_pb2.Run:
+    """Return one attempt as a message."""
+    return jobs_pb2.Run(
+        token=run.token,
+        attempt=run.attempt,
+        site=run.site,
+        partition=run.partition,
+        state=STATE_TO_WIRE[run.state],
+        reason=run.reason,
+        place_time=to_timestamp(run.placed),
+        exit_code=run.exit_code,
+        expected_start_s=run.expected_start_s,
+        tasks=[task_to_message(task) for task in run.tasks],
+        **_times(run.started, run.ended),
+    )
+
+
+def run_from_message(message: jobs_pb2.Run) -> Run:
+    """Return one attempt as users see it."""
+    return Run(
+        token=RunToken(message.token),
+        attempt=message.attempt,
+        partition=PartitionId(message.partition),
+        site=SiteId(message.site),
+        placed=from_timestamp(message.place_time),
+        state=state_from_message(message.state),
+        reason=message.reason,
+        started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
+        ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+        expected_start_s=message.expected_start_s,
+        tasks=tuple(task_from_message(task) for task in message.tasks),
+    )
+
+
+def job_to_message(job: Job, *, spec: JobSpec | None = None) -> jobs_pb2.Job:
+    """Return *job* as a message, with *spec* in it where it is given."""
+    return jobs_pb2.Job(
+        name=f"jobs/{job.id}",
+        uid=job.id,
+        display_name=job.spec.name,
+        user=job.spec.user,
+        state=STATE_TO_WIRE[job.state],
+        reason=job.reason,
+        site=job.site,
+        partition=job.partition,
+        submit_time=to_timestamp(job.submitted),
+        exit_code=job.exit_code,
+        runs=[run_to_message(run) for run in job.runs],
+        notes=job.spec.notes,
+        revision=job.revision,
+        spec=None if spec is None else spec_to_message(spec),
+        **_times(job.started, job.ended),
+    )
+
+
+def job_from_message(message: jobs_pb2.Job) -> Job:
+    """Return the job as users see it; the spec holds what the message carries."""
+    if message.HasField("spec") and message.spec.script:
+        spec = spec_from_message(message.spec)
+    else:
+        spec = JobSpec(
+            name=message.display_name, user=message.user, script="", notes=tuple(message.notes)
+        )
+    return Job(
+        id=JobId(message.uid),
+        spec=spec,
+        submitted=from_timestamp(message.submit_time),
+        state=state_from_message(message.state),
+        reason=message.reason,
+        started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
+        ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
+        exit_code=message.exit_code if message.HasField("exit_code") else None,
+        runs=[run_from_message(run) for run in message.runs],
+        revision=message.revision,
+    )
+
+
+def explanation_to_message(explanation: Explanation) -> jobs_pb2.Explanation:
+    """Return *explanation* as a message; reasons carry their sentence."""
+    return jobs_pb2.Explanation(
+        job=explanation.job,
+        chosen=explanation.chosen or "",
+        counterfactual=explanation.counterfactual,
+        decide_time=to_timestamp(explanation.decided_at),
+        candidates=[
+            jobs_pb2.Candidate(
+                partition=candidate.partition,
+                feasible=candidate.feasible,
+                reasons=[
+                    jobs_pb2.Reason(
+                        code=reason.code.name,
+                        needed=reason.needed,
+                        have=reason.have,
+                        text=sentence(reason),
+                    )
+                    for reason in candidate.reasons
+                ],
+                score_s=candidate.score_s,
+                terms=[jobs_pb2.Term(name=name, seconds=value) for name, value in candidate.terms],
+            )
+            for candidate in explanation.candidates
+        ],
+    )
+
+
+def explanation_from_message(message: jobs_pb2.Explanation) -> Explanation:
+    """Return an explanation; a code that this version does not know is OUTRANKED's peer."""
+    return Explanation(
+        job=JobId(message.job),
+        chosen=PartitionId(message.chosen) if message.chosen else None,
+        counterfactual=message.counterfactual,
+        decided_at=from_timestamp(message.decide_time),
+        candidates=tuple(
+            Candidate(
+                partition=PartitionId(candidate.partition),
+                feasible=candidate.feasible,
+                reasons=tuple(
+                    Reason(
+                        Code[reason.code] if reason.code in Code.__members__ else Code.OUTRANKED,
+                        reason.needed,
+                        reason.have,
+                    )
+                    for reason in candidate.reasons
+                ),
+                score_s=candidate.score_s if candidate.HasField("score_s") else None,
+                terms=tuple((term.name, term.seconds) for term in candidate.terms),
+            )
+            for candidate in message.candidates
+        ),
+    )

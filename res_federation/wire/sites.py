@@ -1,0 +1,175 @@
+"""Sites and capacity to protobuf and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from res_federation.api.v1 import sites_pb2
+from res_federation.errors import InvalidArgument
+from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
+from res_federation.model.identifiers import PartitionId, site_id
+from res_federation.model.resources import NodeShape
+from res_federation.model.site import Partition
+from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
+
+_SHAPE_OPTIONAL = ("cores", "memory_mib", "accelerator_memory_mib")
+_LIMITS = ("max_time_s", "max_nodes", "max_array")
+
+
+def shape_to_message(shape: NodeShape) -> sites_pb2.NodeShape:
+    """Return a node shape as a message; what is not known is absent."""
+    return sites_pb2.NodeShape(
+        cores=shape.cores,
+        memory_mib=shape.memory_mib,
+        accelerator=shape.accelerator,
+        accelerators=shape.accelerators,
+        accelerator_memory_mib=shape.accelerator_memory_mib,
+        architecture=shape.architecture,
+    )
+
+
+def shape_from_message(message: sites_pb2.NodeShape) -> NodeShape:
+    """Return a node shape."""
+    given: dict[str, Any] = {
+        name: getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+        for name in _SHAPE_OPTIONAL
+    }
+    return NodeShape(
+        accelerator=message.accelerator,
+        accelerators=message.accelerators,
+        architecture=message.architecture or "x86_64",
+        **given,
+    )
+
+
+def partition_capacity_to_message(part: PartitionCapacity) -> sites_pb2.PartitionCapacity:
+    """Return what one group of like nodes has as a message."""
+    return sites_pb2.PartitionCapacity(
+        partition=part.id,
+        shape=shape_to_message(part.shape),
+        nodes=part.nodes,
+        available=part.available,
+        up=part.up,
+        free=[
+            sites_pb2.FreeNodes(
+                nodes=free.nodes,
+                cores=free.cores,
+                memory_mib=free.memory_mib,
+                accelerators=free.accelerators,
+            )
+            for free in part.free
+        ],
+        releases=[
+            sites_pb2.Release(
+                release_time=to_timestamp(release.at),
+                nodes=release.nodes,
+                cores=release.cores,
+                accelerators=release.accelerators,
+            )
+            for release in part.releases
+        ],
+        pending_jobs=part.pending_jobs,
+        pending_core_s=part.pending_core_s,
+        pending_accelerator_s=part.pending_accelerator_s,
+        max_time_s=part.max_time_s,
+        max_nodes=part.max_nodes,
+        max_array=part.max_array,
+        features=part.features,
+    )
+
+
+def partition_capacity_from_message(message: sites_pb2.PartitionCapacity) -> PartitionCapacity:
+    """Check and return what one group of like nodes has.
+
+    Raises:
+        InvalidArgument: If a count is negative or not a number.
+
+    """
+    _check(message)
+    limits: dict[str, Any] = {
+        name: getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+        for name in _LIMITS
+    }
+    return PartitionCapacity(
+        id=PartitionId(message.partition),
+        shape=shape_from_message(message.shape),
+        nodes=message.nodes,
+        available=message.available,
+        up=message.up,
+        free=tuple(
+            FreeNodes(free.nodes, free.cores, free.memory_mib, free.accelerators)
+            for free in message.free
+        ),
+        releases=tuple(
+            Release(
+                from_timestamp(release.release_time),
+                release.nodes,
+                release.cores,
+                release.accelerators,
+            )
+            for release in message.releases
+        ),
+        pending_jobs=message.pending_jobs,
+        pending_core_s=message.pending_core_s,
+        pending_accelerator_s=message.pending_accelerator_s,
+        features=tuple(message.features),
+        **limits,
+    )
+
+
+def _check(message: sites_pb2.PartitionCapacity) -> None:
+    where = f"capacity.partitions[{message.partition}]"
+    counts = {
+        "nodes": message.nodes,
+        "available": message.available,
+        "pending_jobs": message.pending_jobs,
+        "pending_core_s": message.pending_core_s,
+        "pending_accelerator_s": message.pending_accelerator_s,
+        "free": min((min(f.nodes, f.cores, f.accelerators) for f in message.free), default=0),
+    }
+    for name, value in counts.items():
+        if not math.isfinite(value) or value < 0:
+            raise InvalidArgument(f"{value} is not a count", field=f"{where}.{name}")
+
+
+def report_to_message(report: CapacityReport) -> sites_pb2.CapacityReport:
+    """Return a capacity report as a message."""
+    return sites_pb2.CapacityReport(
+        site=report.site,
+        sequence=report.sequence,
+        take_time=to_timestamp(report.taken_at),
+        time_to_live=to_duration(report.time_to_live_s),
+        partitions=[partition_capacity_to_message(part) for part in report.partitions],
+    )
+
+
+def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
+    """Check and return a capacity report; raises InvalidArgument."""
+    site = site_id(message.site, "capacity.site")
+    for part in message.partitions:
+        if not part.partition.startswith(f"{site}/"):
+            raise InvalidArgument(
+                f"'{part.partition}' is not a partition of site '{site}'",
+                field="capacity.partitions",
+            )
+    return CapacityReport(
+        site=site,
+        sequence=message.sequence,
+        taken_at=from_timestamp(message.take_time),
+        time_to_live_s=from_duration(message.time_to_live),
+        partitions=tuple(partition_capacity_from_message(part) for part in message.partitions),
+    )
+
+
+def partition_to_message(partition: Partition) -> sites_pb2.Partition:
+    """Return a declared partition as a message."""
+    return sites_pb2.Partition(
+        name=partition.id,
+        nodes=partition.nodes,
+        shape=shape_to_message(partition.shape),
+        cpu=partition.cpu,
+        max_time_s=partition.max_time_s,
+        confidence=str(partition.confidence),
+        note=partition.note,
+    )

@@ -1,0 +1,215 @@
+"""`JobSpec` and `ResourceRequest` to protobuf and back.
+
+Values from outside are checked here once, so that the rest may trust them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from res_federation.api.v1 import jobs_pb2
+from res_federation.errors import InvalidArgument, ResourceExhausted
+from res_federation.model.accelerators import AcceleratorNeed
+from res_federation.model.job import (
+    MAX_ARRAY_TASKS,
+    MAX_SCRIPT_BYTES,
+    MAX_TIME_LIMIT_S,
+    JobSpec,
+)
+from res_federation.model.resources import WHOLE_NODE_MEMORY, ResourceRequest
+
+_OPTIONAL = (
+    "nodes",
+    "tasks",
+    "tasks_per_node",
+    "memory_per_node_mib",
+    "memory_per_cpu_mib",
+    "memory_per_accelerator_mib",
+    "accelerators_per_node",
+    "accelerators_total",
+    "accelerators_per_task",
+    "cpus_per_accelerator",
+)
+_WORDS = ("name", "user", "partition", "account", "qos", "constraint", "output", "error")
+MAX_WORD = 4096
+# Counts stay far below 2**63 when multiplied in the kernels (cores x memory x nodes).
+_MAX_COUNT = 10_000_000
+_MAX_MEMORY_MIB = 1 << 40
+
+
+def request_to_message(request: ResourceRequest) -> jobs_pb2.ResourceRequest:
+    """Return *request* as a message; what was not given is absent."""
+    given: dict[str, Any] = {
+        name: value for name in _OPTIONAL if (value := getattr(request, name)) is not None
+    }
+    if request.accelerator is not None:
+        need = request.accelerator
+        given["accelerator"] = jobs_pb2.AcceleratorNeed(
+            family=need.family, min_memory_mib=need.min_memory_mib, asked=need.asked
+        )
+    return jobs_pb2.ResourceRequest(
+        cpus_per_task=request.cpus_per_task,
+        exclusive=request.exclusive,
+        architecture=request.architecture,
+        licenses=request.licenses,
+        features=request.features,
+        **given,
+    )
+
+
+def request_from_message(message: jobs_pb2.ResourceRequest) -> ResourceRequest:
+    """Check and return a request.
+
+    Raises:
+        InvalidArgument: If a number is below 1 or absurdly large; the field is named.
+
+    """
+    given: dict[str, Any] = {}
+    for descriptor, value in message.ListFields():
+        name = descriptor.name
+        if name in _OPTIONAL:
+            given[name] = _count(name, value)
+    if message.HasField("accelerator"):
+        need = message.accelerator
+        if need.min_memory_mib < 0:
+            raise InvalidArgument(
+                "must not be negative", field="spec.request.accelerator.min_memory_mib"
+            )
+        given["accelerator"] = AcceleratorNeed(need.family, need.min_memory_mib, need.asked)
+        if not (
+            {"accelerators_per_node", "accelerators_total", "accelerators_per_task"} & set(given)
+        ):
+            given["accelerators_per_node"] = 1
+    elif {"accelerators_per_node", "accelerators_total", "accelerators_per_task"} & set(given):
+        given["accelerator"] = AcceleratorNeed()
+    return ResourceRequest(
+        cpus_per_task=_count("cpus_per_task", message.cpus_per_task or 1),
+        exclusive=message.exclusive,
+        architecture=message.architecture or "x86_64",
+        licenses=tuple(message.licenses),
+        features=tuple(message.features),
+        **given,
+    )
+
+
+def _count(name: str, value: int) -> int:
+    memory = name.startswith("memory")
+    if memory and value == WHOLE_NODE_MEMORY:
+        return value
+    if value < 1 or value > (_MAX_MEMORY_MIB if memory else _MAX_COUNT):
+        raise InvalidArgument(
+            f"{value} is out of range", field=f"spec.request.{name}", way_out="give 1 or more"
+        )
+    return value
+
+
+def spec_to_message(spec: JobSpec) -> jobs_pb2.JobSpec:
+    """Return *spec* as a message."""
+    return jobs_pb2.JobSpec(
+        name=spec.name,
+        user=spec.user,
+        script=spec.script.encode("utf-8", "surrogateescape"),
+        arguments=spec.arguments,
+        request=request_to_message(spec.request),
+        time_limit_s=spec.time_limit_s,
+        array=spec.array,
+        array_throttle=spec.array_throttle,
+        clusters=spec.clusters,
+        excluded=spec.excluded,
+        partition=spec.partition,
+        account=spec.account,
+        qos=spec.qos,
+        constraint=spec.constraint,
+        output=spec.output,
+        error=spec.error,
+        directory=spec.directory,
+        environment=[jobs_pb2.NamedValue(name=k, value=v) for k, v in spec.environment],
+        input_mib=spec.input_mib,
+        input_site=spec.input_site,
+        requeue=spec.requeue,
+        notes=spec.notes,
+        options=[jobs_pb2.NamedValue(name=k, value=v) for k, v in spec.options],
+    )
+
+
+def spec_from_message(message: jobs_pb2.JobSpec) -> JobSpec:
+    """Check and return what a user submits.
+
+    Raises:
+        InvalidArgument: If a field is wrong; it is named as ``spec.FIELD``.
+        ResourceExhausted: If the script is too large.
+
+    """
+    _check(message)
+    return JobSpec(
+        name=message.name or "job",
+        user=message.user,
+        script=message.script.decode("utf-8", "surrogateescape"),
+        request=request_from_message(message.request),
+        time_limit_s=message.time_limit_s,
+        arguments=tuple(message.arguments),
+        array=tuple(message.array),
+        array_throttle=message.array_throttle,
+        clusters=tuple(message.clusters),
+        excluded=tuple(message.excluded),
+        partition=message.partition,
+        account=message.account,
+        qos=message.qos,
+        constraint=message.constraint,
+        output=message.output,
+        error=message.error,
+        directory=message.directory,
+        environment=tuple((pair.name, pair.value) for pair in message.environment),
+        input_mib=message.input_mib,
+        input_site=message.input_site,
+        requeue=message.requeue,
+        notes=tuple(message.notes),
+        options=tuple((pair.name, pair.value) for pair in message.options),
+    )
+
+
+def _check(message: jobs_pb2.JobSpec) -> None:
+    if not message.script:
+        raise InvalidArgument(
+            "there is nothing to run", field="spec.script", way_out="give a script or --wrap CMD"
+        )
+    if len(message.script) > MAX_SCRIPT_BYTES:
+        raise ResourceExhausted(
+            f"the script has {len(message.script)} bytes, the limit is {MAX_SCRIPT_BYTES}",
+            field="spec.script",
+            way_out="keep data out of the script",
+        )
+    if not message.script.startswith(b"#!"):
+        raise InvalidArgument(
+            "the first line must name an interpreter",
+            field="spec.script",
+            way_out="begin with '#!/bin/bash'",
+        )
+    if b"\0" in message.script:
+        raise InvalidArgument("holds a NUL byte: not a text file", field="spec.script")
+    if not 0 < message.time_limit_s <= MAX_TIME_LIMIT_S:
+        raise InvalidArgument(
+            f"{message.time_limit_s} s is not between 1 s and {MAX_TIME_LIMIT_S // 86400} days",
+            field="spec.time_limit_s",
+            way_out="give --time",
+        )
+    if message.input_mib < 0 or message.array_throttle < 0:
+        raise InvalidArgument("must not be negative", field="spec.input_mib or array_throttle")
+    for name in _WORDS:
+        if len(getattr(message, name)) > MAX_WORD:
+            raise InvalidArgument(f"is longer than {MAX_WORD} characters", field=f"spec.{name}")
+    _check_array(message)
+
+
+def _check_array(message: jobs_pb2.JobSpec) -> None:
+    if len(message.array) > MAX_ARRAY_TASKS:
+        raise InvalidArgument(
+            f"{len(message.array)} tasks are more than {MAX_ARRAY_TASKS}", field="spec.array"
+        )
+    last = -1
+    for index in message.array:
+        if index <= last:
+            raise InvalidArgument(
+                "indices must ascend from 0 without repetition", field="spec.array"
+            )
+        last = index

@@ -1,0 +1,85 @@
+"""`FederationError` to `google.rpc.Status` and back, so that both sides raise the same class."""
+
+from __future__ import annotations
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from res_federation.errors import FAMILIES, FederationError, NotFound, PermissionDenied, Unavailable
+
+DOMAIN = "res-federation"
+_BY_NAME = {family.__name__: family for family in FAMILIES}
+
+
+def to_status(error: FederationError) -> status_pb2.Status:
+    """Return *error* with ErrorInfo, BadRequest (the field) and Help (the way out) details."""
+    details = [
+        error_details_pb2.ErrorInfo(
+            reason=error.code,
+            domain=DOMAIN,
+            metadata={
+                "family": type(error).__name__,
+                "field": error.field,
+                "way_out": error.way_out,
+            },
+        )
+    ]
+    packed = [_pack(detail) for detail in details]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message
+        )
+        packed.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
+    return status_pb2.Status(
+        code=code_pb2.Code.Value(error.grpc_code), message=error.message, details=packed
+    )
+
+
+def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)
+    return packed
+
+
+def from_rpc_error(error: grpc.RpcError, peer: str = "the broker") -> FederationError:
+    """Return the same error that the other side raised, or the nearest family.
+
+    Args:
+        error: As gRPC raised it.
+        peer: Who was called, for the message ("127.0.0.1:7443").
+
+    """
+    code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+    text: str = error.details() or ""  # type: ignore[attr-defined]
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    if status is not None:
+        for detail in status.details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
+                family = _BY_NAME.get(info.metadata["family"], FederationError)
+                return family(
+                    status.message,
+                    field=info.metadata["field"],
+                    way_out=info.metadata["way_out"],
+                    code=info.reason,
+                )
+    return _nearest(code, text, peer)
+
+
+def _nearest(code: grpc.StatusCode, text: str, peer: str) -> FederationError:
+    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        return Unavailable(
+            f"no broker answers at {peer}",
+            way_out="start one with 'resfed up', or set RESFED_BROKER=HOST:PORT",
+        )
+    if code == grpc.StatusCode.NOT_FOUND:
+        return NotFound(text)
+    if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+        return PermissionDenied(text)
+    if code == grpc.StatusCode.UNIMPLEMENTED:
+        return FederationError(
+            f"{peer} does not know this call", way_out="the broker is of another version"
+        )
+    return FederationError(f"{peer} answered {code.name}: {text}")
