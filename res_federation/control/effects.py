@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from res_federation.model.identifiers import JobId, RunToken, SiteId
+from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job import Job
 from res_federation.placement.snapshot import Snapshot
 
@@ -14,7 +14,7 @@ class JobChanged:
     """Append an event about a job and write its row, in one transaction.
 
     Attributes:
-        job: Which; the row is the job as it stands in the state when the batch is written.
+        job: The job itself; its row is written as it stands at the end of the step.
         revision: Number of the event: unique, ascending.
         kind: A stable word: ``submitted``, ``placed``, ``running``, ``completed``…
         at: UTC seconds.
@@ -23,7 +23,7 @@ class JobChanged:
 
     """
 
-    job: JobId
+    job: Job
     revision: int
     kind: str
     at: float
@@ -41,6 +41,21 @@ class SiteChanged:
     at: float
     drained: bool
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSeen:
+    """Keep the list of partitions that packed decisions refer to by *id*."""
+
+    id: bytes
+    partitions: tuple[PartitionId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobHeld:
+    """Tell watchers why a job still waits. Nothing is written: it is decided anew after a restart."""
+
+    job: Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +122,4 @@ class WakeAt:
     at: float
 
 
-Effect = JobChanged | SiteChanged | SiteSeen | RunRound | SendToSite | WakeAt
+Effect = JobChanged | SiteChanged | FrameSeen | JobHeld | SiteSeen | RunRound | SendToSite | WakeAt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from res_federation.model.capacity import CapacityReport
-from res_federation.model.identifiers import JobId, SiteId
+from res_federation.model.identifiers import JobId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
 from res_federation.model.plan import Plan
 
@@ -48,6 +48,7 @@ class SiteReported:
         runs: The full set.
         journal: Names the life of the agent's journal; a new one proves that runs are gone.
         complete: Whether absence of a run from the set means that it is not held.
+        strangers: Tokens among the runs that the store has never seen.
 
     """
 
@@ -56,6 +57,7 @@ class SiteReported:
     runs: tuple[RunObservation, ...]
     journal: str = ""
     complete: bool = True
+    strangers: frozenset[RunToken] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,10 +169,14 @@ class Job:
     exit_code: int | None = None
     runs: list[Run] = field(default_factory=list)
     cancel_asked: bool = False
+    refused: tuple[PartitionId, ...] = ()
+    """Partitions whose site surely refused it: not tried again."""
     revision: int = 0
     """Number of the newest event about this job."""
     decision: bytes = b""
     """The newest decision, packed by `placement.explain`; empty before the first round."""
+    decided_at: float = 0.0
+    """When that was."""
 
     @property
     def run(self) -> Run | None:

@@ -51,9 +51,9 @@ def from_rpc_error(error: grpc.RpcError, peer: str = "the broker") -> Federation
         peer: Who was called, for the message ("127.0.0.1:7443").
 
     """
-    code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
-    text: str = error.details() or ""  # type: ignore[attr-defined]
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    code: grpc.StatusCode = error.code()
+    text: str = error.details() or ""
+    status = rpc_status.from_call(error)
     if status is not None:
         for detail in status.details:
             info = error_details_pb2.ErrorInfo()

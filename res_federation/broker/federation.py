@@ -1,0 +1,128 @@
+"""What the services stand on: the loop, the store's reading side, and questions to both."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from res_federation.broker.clock import Clock, JobIds
+from res_federation.broker.loop import Loop
+from res_federation.broker.outboxes import Outboxes
+from res_federation.broker.outputs import Outputs
+from res_federation.broker.watchers import Watch, Watchers
+from res_federation.control.capacity import snapshot
+from res_federation.control.events import JobSubmitted
+from res_federation.control.state import FederationState
+from res_federation.errors import NotFound
+from res_federation.model.identifiers import JobId, RunToken, SiteId, job_of
+from res_federation.model.job import Job, JobSpec
+from res_federation.model.order import Piece
+from res_federation.model.plan import Explanation, Plan
+from res_federation.placement.engine import place
+from res_federation.placement.explain import counterfactual, explain
+from res_federation.store.filters import parse_filter
+from res_federation.store.store import Store
+
+_LOOK_AGAIN_S = 1.0
+
+
+class Federation:
+    """The parts of a running broker, put together in `main`."""
+
+    loop: Loop
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        """Make what needs nothing else."""
+        self.store = store
+        self.clock = clock
+        self.ids = JobIds(clock)
+        self.outboxes = Outboxes()
+        self.outputs = Outputs(self.outboxes)
+        self.job_watchers: Watchers[JobId, Job] = Watchers()
+        self.site_watchers: Watchers[SiteId, SiteId] = Watchers()
+
+    @property
+    def state(self) -> FederationState:
+        """What is known now; only `control` changes it."""
+        return self.loop.state
+
+    async def job(self, uid: JobId) -> Job:
+        """Return a job, live or ended; raises NotFound."""
+        job = self.state.jobs.get(uid) or await self.store.job(uid)
+        if job is None:
+            raise NotFound(f"there is no job {uid}", way_out="resfed queue --all lists all")
+        return job
+
+    def identifier(self, event: JobSubmitted) -> JobId:
+        """Return the job that a submission became: an older one when its key was known."""
+        key = (event.spec.user, event.idempotency_key)
+        return self.state.keys.get(key, event.job) if event.idempotency_key else event.job
+
+    async def submitted(self, event: JobSubmitted) -> Job:
+        """Return the job that a submission became."""
+        return await self.job(self.identifier(event))
+
+    async def jobs(
+        self, text: str, page_size: int, page_token: str
+    ) -> tuple[Sequence[Job], str]:
+        """Return a page of jobs, newest first, with the reasons that are not written down."""
+        page, token = await self.store.jobs(parse_filter(text), page_size, page_token)
+        return [self.state.jobs.get(job.id, job) for job in page], token
+
+    async def full_spec(self, job: Job) -> JobSpec:
+        """Return the spec with the script's text, which does not stay in memory for ever."""
+        if job.spec.script:
+            return job.spec
+        return replace(job.spec, script=await self.store.script(job.id))
+
+    async def never_seen(self, tokens: Sequence[RunToken]) -> frozenset[RunToken]:
+        """Return those tokens whose job the store has never seen."""
+        unseen = set()
+        for token in tokens:
+            if await self.store.job(job_of(token)) is None:
+                unseen.add(token)
+        return frozenset(unseen)
+
+    async def explain(self, job: Job) -> Explanation:
+        """Explain the newest decision; a job that no round has seen yet is decided for show."""
+        frame = self.state.frames.get(job.decision[:8])
+        if not job.decision or frame is None:
+            return await self.dry_run(job)
+        now = snapshot(self.state, self.clock.now())
+        told = explain(job.id, job.decision, frame, job.decided_at)
+        change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
+        return replace(told, counterfactual=change)
+
+    async def dry_run(self, job: Job) -> Explanation:
+        """Say where *job* would go now, without placing it."""
+        now = snapshot(self.state, self.clock.now())
+        plan: Plan = await asyncio.to_thread(place, now, (job,), self.state.policy)
+        decision = (*plan.assignments, *plan.rejections)[0].decision
+        change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
+        told = explain(job.id, decision, plan.frame, now.at)
+        return replace(told, counterfactual=change)
+
+    async def output(
+        self, job: Job, task: int, standard_error: bool, offset: int
+    ) -> AsyncIterator[Piece]:
+        """Yield what the newest run has printed from *offset* to its present end."""
+        run = job.run
+        assert run is not None, f"{job.id} has no run"
+        while True:
+            piece = await self.outputs.read(
+                run, task=task, standard_error=standard_error, offset=offset
+            )
+            if piece.data:
+                yield piece
+            offset = piece.offset + len(piece.data)
+            if piece.end:
+                return
+
+    async def pause(self, watch: Watch[JobId, Job]) -> None:
+        """Wait until the watched job changes, or long enough to look for more output."""
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN_S):
+                await anext(aiter(watch.changes()))
+        except TimeoutError:
+            return

@@ -1,0 +1,163 @@
+"""The single writer: inbox, `handle`, one transaction, then words to the world.
+
+Whatever came in while a transaction was being written shares the next one (group commit).
+Nothing is said, to a user or to a site, before it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from res_federation.control.effects import (
+    Effect,
+    FrameSeen,
+    JobChanged,
+    SiteChanged,
+)
+from res_federation.control.events import Event
+from res_federation.control.machine import handle
+from res_federation.control.state import FederationState
+from res_federation.errors import FederationError, ResourceExhausted
+from res_federation.store.step import Step
+from res_federation.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+_MOST_WAITING = 200_000
+"""Events that may wait in the inbox: more means that the disk does not keep up."""
+
+Carry = Callable[[Effect], None]
+
+
+@dataclass(slots=True)
+class _Item:
+    events: Sequence[Event]
+    done: asyncio.Future[None] | None = None
+    effects: list[Effect] = field(default_factory=list)
+
+
+class Loop:
+    """Owns the state; everything else posts events to it."""
+
+    def __init__(
+        self,
+        state: FederationState,
+        store: Store,
+        carry: Carry,
+        reload: Callable[[], Awaitable[FederationState]],
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            state: What is known.
+            store: Where a step is written.
+            carry: Carries out one effect after it is on disk.
+            reload: Reads the state back from the store, after a write that failed.
+
+        """
+        self.state = state
+        self._store = store
+        self._carry = carry
+        self._reload = reload
+        self._inbox: list[_Item] = []
+        self._waiting = 0
+        self._wake = asyncio.Event()
+
+    def put(self, event: Event) -> None:
+        """Add an event that nobody waits for."""
+        self._add(_Item((event,)))
+
+    async def post(self, *events: Event) -> None:
+        """Add events and return when what follows from them is on disk.
+
+        Raises:
+            FederationError: If one was refused, or could not be written.
+            ResourceExhausted: If the inbox is full.
+
+        """
+        if self._waiting + len(events) > _MOST_WAITING:
+            raise ResourceExhausted("the broker is behind with writing", way_out="try again")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._add(_Item(events, done))
+        await done
+
+    def _add(self, item: _Item) -> None:
+        self._inbox.append(item)
+        self._waiting += len(item.events)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Handle events for ever. A bug in `handle` ends the process: the log is the truth."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            items, self._inbox, self._waiting = self._inbox, [], 0
+            await self._turn(items)
+
+    async def _turn(self, items: list[_Item]) -> None:
+        for item in items:
+            try:
+                for event in item.events:
+                    item.effects += handle(self.state, event)
+            except FederationError as error:
+                _settle(item, error)
+        effects = [effect for item in items for effect in item.effects]
+        step = to_step(effects)
+        if step.events or step.frames:
+            try:
+                await self._store.commit(step)
+            except FederationError as error:
+                await self._recover(items, error)
+                return
+        for item in items:
+            _settle(item, None)
+        for effect in effects:
+            self._carry(effect)
+
+    async def _recover(self, items: list[_Item], error: FederationError) -> None:
+        """Forget what could not be written: the state is read back from what is on disk."""
+        log.error("step_not_written", why=str(error), events=len(items))
+        for item in items:
+            _settle(item, error)
+        while True:
+            try:
+                self.state = await self._reload()
+            except FederationError as again:
+                log.error("state_not_read_back", why=str(again))
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+
+def _settle(item: _Item, error: FederationError | None) -> None:
+    if item.done is None or item.done.done():
+        if error is not None and item.done is None:
+            log.warning("event_refused", why=str(error), kind=type(item.events[0]).__name__)
+        return
+    if error is None:
+        item.done.set_result(None)
+    else:
+        item.done.set_exception(error)
+
+
+def to_step(effects: Sequence[Effect]) -> Step:
+    """Gather what one transaction writes: each job once, as it stands now; every event."""
+    step = Step()
+    for effect in effects:
+        match effect:
+            case JobChanged():
+                step.jobs[effect.job.id] = effect.job
+                step.events.append(effect)
+                if effect.new:
+                    step.new.add(effect.job.id)
+            case SiteChanged():
+                step.events.append(effect)
+            case FrameSeen():
+                step.frames[effect.id] = effect.partitions
+            case _:
+                pass
+    return step

@@ -1,0 +1,153 @@
+"""Puts a broker together and runs it. The only place in the broker that constructs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from res_federation.broker.clock import SystemClock
+from res_federation.broker.effects import Carrier
+from res_federation.broker.federation import Federation
+from res_federation.broker.loop import Loop
+from res_federation.broker.server import Server
+from res_federation.config.broker import BrokerSettings
+from res_federation.control.capacity import snapshot
+from res_federation.control.effects import RunRound
+from res_federation.control.events import Ticked
+from res_federation.control.state import FederationState, Terms, federation, restore
+from res_federation.model.identifiers import SiteId
+from res_federation.model.plan import Plan
+from res_federation.model.site import Site
+from res_federation.placement.engine import Scatter, in_process, place
+from res_federation.placement.policy import Policy
+from res_federation.scatter.ray_pool import RayScatter
+from res_federation.store.store import Store
+from res_federation.topology.distances import DistanceTable
+
+log = structlog.get_logger(__name__)
+
+_STOP_GRACE_S = 2.0
+
+
+async def run_broker(
+    settings: BrokerSettings,
+    *,
+    sites: Sequence[Site],
+    distances: DistanceTable,
+    policy: Policy,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve until cancelled.
+
+    Args:
+        settings: Where to listen, where the state is, which Ray.
+        sites: The members.
+        distances: The network between them.
+        policy: How rounds weigh.
+        on_ready: Called with HOST:PORT when jobs can be submitted and placed.
+
+    Raises:
+        FederationError: If the store cannot be opened or the address cannot be had.
+
+    """
+    clock = SystemClock()
+    store = await Store.open(settings.database_url)
+    try:
+        parts = Federation(store=store, clock=clock)
+
+        async def load() -> FederationState:
+            return await _load(store, clock.now(), settings, sites, distances, policy)
+
+        scatter = _scatter(settings)
+
+        def run_round(effect: RunRound) -> Plan:
+            return place(effect.snapshot, effect.jobs, policy, scatter=scatter)
+
+        carrier = Carrier(
+            clock=clock,
+            outboxes=parts.outboxes,
+            jobs=parts.job_watchers,
+            sites=parts.site_watchers,
+            place=run_round,
+            put=lambda event: parts.loop.put(event),
+        )
+
+        async def reload() -> FederationState:
+            parts.outboxes.close()  # every agent dials again and tells all that it holds
+            return await load()
+
+        parts.loop = Loop(await load(), store, carrier.carry, reload)
+        await _serve(parts, carrier, settings, scatter, on_ready)
+    finally:
+        await store.close()
+
+
+def _scatter(settings: BrokerSettings) -> Scatter:
+    if settings.ray_workers == 0:
+        return in_process
+    return RayScatter(
+        settings.ray_workers, address=settings.ray_address or None, home=settings.home
+    )
+
+
+async def _load(
+    store: Store,
+    now: float,
+    settings: BrokerSettings,
+    sites: Sequence[Site],
+    distances: DistanceTable,
+    policy: Policy,
+) -> FederationState:
+    terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
+    state = federation(tuple(sites), distances=distances, policy=policy, terms=terms)
+    loaded = await store.load_live()
+    restore(
+        state,
+        at=now,
+        jobs=loaded.jobs,
+        keys=loaded.keys,
+        drained={SiteId(site): reason for site, reason in loaded.drained.items()},
+        revision=loaded.last_revision,
+    )
+    state.frames = loaded.frames
+    log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)
+    return state
+
+
+async def _serve(
+    parts: Federation,
+    carrier: Carrier,
+    settings: BrokerSettings,
+    scatter: Scatter,
+    on_ready: Callable[[str], None],
+) -> None:
+    server = Server(parts)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(parts.loop.run())
+            address = await server.start(settings.listen)
+            log.info("listening", address=address)
+            await asyncio.to_thread(_warm, parts.state, parts.clock.now(), scatter)
+            parts.loop.put(Ticked(parts.clock.now()))
+            await server.serving()
+            on_ready(address)
+    finally:
+        parts.job_watchers.close()
+        parts.site_watchers.close()
+        parts.outboxes.close()
+        carrier.close()
+        await server.stop(_STOP_GRACE_S)
+        if isinstance(scatter, RayScatter):
+            await asyncio.to_thread(scatter.close)
+
+
+def _warm(state: FederationState, at: float, scatter: Scatter) -> None:
+    """Start the workers and compile the kernels before the first user waits for them."""
+    try:
+        place(snapshot(state, at), (), state.policy, scatter=scatter)
+        if isinstance(scatter, RayScatter):
+            scatter.start()
+    except Exception as error:  # noqa: BLE001 - rounds will try again; users can submit already
+        log.warning("workers_not_started", why=f"{type(error).__name__}: {error}"[:500])

@@ -1,0 +1,62 @@
+"""Output of jobs, fetched from the agent that holds it, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from res_federation.broker.outboxes import Outboxes
+from res_federation.errors import NotFound, Unavailable
+from res_federation.model.identifiers import SiteId
+from res_federation.model.job import Run
+from res_federation.model.order import Piece, Read
+
+PIECE_BYTES = 1 << 20
+_PATIENCE_S = 15.0
+
+
+class Outputs:
+    """Requests for output that agents have not answered yet."""
+
+    def __init__(self, outboxes: Outboxes) -> None:
+        """Send through *outboxes*."""
+        self._outboxes = outboxes
+        self._asked: dict[str, asyncio.Future[Piece]] = {}
+        self._numbers = itertools.count(1)
+
+    def answer(self, piece: Piece) -> None:
+        """Hand a piece to whoever asked; one that nobody waits for is dropped."""
+        future = self._asked.get(piece.request_id)
+        if future is not None and not future.done():
+            future.set_result(piece)
+
+    async def read(self, run: Run, *, task: int, standard_error: bool, offset: int) -> Piece:
+        """Return the next piece of a run's output.
+
+        Raises:
+            Unavailable: If the site's agent is not connected or does not answer.
+            NotFound: If the agent has no such output; the words are its own.
+
+        """
+        request_id = f"r{next(self._numbers)}"
+        order = Read(request_id, run.token, task, standard_error, offset, PIECE_BYTES)
+        future: asyncio.Future[Piece] = asyncio.get_running_loop().create_future()
+        self._asked[request_id] = future
+        try:
+            if not self._outboxes.send(SiteId(run.site), (order,)):
+                raise Unavailable(
+                    f"site {run.site}, which holds the output, is not connected",
+                    way_out="the output stays there; try again later",
+                )
+            async with asyncio.timeout(_PATIENCE_S):
+                piece = await future
+        except TimeoutError:
+            raise Unavailable(
+                f"site {run.site} did not send the output within {_PATIENCE_S:.0f} s",
+                way_out="try again later",
+            ) from None
+        finally:
+            del self._asked[request_id]
+        if piece.error:
+            raise NotFound(piece.error)
+        return piece

@@ -1,0 +1,175 @@
+"""`JobService`: the users' door. Each method converts, posts or asks, converts back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from res_federation.api.v1 import jobs_pb2, jobs_pb2_grpc
+from res_federation.broker.federation import Federation
+from res_federation.broker.services import answers
+from res_federation.control.events import JobCancelled, JobSubmitted
+from res_federation.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from res_federation.model.identifiers import JobId, job_id
+from res_federation.model.job import Job
+from res_federation.wire import jobs as wire
+from res_federation.wire.specs import spec_from_message
+
+_MOST_IN_CHUNK = 10_000
+_MOST_KEY = 200
+
+
+class JobService(jobs_pb2_grpc.JobServiceServicer):
+    """Users and programs come in here."""
+
+    def __init__(self, federation: Federation) -> None:
+        """Serve *federation*."""
+        self._federation = federation
+
+    @answers.unary
+    async def CreateJob(self, request: jobs_pb2.CreateJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
+        """Submit a job; it is on disk when this returns."""
+        event = self._submitted(request)
+        await self._federation.loop.post(event)
+        return wire.job_to_message(await self._federation.submitted(event))
+
+    @answers.unary
+    async def CreateJobs(  # noqa: N802
+        self,
+        request_iterator: AsyncIterator[jobs_pb2.CreateJobsRequest],
+        context: Any,  # noqa: ARG002
+    ) -> jobs_pb2.CreateJobsResponse:
+        """Submit many; all are on disk when this returns. A chunk is taken whole or not at all."""
+        uids: list[JobId] = []
+        async for chunk in request_iterator:
+            if len(chunk.requests) > _MOST_IN_CHUNK:
+                raise ResourceExhausted(
+                    f"a chunk of {len(chunk.requests)} jobs is over the limit of {_MOST_IN_CHUNK}",
+                    field="requests",
+                    way_out="send smaller chunks",
+                )
+            events = [self._of_chunk(number, one) for number, one in enumerate(chunk.requests)]
+            await self._federation.loop.post(*events)
+            uids += [self._federation.identifier(event) for event in events]
+        return jobs_pb2.CreateJobsResponse(uids=uids)
+
+    def _of_chunk(self, number: int, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
+        try:
+            return self._submitted(request)
+        except (InvalidArgument, ResourceExhausted) as error:
+            error.field = f"requests[{number}].{error.field}"
+            raise
+
+    def _submitted(self, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
+        if len(request.request_id) > _MOST_KEY:
+            raise InvalidArgument(
+                f"is longer than {_MOST_KEY} characters", field="request_id"
+            )
+        spec = spec_from_message(request.spec)
+        federation = self._federation
+        return JobSubmitted(
+            federation.clock.now(), federation.ids.new(), spec, request.request_id
+        )
+
+    @answers.unary
+    async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
+        """Return one job."""
+        job = await self._federation.job(_uid(request.name))
+        spec = await self._federation.full_spec(job) if request.with_script else None
+        return wire.job_to_message(job, spec=spec)
+
+    @answers.unary
+    async def ListJobs(  # noqa: N802
+        self,
+        request: jobs_pb2.ListJobsRequest,
+        context: Any,  # noqa: ARG002
+    ) -> jobs_pb2.ListJobsResponse:
+        """Return a page of jobs, newest first."""
+        page, token = await self._federation.jobs(
+            request.filter, request.page_size or 100, request.page_token
+        )
+        return jobs_pb2.ListJobsResponse(
+            jobs=[wire.job_to_message(job) for job in page], next_page_token=token
+        )
+
+    @answers.stream
+    async def WatchJobs(  # noqa: N802
+        self,
+        request: jobs_pb2.WatchJobsRequest,
+        context: Any,  # noqa: ARG002
+    ) -> AsyncIterator[jobs_pb2.WatchJobsResponse]:
+        """Stream changes; the newest state of each job, never a backlog."""
+        names = [_uid(name) for name in request.names]
+        # The watch opens before the present state is read, so that no change falls between.
+        with self._federation.job_watchers.watch(names) as watch:
+            if request.with_current:
+                for name in names:
+                    job = await self._federation.job(name)
+                    yield jobs_pb2.WatchJobsResponse(job=wire.job_to_message(job))
+            async for changed in watch.changes():
+                yield jobs_pb2.WatchJobsResponse(job=wire.job_to_message(changed))
+
+    @answers.unary
+    async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
+        """Cancel a job or one task; a job that has ended already is returned as it is."""
+        uid = _uid(request.name)
+        job = await self._federation.job(uid)
+        if not job.state.final:
+            task = request.task if request.HasField("task") else None
+            now = self._federation.clock.now()
+            await self._federation.loop.post(JobCancelled(now, uid, job.spec.user, task))
+            job = await self._federation.job(uid)
+        return wire.job_to_message(job)
+
+    @answers.unary
+    async def ExplainJob(  # noqa: N802
+        self,
+        request: jobs_pb2.ExplainJobRequest,
+        context: Any,  # noqa: ARG002
+    ) -> jobs_pb2.Explanation:
+        """Say why a job is where it is."""
+        job = await self._federation.job(_uid(request.name))
+        return wire.explanation_to_message(await self._federation.explain(job))
+
+    @answers.unary
+    async def DryRunJob(  # noqa: N802
+        self,
+        request: jobs_pb2.DryRunJobRequest,
+        context: Any,  # noqa: ARG002
+    ) -> jobs_pb2.Explanation:
+        """Say where a job would go."""
+        now = self._federation.clock.now()
+        job = Job(self._federation.ids.new(), spec_from_message(request.spec), now)
+        return wire.explanation_to_message(await self._federation.dry_run(job))
+
+    @answers.stream
+    async def ReadOutput(  # noqa: N802
+        self,
+        request: jobs_pb2.ReadOutputRequest,
+        context: Any,  # noqa: ARG002
+    ) -> AsyncIterator[jobs_pb2.ReadOutputResponse]:
+        """Stream what a job printed, to its end where it is followed."""
+        uid, offset = _uid(request.name), request.offset
+        task = request.task if request.HasField("task") else -1
+        with self._federation.job_watchers.watch((uid,)) as watch:
+            while True:
+                job = await self._federation.job(uid)
+                ended = job.state.final
+                if job.run is None:
+                    if ended or not request.follow:
+                        raise FailedPrecondition(
+                            f"job {uid} has printed nothing: it is {job.state} ({job.reason})",
+                            way_out="--follow waits for it",
+                        )
+                else:
+                    pieces = self._federation.output(job, task, request.standard_error, offset)
+                    async for piece in pieces:
+                        offset = piece.offset + len(piece.data)
+                        yield jobs_pb2.ReadOutputResponse(data=piece.data, offset=piece.offset)
+                if ended or not request.follow:
+                    return
+                await self._federation.pause(watch)
+
+
+def _uid(name: str) -> JobId:
+    return job_id(name.removeprefix("jobs/"))

@@ -1,0 +1,172 @@
+"""What the federation knows of its sites, as the frozen snapshot that a round looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from res_federation.control.leases import stale
+from res_federation.control.state import FederationState, SiteState
+from res_federation.model.accelerators import family_in
+from res_federation.model.capacity import FreeNodes, PartitionCapacity
+from res_federation.model.identifiers import PartitionId, partition_id
+from res_federation.model.job import Job
+from res_federation.model.job_state import JobState
+from res_federation.model.reason import Code
+from res_federation.model.resources import Layout, NodeShape, layout
+from res_federation.model.site import Partition
+from res_federation.placement.pins import pin_words
+from res_federation.placement.snapshot import ReleaseIn, Row, Snapshot
+
+_NOTHING = NodeShape(cores=None, memory_mib=None)
+
+
+def snapshot(state: FederationState, at: float) -> Snapshot:
+    """Return what a round may look at, rows by partition and shape."""
+    rows: list[Row] = []
+    for site in state.sites.values():
+        rows += _site_rows(state, site, at)
+    rows.sort(key=lambda row: (row.partition, repr(row.shape)))
+    return Snapshot(state.version, at, tuple(rows), state.distances)
+
+
+def _site_rows(state: FederationState, site: SiteState, at: float) -> list[Row]:
+    problem, have = _problem(site, at)
+    pins = pin_words(site.site)
+    if site.report is None and not site.site.partitions:
+        nowhere = partition_id(site.site.id, "-", "-")
+        return [Row(nowhere, (), pins, Code.NO_PARTITIONS, _NOTHING, -1)]
+    declared = {partition.id: partition for partition in site.site.partitions}
+    rows = []
+    if site.report is not None:
+        age = at - site.received
+        for part in site.report.partitions:
+            row = _reported(part, declared.get(part.id), pins, site.report.taken_at + age)
+            if problem is not Code.FITS:
+                row = replace(row, problem=problem, problem_have=have)
+            rows.append(row)
+    reported = {row.partition for row in rows}
+    missing = Code.PARTITION_DOWN if site.report is not None else Code.SITE_NOT_CONNECTED
+    rows += [
+        _declared(partition, pins, problem if site.report and problem else missing)
+        for partition in site.site.partitions
+        if partition.id not in reported
+    ]
+    return _ordered_already(state, site, rows)
+
+
+def _problem(site: SiteState, at: float) -> tuple[Code, int]:
+    if site.report is None or not site.connected:
+        return Code.SITE_NOT_CONNECTED, -1
+    if site.drained:
+        return Code.SITE_DRAINED, -1
+    if stale(site, at):
+        return Code.REPORT_STALE, int(at - site.received)
+    return Code.FITS, -1
+
+
+def _declared(partition: Partition, pins: tuple[str, ...], problem: Code) -> Row:
+    return Row(
+        partition=partition.id,
+        names=(partition.name, *partition.aliases),
+        site_names=pins,
+        problem=problem,
+        shape=partition.shape,
+        family=family_in(partition.shape.accelerator),
+        nodes=-1 if partition.nodes is None else partition.nodes,
+        max_time_s=partition.max_time_s,
+        max_nodes=partition.max_nodes,
+        max_array=partition.max_array,
+        features=partition.features,
+    )
+
+
+def _reported(
+    part: PartitionCapacity, declared: Partition | None, pins: tuple[str, ...], now_there: float
+) -> Row:
+    shape = part.shape
+    name = part.id.rsplit("/", 1)[1]
+    names = (name,) if declared is None else (declared.name, *declared.aliases)
+    features = part.features if declared is None else (*part.features, *declared.features)
+    return Row(
+        partition=part.id,
+        names=names,
+        site_names=pins,
+        problem=Code.FITS if part.up else Code.PARTITION_DOWN,
+        shape=shape,
+        family=family_in(shape.accelerator),
+        nodes=part.nodes,
+        available=part.available,
+        free=part.free,
+        releases=tuple(
+            ReleaseIn(max(0.0, release.at - now_there), _nodes_worth(shape, release.cores,
+                                                                     release.accelerators))
+            for release in part.releases
+        ),
+        backlog_node_s=_nodes_worth(shape, part.pending_core_s, part.pending_accelerator_s),
+        waiting=part.pending_jobs,
+        max_time_s=part.max_time_s,
+        max_nodes=part.max_nodes,
+        max_array=part.max_array,
+        features=tuple(sorted(set(features))),
+    )  # fmt: skip
+
+
+def _nodes_worth(shape: NodeShape, cores: float, accelerators: float) -> float:
+    """Return amounts as nodes of *shape*: the scarcer of the two counts."""
+    by_cores = cores / shape.cores if shape.cores else 0.0
+    by_accelerators = accelerators / shape.accelerators if shape.accelerators else 0.0
+    return max(by_cores, by_accelerators)
+
+
+def _ordered_already(state: FederationState, site: SiteState, rows: list[Row]) -> list[Row]:
+    """Take off what was ordered and does not show in the report yet."""
+    waiting: dict[PartitionId, list[Job]] = {}
+    for job_id in site.runs.values():
+        job = state.jobs[job_id]
+        if job.state is JobState.PLACED:
+            waiting.setdefault(PartitionId(job.partition), []).append(job)
+    if not waiting:
+        return rows
+    taken = []
+    for row in rows:
+        for job in waiting.pop(row.partition, ()):
+            row = take_off(row, job)  # noqa: PLW2901 - the row as it is after the job
+        taken.append(row)
+    return taken
+
+
+def take_off(row: Row, job: Job) -> Row:
+    """Return *row* without what *job* takes: free nodes if it fits in them, else queue."""
+    lies = layout(job.spec.request, row.shape)
+    if not isinstance(lies, Layout):
+        return row
+    free = list(row.free)
+    need = lies.nodes * job.spec.tasks
+    for index, bar in enumerate(row.free):
+        if need <= 0:
+            break
+        if _fits(bar, lies):
+            used = min(need, bar.nodes)
+            free[index] = replace(bar, nodes=bar.nodes - used)
+            free.append(
+                FreeNodes(
+                    used,
+                    bar.cores - lies.cores_per_node,
+                    bar.memory_mib if bar.memory_mib < 0 else
+                    bar.memory_mib - lies.memory_per_node_mib,
+                    bar.accelerators - lies.accelerators_per_node,
+                )
+            )  # fmt: skip
+            need -= used
+    if need <= 0:
+        return replace(row, free=tuple(bar for bar in free if bar.nodes > 0 and bar.cores > 0))
+    node_s = lies.nodes * job.spec.tasks * float(job.spec.time_limit_s)
+    return replace(row, backlog_node_s=row.backlog_node_s + node_s, waiting=row.waiting + 1)
+
+
+def _fits(bar: FreeNodes, lies: Layout) -> bool:
+    return (
+        bar.cores >= lies.cores_per_node
+        and (bar.memory_mib < 0 or bar.memory_mib >= lies.memory_per_node_mib)
+        and bar.accelerators >= lies.accelerators_per_node
+    )

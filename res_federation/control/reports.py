@@ -1,0 +1,109 @@
+"""An exchange comes in: capacity, and every run that the site's agent holds.
+
+The agent's report is the truth about its site: whatever was lost on the way heals here.
+"""
+
+from __future__ import annotations
+
+from res_federation.control import runs
+from res_federation.control.effects import (
+    CancelRun,
+    Effect,
+    ForgetRuns,
+    Order,
+    RenewLeases,
+    SendToSite,
+    SiteSeen,
+    StartRun,
+)
+from res_federation.control.events import SiteReported
+from res_federation.control.sites import member
+from res_federation.control.state import FederationState, SiteState
+from res_federation.model.identifiers import RunToken, job_of
+from res_federation.model.job import RunObservation
+
+
+def report(state: FederationState, event: SiteReported) -> list[Effect]:
+    """Take in one exchange and answer it with orders; raises NotFound for a stranger."""
+    site = member(state, event.report.site)
+    newer = site.report is None or event.report.sequence > site.report.sequence
+    if not newer and event.journal == site.journal and site.connected:
+        return []  # an older exchange that was overtaken says nothing new
+    if site.report is None or site.report.partitions != event.report.partitions:
+        state.version += 1
+    if not site.connected:
+        site.connected = True
+        state.version += 1
+    replaced = bool(site.journal) and site.journal != event.journal
+    site.report, site.received, site.journal = event.report, event.at, event.journal
+
+    effects: list[Effect] = []
+    orders: list[Order] = [RenewLeases(event.report.sequence, state.terms.lease_s)]
+    held: set[RunToken] = set()
+    gone: list[RunToken] = []
+    for observation in event.runs:
+        held.add(observation.token)
+        effects += _hold(state, site, event, observation, orders, gone)
+    effects += _missing(state, site, event, held, orders, replaced=replaced)
+    if gone:
+        orders.append(ForgetRuns(tuple(gone)))
+    return [*effects, SendToSite(site.site.id, tuple(orders)), SiteSeen(site.site.id)]
+
+
+def _hold(
+    state: FederationState,
+    site: SiteState,
+    event: SiteReported,
+    observation: RunObservation,
+    orders: list[Order],
+    gone: list[RunToken],
+) -> list[Effect]:
+    """Follow one run that the agent holds; add what it must be told to *orders* and *gone*."""
+    job = state.jobs.get(job_of(observation.token))
+    if observation.token not in site.runs or job is None:
+        # Ended here, withdrawn, or never ours: what ended may go, what lives must not go on.
+        # A token that the store has never seen belongs to another federation: hands off.
+        if observation.token in event.strangers:
+            return []
+        if observation.state.final:
+            gone.append(observation.token)
+        else:
+            orders.append(CancelRun(observation.token))
+        return []
+    effects = runs.observe(state, job, observation, event.at)
+    if observation.state.final:
+        gone.append(observation.token)
+    elif job.cancel_asked:
+        orders.append(CancelRun(observation.token))
+    run = job.run
+    if run is not None and not run.begun:
+        run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
+    return effects
+
+
+def _missing(
+    state: FederationState,
+    site: SiteState,
+    event: SiteReported,
+    held: set[RunToken],
+    orders: list[Order],
+    *,
+    replaced: bool,
+) -> list[Effect]:
+    """Deal with runs that should be at the site and are not in the full set."""
+    effects: list[Effect] = []
+    for token in [token for token in site.runs if token not in held]:
+        job = state.jobs[site.runs[token]]
+        run = job.run
+        assert run is not None, f"{token} has no run"
+        if not run.confirmed:
+            if event.at - site.sent.get(token, 0.0) >= state.terms.resend_s:
+                site.sent[token] = event.at
+                orders.append(StartRun(token, job.id))
+                run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
+                if job.cancel_asked:
+                    orders.append(CancelRun(token))
+        elif event.complete:
+            why = "its agent's state is a new one" if replaced else "its agent does not hold it"
+            effects += runs.lose(state, job, event.at, f"{site.site.id} lost the run: {why}")
+    return effects

@@ -1,0 +1,148 @@
+"""When a round is due, and the serial commit of the plan that comes back.
+
+A round works on a frozen snapshot while the world goes on, so each assignment is checked again,
+with the planner's own check, against what is known now.  What no longer fits is planned anew.
+"""
+
+from __future__ import annotations
+
+from res_federation.control import runs
+from res_federation.control.capacity import snapshot
+from res_federation.control.effects import (
+    Effect,
+    FrameSeen,
+    JobHeld,
+    Order,
+    RenewLeases,
+    RunRound,
+    SendToSite,
+    StartRun,
+    WakeAt,
+)
+from res_federation.control.events import PlanReady, RoundFailed
+from res_federation.control.state import FederationState
+from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
+from res_federation.model.job import Job, Run
+from res_federation.model.job_state import JobState
+from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.placement.decide import recheck
+from res_federation.placement.sentences import sentence
+
+_PAUSE_S = 0.5
+"""After a round that failed: long enough for a pool to be started again, short for a person."""
+
+
+def due(state: FederationState, at: float) -> list[Effect]:
+    """Return the round that is due, if any: new jobs always, held ones when capacity changed.
+
+    A job that a round could not place is not looked at again before something changed that a
+    round may see; so a long queue costs nothing while nothing happens.
+    """
+    if state.planning is not None or at < state.pause_until:
+        return []
+    ids: list[JobId] = list(state.fresh)
+    if state.version != state.seen_version:
+        ids += state.held
+    if not ids:
+        state.seen_version = state.version
+        return []
+    jobs = sorted((state.jobs[job] for job in ids), key=lambda job: (job.submitted, job.id))
+    jobs = jobs[: state.terms.round_jobs]
+    if len(jobs) == len(ids):
+        state.seen_version = state.version
+    state.planning = frozenset(job.id for job in jobs)
+    return [RunRound(snapshot(state, at), tuple(jobs))]
+
+
+def fail(state: FederationState, event: RoundFailed) -> list[Effect]:
+    """Let the jobs of a round that did not come back wait for the next one."""
+    state.planning = None
+    state.seen_version = 0
+    state.pause_until = event.at + _PAUSE_S
+    return [WakeAt(state.pause_until)]
+
+
+def commit(state: FederationState, event: PlanReady) -> list[Effect]:
+    """Check each assignment against the present and turn the plan into runs and orders."""
+    plan = event.plan
+    state.planning = None
+    effects: list[Effect] = []
+    if plan.frame_id not in state.frames:
+        state.frames[plan.frame_id] = plan.frame
+        effects.append(FrameSeen(plan.frame_id, plan.frame))
+    effects += _assign(state, plan, event.at)
+    for rejection in plan.rejections:
+        job = state.jobs.get(rejection.job)
+        if job is not None and job.state is JobState.QUEUED:
+            effects += _reject(state, job, rejection, event.at)
+    return effects
+
+
+def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
+    waiting = {
+        assignment.job: state.jobs[assignment.job]
+        for assignment in plan.assignments
+        if assignment.job in state.jobs and state.jobs[assignment.job].state is JobState.QUEUED
+    }
+    wanted = tuple(a for a in plan.assignments if a.job in waiting)
+    verdicts = recheck(snapshot(state, at), waiting, wanted, state.policy)
+    effects: list[Effect] = []
+    orders: dict[SiteId, list[Order]] = {}
+    for assignment, reason in zip(wanted, verdicts, strict=True):
+        job = waiting[assignment.job]
+        if reason is not None:
+            state.held.pop(job.id, None)
+            state.fresh[job.id] = None
+            job.reason = sentence(reason)
+            continue
+        effects.append(_place(state, job, assignment, at))
+        run = job.run
+        assert run is not None, "just placed"
+        orders.setdefault(run.site, []).append(StartRun(run.token, job.id))
+    for site, starts in sorted(orders.items()):
+        effects.append(SendToSite(site, (*_lease(state, site), *starts)))
+    return effects
+
+
+def _lease(state: FederationState, site: SiteId) -> tuple[Order, ...]:
+    """Return the lease that new runs begin with: it counts from the newest report."""
+    report = state.sites[site].report
+    return () if report is None else (RenewLeases(report.sequence, state.terms.lease_s),)
+
+
+def _place(state: FederationState, job: Job, assignment: Assignment, at: float) -> Effect:
+    site = site_of(assignment.partition)
+    run = Run(
+        token=run_token(job.id, len(job.runs) + 1),
+        attempt=len(job.runs) + 1,
+        partition=assignment.partition,
+        site=site,
+        placed=at,
+        lease_until=at + state.terms.lease_s + state.terms.margin_s,
+        expected_start_s=assignment.expected_start_s,
+    )
+    job.runs.append(run)
+    job.state, job.decision = JobState.PLACED, assignment.decision
+    job.reason = "placed; on its way to the site"
+    job.decided_at = at
+    state.fresh.pop(job.id, None)
+    state.held.pop(job.id, None)
+    state.sites[site].runs[run.token] = job.id
+    state.sites[site].sent[run.token] = at
+    data: dict[str, str | int | float] = {
+        "partition": run.partition,
+        "token": run.token,
+        "expected_start_s": round(run.expected_start_s, 3),
+    }
+    return runs.changed(state, job, "placed", at, data)
+
+
+def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -> list[Effect]:
+    job.decision, job.decided_at = rejection.decision, at
+    if rejection.permanent:
+        reason = f"no member can run it; the nearest: {sentence(rejection.reason)}"
+        return [runs.finish(state, job, JobState.INFEASIBLE, at, reason)]
+    state.fresh.pop(job.id, None)
+    state.held[job.id] = None
+    job.reason = f"waits: {sentence(rejection.reason)}"
+    return [JobHeld(job)]

@@ -1,0 +1,121 @@
+"""What sites say of runs, and what follows for their jobs."""
+
+from __future__ import annotations
+
+from res_federation.control.effects import Effect, JobChanged
+from res_federation.control.state import FederationState
+from res_federation.model.job import Job, Run, RunObservation
+from res_federation.model.job_state import JobState, may_move
+
+
+def observe(
+    state: FederationState, job: Job, observation: RunObservation, at: float
+) -> list[Effect]:
+    """Follow what the agent says of the newest run of *job*."""
+    run = job.run
+    assert run is not None, f"{job.id} has no run"
+    run.confirmed = True
+    run.begun = run.begun or observation.begun or observation.state is JobState.RUNNING
+    if observation.refused and not run.begun:
+        return _refused(state, job, run, observation, at)
+    if observation.state.final:
+        return _ended(state, job, run, observation, at)
+    moved = observation.state is not run.state and may_move(job.state, observation.state)
+    if not moved and (observation.reason, observation.tasks) == (run.reason, run.tasks):
+        return []
+    run.reason = observation.reason
+    run.tasks = observation.tasks
+    run.started = observation.started if observation.started is not None else run.started
+    if moved:
+        run.state = job.state = observation.state
+        job.started = run.started
+    if not job.cancel_asked:
+        job.reason = observation.reason
+    return [changed(state, job, str(run.state).lower(), at)]
+
+
+def _ended(
+    state: FederationState, job: Job, run: Run, observation: RunObservation, at: float
+) -> list[Effect]:
+    run.state, run.reason = observation.state, observation.reason
+    run.tasks, run.exit_code = observation.tasks, observation.exit_code
+    run.started = observation.started if observation.started is not None else run.started
+    run.ended = observation.ended if observation.ended is not None else at
+    return [finish(state, job, observation.state, at, observation.reason)]
+
+
+def _refused(
+    state: FederationState, job: Job, run: Run, observation: RunObservation, at: float
+) -> list[Effect]:
+    """Place the job elsewhere: the site surely did not take it."""
+    run.state, run.ended = JobState.FAILED, at
+    run.reason = observation.reason or "the site refused it"
+    _leave(state, run)
+    refusals = sum(1 for past in job.runs if past.state is JobState.FAILED and not past.begun)
+    if job.cancel_asked:
+        return [finish(state, job, JobState.CANCELLED, at, "cancelled before it began")]
+    if refusals >= state.terms.max_refusals:
+        return [finish(state, job, JobState.FAILED, at, f"refused by {run.site}: {run.reason}")]
+    job.refused = (*job.refused, run.partition)
+    return requeue(state, job, at, f"{run.site} refused it: {run.reason}")
+
+
+def requeue(state: FederationState, job: Job, at: float, reason: str) -> list[Effect]:
+    """Put a job whose newest run has ended without a payload back into the queue."""
+    job.state, job.reason = JobState.QUEUED, reason
+    job.started = None
+    state.fresh[job.id] = None
+    state.version += 1
+    return [changed(state, job, "requeued", at, {"reason": reason})]
+
+
+def lose(state: FederationState, job: Job, at: float, evidence: str) -> list[Effect]:
+    """End the newest run as lost; its payload may have begun, so it is not tried again.
+
+    Only a user who allowed it (``--requeue``) gets another attempt.
+    """
+    run = job.run
+    assert run is not None, f"{job.id} has no run"
+    run.state, run.reason, run.ended = JobState.LOST, evidence, at
+    if job.spec.requeue and not job.cancel_asked:
+        _leave(state, run)
+        return requeue(state, job, at, evidence)
+    return [finish(state, job, JobState.LOST, at, evidence)]
+
+
+def finish(state: FederationState, job: Job, end: JobState, at: float, reason: str) -> Effect:
+    """End a job; it leaves the live ones, and the store keeps it."""
+    run = job.run
+    job.state, job.reason = end, reason
+    if run is not None:
+        job.started, job.exit_code = run.started, run.exit_code
+        job.ended = run.ended if run.ended is not None else at
+        _leave(state, run)
+    else:
+        job.ended = at
+    state.fresh.pop(job.id, None)
+    state.held.pop(job.id, None)
+    del state.jobs[job.id]
+    data: dict[str, str | int | float] = {"site": job.site, "reason": reason}
+    if job.exit_code is not None:
+        data["exit_code"] = job.exit_code
+    return changed(state, job, end.value.lower(), at, data)
+
+
+def _leave(state: FederationState, run: Run) -> None:
+    site = state.sites.get(run.site)
+    if site is not None:
+        site.runs.pop(run.token, None)
+        site.sent.pop(run.token, None)
+
+
+def changed(
+    state: FederationState,
+    job: Job,
+    kind: str,
+    at: float,
+    data: dict[str, str | int | float] | None = None,
+) -> JobChanged:
+    """Number an event about *job*; the effect carries the job, which may have left the state."""
+    job.revision = state.next_revision()
+    return JobChanged(job, job.revision, kind, at, data or {})

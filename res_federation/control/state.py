@@ -1,0 +1,183 @@
+"""What the federation knows. Owned by one loop; only functions in `control` change it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
+from res_federation.model.job import Job
+from res_federation.model.job_state import JobState
+from res_federation.model.site import Site
+from res_federation.placement.policy import Policy
+from res_federation.topology.distances import NOWHERE, DistanceTable
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times and bounds that the control follows, in seconds and counts.
+
+    Attributes:
+        lease_s: How long an agent may begin a queued run after its last answered report.
+        margin_s: How much longer the broker waits: covers drift of clocks and delays.
+        resend_s: An order whose run is not yet held is repeated after this.
+        max_refusals: A job that so many sites surely refused has failed.
+        round_jobs: Most jobs of one round.
+
+    """
+
+    lease_s: float = 900.0
+    margin_s: float = 60.0
+    resend_s: float = 2.0
+    max_refusals: int = 5
+    round_jobs: int = 10_000
+
+
+@dataclass(slots=True)
+class SiteState:
+    """A member as the control sees it now.
+
+    Attributes:
+        site: What it declares.
+        connected: Whether its agent's stream is open.
+        drained: Whether an operator closed it for new jobs.
+        drain_reason: Why.
+        report: The newest report, None before the first.
+        received: When that was, by the broker's clock.
+        journal: Life of the agent's journal that the newest report named.
+        runs: Live runs of the federation at this site, in the order of placement.
+        sent: When the start order of an unconfirmed run was last sent.
+
+    """
+
+    site: Site
+    connected: bool = False
+    drained: bool = False
+    drain_reason: str = ""
+    report: CapacityReport | None = None
+    received: float = 0.0
+    journal: str = ""
+    runs: dict[RunToken, JobId] = field(default_factory=dict)
+    sent: dict[RunToken, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class FederationState:
+    """All that `handle` looks at and changes.
+
+    Attributes:
+        sites: Members by identifier, sorted.
+        distances: The network.
+        policy: How rounds weigh.
+        terms: Times and bounds.
+        jobs: Live jobs; one that ended leaves once its end is told.
+        fresh: Queued jobs that no round has considered yet.
+        held: Queued jobs that a round considered and could not place.
+        keys: Job by (user, idempotency key); ended jobs stay.
+        revision: Number of the newest event in the log.
+        version: Counts changes of what a round may see.
+        seen_version: Version that the newest round saw.
+        planning: Jobs of the round in flight, None when there is none.
+        pause_until: No round before this time.
+        stale: Sites whose newest report is past its time to live, as the last tick saw it.
+        frames: Lists of partitions that stored decisions refer to, by identifier.
+
+    """
+
+    sites: dict[SiteId, SiteState]
+    distances: DistanceTable = field(default=NOWHERE)
+    policy: Policy = field(default_factory=Policy)
+    terms: Terms = field(default_factory=Terms)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    fresh: dict[JobId, None] = field(default_factory=dict)
+    held: dict[JobId, None] = field(default_factory=dict)
+    keys: dict[tuple[str, str], JobId] = field(default_factory=dict)
+    revision: int = 0
+    version: int = 1
+    seen_version: int = 0
+    planning: frozenset[JobId] | None = None
+    pause_until: float = 0.0
+    stale: set[SiteId] = field(default_factory=set)
+    frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
+
+    def next_revision(self) -> int:
+        """Number the next event."""
+        self.revision += 1
+        return self.revision
+
+    def check(self) -> None:
+        """Assert every invariant; run after each event in tests.
+
+        Raises:
+            AssertionError: Naming what does not hold.
+
+        """
+        assert not set(self.fresh) & set(self.held), "a job is both fresh and held"
+        for job_id in [*self.fresh, *self.held]:
+            assert self.jobs[job_id].state is JobState.QUEUED, f"{job_id} waits but is not QUEUED"
+        for job in self.jobs.values():
+            assert not job.state.final, f"{job.id} has ended and is still live"
+            waits = job.id in self.fresh or job.id in self.held
+            assert waits == (job.state is JobState.QUEUED), f"{job.id}: {job.state}, waits={waits}"
+            live = [run for run in job.runs if not run.state.final]
+            assert len(live) <= 1, f"{job.id} has {len(live)} live runs"
+            assert bool(live) == (job.state is not JobState.QUEUED), f"{job.id}: {job.state}"
+            for run in live:
+                assert self.sites[run.site].runs.get(run.token) == job.id, f"{run.token} astray"
+        for site in self.sites.values():
+            for token, job_id in site.runs.items():
+                assert job_of(token) == job_id, f"{token} of another job"
+                run = self.jobs[job_id].run
+                assert run is not None, f"{token} has no run"
+                assert run.token == token, f"{token} is not the newest attempt"
+
+
+def federation(
+    sites: tuple[Site, ...],
+    *,
+    distances: DistanceTable = NOWHERE,
+    policy: Policy | None = None,
+    terms: Terms | None = None,
+) -> FederationState:
+    """Return the state of a federation that has just begun."""
+    return FederationState(
+        sites={site.id: SiteState(site) for site in sorted(sites, key=lambda site: site.id)},
+        distances=distances,
+        policy=policy or Policy(),
+        terms=terms or Terms(),
+    )
+
+
+def restore(  # the pieces come from the store, which knows nothing of this room
+    state: FederationState,
+    *,
+    at: float,
+    jobs: list[Job],
+    keys: dict[tuple[str, str], JobId],
+    drained: dict[SiteId, str],
+    revision: int,
+) -> None:
+    """Put back what was on disk; every lease begins anew, for nobody could renew meanwhile."""
+    state.keys = keys
+    state.revision = revision
+    for site, reason in drained.items():
+        if site in state.sites:
+            state.sites[site].drained, state.sites[site].drain_reason = True, reason
+    for job in sorted(jobs, key=lambda job: (job.submitted, job.id)):
+        state.jobs[job.id] = job
+        run = job.run
+        if job.state is JobState.QUEUED or run is None:
+            state.fresh[job.id] = None
+            continue
+        run.lease_until = at + state.terms.lease_s + state.terms.margin_s
+        if run.site not in state.sites:
+            # The member left the catalogue: the run is kept, and said to be out of reach.
+            state.sites[run.site] = SiteState(_former(run.site, run.partition))
+        state.sites[run.site].runs[run.token] = job.id
+
+
+def _former(site: SiteId, partition: PartitionId) -> Site:
+    return Site(
+        id=site, name=f"{site} (not in the catalogue)", cluster=partition.split("/")[1],
+        machine=site, city="", latitude=0.0, longitude=0.0, batch="", partitions=(),
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""Submit and cancel: what users ask for."""
+
+from __future__ import annotations
+
+from res_federation.control.effects import CancelRun, Effect, JobChanged, SendToSite
+from res_federation.control.events import JobCancelled, JobSubmitted
+from res_federation.control.state import FederationState
+from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
+from res_federation.model.job import Job
+from res_federation.model.job_state import JobState
+from res_federation.placement.pins import pin_words
+
+
+def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
+    """Queue a job; a key that was seen before changes nothing.
+
+    Raises:
+        InvalidArgument: If it is pinned to, or has its input at, a site that does not exist.
+        AlreadyExists: If the identifier is taken.
+
+    """
+    key = (event.spec.user, event.idempotency_key)
+    if event.idempotency_key and key in state.keys:
+        return []
+    if event.job in state.jobs:
+        raise AlreadyExists(f"job {event.job} exists already")
+    _check_names(state, event)
+    job = Job(
+        id=event.job,
+        spec=event.spec,
+        submitted=event.at,
+        reason="waits for a round",
+        idempotency_key=event.idempotency_key,
+    )
+    state.jobs[job.id] = job
+    state.fresh[job.id] = None
+    if event.idempotency_key:
+        state.keys[key] = job.id
+    job.revision = state.next_revision()
+    return [JobChanged(job, job.revision, "submitted", event.at, new=True)]
+
+
+def _check_names(state: FederationState, event: JobSubmitted) -> None:
+    spec = event.spec
+    if not (spec.clusters or spec.excluded or spec.input_site):
+        return
+    known = {word for site in state.sites.values() for word in pin_words(site.site)}
+    listed = ", ".join(state.sites)
+    for field, words in (
+        ("clusters", spec.clusters),
+        ("excluded", spec.excluded),
+        ("input_site", (spec.input_site,) if spec.input_site else ()),
+    ):
+        for word in words:
+            if word.lower() not in known:
+                raise InvalidArgument(
+                    f"no member or cluster is called '{word}'",
+                    field=f"spec.{field}",
+                    way_out=f"members: {listed}",
+                )
+
+
+def cancel(state: FederationState, event: JobCancelled) -> list[Effect]:
+    """Cancel a job, or one task of it.
+
+    A job without a run ends at once.  One with a run ends when its site says so: until then a
+    payload may be running, and saying CANCELLED would be a guess.
+
+    Raises:
+        NotFound: If the job is not live.
+        InvalidArgument: If the job has no such task.
+
+    """
+    job = state.jobs.get(event.job)
+    if job is None:
+        raise NotFound(f"job {event.job} is not live", way_out="resfed queue --all lists all")
+    if event.task is not None and event.task not in job.spec.array:
+        raise InvalidArgument(
+            f"job {job.id} has no task {event.task}",
+            field="task",
+            way_out=f"its tasks: {len(job.spec.array)} from {job.spec.array[:1]}"
+            if job.spec.array
+            else "it is not an array",
+        )
+    run = job.run
+    job.revision = state.next_revision()
+    if job.state is JobState.QUEUED or run is None:
+        if event.task is not None:
+            raise InvalidArgument(
+                f"job {job.id} still waits: a single task can be cancelled once it is at a site",
+                field="task",
+            )
+        state.fresh.pop(job.id, None)
+        state.held.pop(job.id, None)
+        job.state, job.ended, job.reason = JobState.CANCELLED, event.at, f"by {event.by}"
+        del state.jobs[job.id]
+        return [JobChanged(job, job.revision, "cancelled", event.at, {"by": event.by})]
+    data: dict[str, str | int | float] = {"by": event.by}
+    if event.task is None:
+        job.cancel_asked = True
+        job.reason = f"cancel asked by {event.by}; waits for {run.site}"
+    else:
+        data["task"] = event.task
+    return [
+        JobChanged(job, job.revision, "cancel_asked", event.at, data),
+        SendToSite(run.site, (CancelRun(run.token, event.task),)),
+    ]

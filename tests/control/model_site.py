@@ -1,0 +1,84 @@
+"""A site and its agent as a few lines of plain state: what the protocol asks of the real ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.control.effects import CancelRun, ForgetRuns, Order, StartRun
+from res_federation.control.events import SiteReported
+from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity
+from res_federation.model.identifiers import RunToken
+from res_federation.model.job import RunObservation
+from res_federation.model.job_state import JobState
+from res_federation.model.site import Site
+
+
+@dataclass
+class ModelSite:
+    """Holds runs by token, begins each at most once, and tells all that it holds."""
+
+    site: Site
+    held: dict[RunToken, RunObservation] = field(default_factory=dict)
+    seen: set[RunToken] = field(default_factory=set)
+    begun: list[RunToken] = field(default_factory=list)
+    sequence: int = 0
+    journal: str = "first"
+
+    def obey(self, orders: tuple[Order, ...]) -> None:
+        for order in orders:
+            match order:
+                case StartRun(token):
+                    if token not in self.seen:
+                        self.seen.add(token)
+                        self.held[token] = RunObservation(token, JobState.SUBMITTED)
+                case CancelRun(token, None):
+                    held = self.held.get(token)
+                    if held and not held.state.final:
+                        self.end(token, JobState.CANCELLED)
+                case ForgetRuns(tokens):
+                    for token in tokens:
+                        if token in self.held and self.held[token].state.final:
+                            del self.held[token]
+                case _:
+                    pass
+
+    def begin(self, token: RunToken) -> None:
+        self.begun.append(token)
+        self.held[token] = RunObservation(token, JobState.RUNNING, begun=True, started=1.0)
+
+    def refuse(self, token: RunToken) -> None:
+        self.held[token] = RunObservation(token, JobState.FAILED, reason="no", refused=True)
+
+    def end(self, token: RunToken, state: JobState = JobState.COMPLETED) -> None:
+        begun = self.held[token].state is JobState.RUNNING
+        self.held[token] = RunObservation(
+            token, state, begun=begun, ended=2.0, exit_code=0 if state is JobState.COMPLETED else 1
+        )
+
+    def wipe(self) -> None:
+        """Lose the state directory."""
+        self.journal += "'"
+        self.held.clear()
+
+    def report(self, at: float) -> SiteReported:
+        self.sequence += 1
+        used = sum(1 for run in self.held.values() if not run.state.final)
+        parts = tuple(
+            PartitionCapacity(
+                id=partition.id,
+                shape=partition.shape,
+                nodes=partition.nodes or 0,
+                available=partition.nodes or 0,
+                free=(
+                    FreeNodes(
+                        max(0, (partition.nodes or 0) - used),
+                        partition.shape.cores or 0,
+                        partition.shape.memory_mib or -1,
+                        partition.shape.accelerators,
+                    ),
+                ),
+            )
+            for partition in self.site.partitions
+        )
+        report = CapacityReport(self.site.id, self.sequence, at, 30.0, parts)
+        return SiteReported(at, report, tuple(self.held.values()), self.journal, complete=True)

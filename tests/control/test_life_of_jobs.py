@@ -1,0 +1,204 @@
+"""Any order of events keeps the invariants, no payload begins twice, and every job ends."""
+
+from __future__ import annotations
+
+import copy
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from res_federation.control.effects import Effect, JobChanged, RunRound, SendToSite
+from res_federation.control.events import (
+    Event,
+    JobCancelled,
+    JobSubmitted,
+    PlanReady,
+    RoundFailed,
+    SiteConnected,
+    SiteDisconnected,
+    SiteDrained,
+    SiteResumed,
+    Ticked,
+)
+from res_federation.control.machine import handle
+from res_federation.control.state import FederationState, federation, restore
+from res_federation.model.identifiers import JobId, SiteId, job_of, new_job_id, partition_id
+from res_federation.model.job import Job, JobSpec
+from res_federation.model.job_state import JobState
+from res_federation.model.resources import NodeShape, ResourceRequest
+from res_federation.model.site import Partition, Site
+from res_federation.placement.engine import place
+from tests.control.model_site import ModelSite
+
+
+def a_member(name: str, nodes: int) -> Site:
+    shape = NodeShape(cores=8, memory_mib=16_000)
+    partition = Partition(partition_id(name, "c", "p"), "p", shape, nodes)
+    return Site(
+        id=SiteId(name), name=name, machine="C", city="", latitude=40.0, longitude=0.0,
+        batch="local", partitions=(partition,), clusters=("c",),
+    )  # fmt: skip
+
+
+class Federation(RuleBasedStateMachine):
+    """Broker, disk, wire and three model sites under one generated story."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.at = 1000.0
+        self.members = tuple(a_member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1)))
+        self.sites = {member.id: ModelSite(member) for member in self.members}
+        self.linked: set[SiteId] = set()
+        self.disk: dict[JobId, Job] = {}
+        self.round: RunRound | None = None
+        self.count = 0
+        self.lost_on_purpose: set[JobId] = set()
+        self.state: FederationState = federation(self.members)
+        for member in self.members:
+            self.link(member.id)
+
+    def do(self, event: Event) -> None:
+        """Handle, write, then speak: as the real loop does."""
+        for effect in handle(self.state, event):
+            self.carry(effect)
+
+    def carry(self, effect: Effect) -> None:
+        match effect:
+            case JobChanged():
+                self.disk[effect.job.id] = copy.deepcopy(effect.job)
+            case RunRound():
+                assert self.round is None, "two rounds at once"
+                self.round = effect
+            case SendToSite():
+                if effect.site in self.linked:
+                    self.sites[effect.site].obey(effect.orders)
+            case _:
+                pass
+
+    def link(self, site: SiteId) -> None:
+        self.linked.add(site)
+        self.do(SiteConnected(self.at, site))
+        self.do(self.sites[site].report(self.at))
+
+    @rule(cores=st.integers(1, 8), nodes=st.integers(1, 3), requeue=st.booleans())
+    def submit(self, cores: int, nodes: int, requeue: bool) -> None:
+        self.count += 1
+        job = new_job_id(int(self.at * 1000), self.count.to_bytes(10, "big"))
+        request = ResourceRequest(nodes=nodes, tasks_per_node=1, cpus_per_task=cores)
+        spec = JobSpec("j", "u", "#!/bin/sh\n", request, requeue=requeue)
+        self.do(JobSubmitted(self.at, job, spec))
+
+    @rule(pick=st.randoms(use_true_random=False))
+    def cancel(self, pick) -> None:
+        if self.state.jobs:
+            job = pick.choice(sorted(self.state.jobs))
+            self.do(JobCancelled(self.at, job, "u"))
+
+    @precondition(lambda self: self.round is not None)
+    @rule(works=st.booleans())
+    def round_ends(self, works: bool) -> None:
+        effect, self.round = self.round, None
+        assert effect is not None
+        if works:
+            self.do(PlanReady(self.at, place(effect.snapshot, effect.jobs, self.state.policy)))
+        else:
+            self.do(RoundFailed(self.at, "a worker died"))
+
+    @rule(pick=st.randoms(use_true_random=False), deed=st.sampled_from(["begin", "end", "refuse"]))
+    def site_works(self, pick, deed: str) -> None:
+        site = self.sites[pick.choice(sorted(self.sites))]
+        wanted = JobState.RUNNING if deed == "end" else JobState.SUBMITTED
+        ready = [token for token, run in site.held.items() if run.state is wanted]
+        if ready:
+            getattr(site, deed)(pick.choice(ready))
+
+    @rule(name=st.sampled_from("abc"))
+    def report(self, name: str) -> None:
+        site = SiteId(name)
+        if site in self.linked:
+            self.do(self.sites[site].report(self.at))
+
+    @rule(name=st.sampled_from("abc"))
+    def link_breaks_or_heals(self, name: str) -> None:
+        site = SiteId(name)
+        if site in self.linked:
+            self.linked.discard(site)
+            self.do(SiteDisconnected(self.at, site))
+        else:
+            self.link(site)
+
+    @rule(name=st.sampled_from("abc"))
+    def message_is_lost(self, name: str) -> None:
+        """The link is gone, and nobody has noticed yet."""
+        self.linked.discard(SiteId(name))
+
+    @rule(name=st.sampled_from("abc"), drain=st.booleans())
+    def operator(self, name: str, drain: bool) -> None:
+        site = SiteId(name)
+        self.do(SiteDrained(self.at, site, "o") if drain else SiteResumed(self.at, site, "o"))
+
+    @rule(name=st.sampled_from("abc"))
+    def site_loses_its_state(self, name: str) -> None:
+        self.sites[SiteId(name)].wipe()
+
+    @rule(seconds=st.sampled_from([0.1, 3.0, 40.0, 2000.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.at += seconds
+        self.do(Ticked(self.at))
+
+    @rule()
+    def broker_restarts(self) -> None:
+        live = [copy.deepcopy(job) for job in self.disk.values() if not job.state.final]
+        revision = self.state.revision
+        self.state = federation(self.members)
+        restore(self.state, at=self.at, jobs=live, keys={}, drained={}, revision=revision)
+        self.round = None
+        self.linked.clear()
+
+    @invariant()
+    def state_is_sound(self) -> None:
+        if hasattr(self, "state"):
+            self.state.check()
+
+    @invariant()
+    def no_payload_begins_twice(self) -> None:
+        if not hasattr(self, "sites"):
+            return
+        begun = [token for site in self.sites.values() for token in site.begun]
+        assert len(begun) == len(set(begun)), "one run began twice"
+        once = [job_of(token) for token in begun if not self.disk[job_of(token)].spec.requeue]
+        assert len(once) == len(set(once)), "a job without --requeue began twice"
+
+    def teardown(self) -> None:
+        """Let everything heal: then every job ends, and nothing is stuck."""
+        if not hasattr(self, "state"):
+            return
+        for site in self.sites:
+            self.do(SiteResumed(self.at, site, "o"))
+        for _ in range(200):
+            if not self.state.jobs and not any(site.held for site in self.sites.values()):
+                break
+            self.at += 5.0
+            self.do(Ticked(self.at))
+            if self.round is not None:
+                self.round_ends(works=True)
+            for name, site in self.sites.items():
+                for token, run in list(site.held.items()):
+                    if run.state is JobState.SUBMITTED:
+                        site.begin(token)
+                    elif run.state is JobState.RUNNING:
+                        site.end(token)
+                if name in self.linked:
+                    self.do(site.report(self.at))
+                else:
+                    self.link(name)
+        assert not self.state.jobs, f"stuck: {[(j.id, j.state, j.reason) for j in self.state.jobs.values()]}"
+        for job in self.disk.values():
+            assert job.state.final, f"{job.id} is {job.state} on disk"
+            assert job.reason or job.state is JobState.COMPLETED, f"{job.id} ended without a reason"
+        self.no_payload_begins_twice()
+
+
+TestFederation = Federation.TestCase
+TestFederation.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,163 @@
+"""What goes over the wire comes back the same; what is wrong is named."""
+
+from __future__ import annotations
+
+import grpc
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from res_federation.errors import FAMILIES, FederationError, InvalidArgument, ResourceExhausted
+from res_federation.model.accelerators import AcceleratorNeed
+from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId
+from res_federation.model.job import MAX_SCRIPT_BYTES, JobSpec, RunObservation, TaskOutcome
+from res_federation.model.job_state import JobState
+from res_federation.model.order import Cancel, Forget, Order, Read, Renew, Start
+from res_federation.model.resources import NodeShape, ResourceRequest
+from res_federation.wire import exchange
+from res_federation.wire.specs import spec_from_message, spec_to_message
+from res_federation.wire.status import to_status
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+counts = st.integers(1, 10_000)
+times = st.floats(0, 4e9).map(lambda value: round(value, 3))
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> ResourceRequest:
+    accelerated = draw(st.booleans())
+    maybe = st.none() | counts
+    return ResourceRequest(
+        nodes=draw(maybe),
+        tasks=draw(maybe),
+        tasks_per_node=draw(maybe),
+        cpus_per_task=draw(counts),
+        memory_per_node_mib=draw(maybe | st.just(-2)),
+        memory_per_cpu_mib=draw(maybe),
+        accelerator=AcceleratorNeed(draw(words), draw(counts), draw(words)) if accelerated else None,
+        accelerators_per_node=draw(counts) if accelerated else None,
+        cpus_per_accelerator=draw(maybe),
+        exclusive=draw(st.booleans()),
+        architecture=draw(st.sampled_from(["x86_64", "aarch64"])),
+        licenses=tuple(draw(st.lists(words, max_size=2))),
+    )
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> JobSpec:
+    return JobSpec(
+        name=draw(words.filter(bool)),
+        user=draw(words),
+        script="#!/bin/sh\n" + draw(words),
+        request=draw(requests()),
+        time_limit_s=draw(st.integers(1, 86_400)),
+        arguments=tuple(draw(st.lists(words, max_size=2))),
+        array=tuple(sorted(draw(st.sets(st.integers(0, 99), max_size=4)))),
+        array_throttle=draw(st.integers(0, 5)),
+        clusters=tuple(draw(st.lists(words, max_size=2))),
+        environment=tuple(draw(st.lists(st.tuples(words, words), max_size=2))),
+        notes=tuple(draw(st.lists(words, max_size=2))),
+        options=tuple(draw(st.lists(st.tuples(words, words), max_size=2))),
+        requeue=draw(st.booleans()),
+    )
+
+
+@given(specs())
+def test_a_spec_comes_back_the_same(spec: JobSpec) -> None:
+    assert spec_from_message(spec_to_message(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"script": ""}, "spec.script"),
+        ({"script": "echo no interpreter"}, "spec.script"),
+        ({"script": "#!/bin/sh\0"}, "spec.script"),
+        ({"time_limit_s": 0}, "spec.time_limit_s"),
+        ({"time_limit_s": 10**10}, "spec.time_limit_s"),
+        ({"array": (3, 3)}, "spec.array"),
+        ({"request": ResourceRequest(nodes=0)}, "spec.request.nodes"),
+        ({"request": ResourceRequest(memory_per_cpu_mib=-7)}, "spec.request.memory_per_cpu_mib"),
+        ({"request": ResourceRequest(tasks=10**12)}, "spec.request.tasks"),
+    ],
+)
+def test_what_is_wrong_in_a_spec_is_named(change: dict[str, object], field: str) -> None:
+    good = {"name": "j", "user": "u", "script": "#!/bin/sh\n"}
+    with pytest.raises(InvalidArgument) as raised:
+        spec_from_message(spec_to_message(JobSpec(**{**good, **change})))  # type: ignore[arg-type]
+    assert raised.value.field == field
+
+
+def test_a_script_over_the_limit_is_refused_by_size() -> None:
+    spec = JobSpec("j", "u", "#!" + "x" * MAX_SCRIPT_BYTES)
+    with pytest.raises(ResourceExhausted, match=str(MAX_SCRIPT_BYTES)):
+        spec_from_message(spec_to_message(spec))
+
+
+observations = st.builds(
+    RunObservation,
+    token=st.just(RunToken("T-1")),
+    state=st.sampled_from([JobState.PLACED, JobState.RUNNING, JobState.TIMEOUT]),
+    reason=words,
+    started=st.none() | times,
+    ended=st.none() | times,
+    exit_code=st.none() | st.integers(0, 255),
+    refused=st.booleans(),
+    begun=st.booleans(),
+    tasks=st.lists(
+        st.builds(
+            TaskOutcome,
+            index=st.integers(-1, 9),
+            state=st.just(JobState.FAILED),
+            exit_code=st.none() | st.integers(0, 255),
+            signal=st.integers(0, 31),
+            batch_id=words,
+            started=st.none() | times,
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@given(st.lists(observations, max_size=3), st.booleans(), st.integers(0, 5))
+def test_an_exchange_comes_back_the_same(
+    runs: list[RunObservation], complete: bool, free: int
+) -> None:
+    shape = NodeShape(80, None, "nvidia-h100-64gb", 4, 65_536)
+    part = PartitionCapacity(
+        PartitionId("bsc/mn5/acc"), shape, 10, 9, True, (FreeNodes(free, 80, -1, 4),),
+        (Release(5.5, 1, 80, 4),), 3, 10.5, 2.25, max_time_s=100, features=("x",),
+    )  # fmt: skip
+    report = CapacityReport(SiteId("bsc"), 7, 123.5, 15.0, (part,))
+    message = exchange.report_to_message(report, runs, "life", complete)
+    assert exchange.report_from_message(message) == (report, tuple(runs), "life", complete)
+
+
+@given(specs())
+def test_orders_come_back_the_same_and_in_order(spec: JobSpec) -> None:
+    token = RunToken("T-1")
+    orders: list[Order] = [
+        Renew(3, 900.0), Start(token, PartitionId("a/b/c"), spec), Cancel(token), Cancel(token, 0),
+        Forget((token,)), Read("r1", token, -1, True, 5, 10),
+    ]  # fmt: skip
+    assert exchange.orders_from_message(exchange.orders_to_message(orders)) == tuple(orders)
+
+
+def test_a_report_for_another_sites_partition_is_refused() -> None:
+    part = PartitionCapacity(PartitionId("csuc/x/y"), NodeShape(1, 1), 1, 1)
+    report = CapacityReport(SiteId("bsc"), 1, 1.0, 1.0, (part,))
+    with pytest.raises(InvalidArgument, match="csuc/x/y"):
+        exchange.report_from_message(exchange.report_to_message(report, (), "j", True))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_real_grpc_code_and_carries_its_field(
+    family: type[FederationError],
+) -> None:
+    status = to_status(family("why", field="spec.name", way_out="do this"))
+    assert grpc.StatusCode[family.grpc_code].value[0] == status.code
+    assert {detail.TypeName() for detail in status.details} == {
+        "google.rpc.ErrorInfo",
+        "google.rpc.BadRequest",
+    }
