@@ -63,9 +63,7 @@ class Federation:
         """Return the job that a submission became."""
         return await self.job(self.identifier(event))
 
-    async def jobs(
-        self, text: str, page_size: int, page_token: str
-    ) -> tuple[Sequence[Job], str]:
+    async def jobs(self, text: str, page_size: int, page_token: str) -> tuple[Sequence[Job], str]:
         """Return a page of jobs, newest first, with the reasons that are not written down."""
         page, token = await self.store.jobs(parse_filter(text), page_size, page_token)
         return [self.state.jobs.get(job.id, job) for job in page], token

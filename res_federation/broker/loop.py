@@ -127,7 +127,7 @@ class Loop:
             try:
                 self.state = await self._reload()
             except FederationError as again:
-                log.error("state_not_read_back", why=str(again))
+                log.warning("state_not_read_back", why=str(again))
                 await asyncio.sleep(1.0)
             else:
                 return

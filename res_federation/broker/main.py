@@ -71,7 +71,7 @@ async def run_broker(
             jobs=parts.job_watchers,
             sites=parts.site_watchers,
             place=run_round,
-            put=lambda event: parts.loop.put(event),
+            put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - the loop comes later
         )
 
         async def reload() -> FederationState:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from res_federation.api.v1 import (
@@ -46,7 +46,7 @@ class Server:
     def __init__(self, federation: Federation) -> None:
         """Register everything; nothing listens yet."""
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._health = HealthServicer()
+        self._health = health_aio.HealthServicer()
         jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), self._server)
         sites_pb2_grpc.add_SiteServiceServicer_to_server(SiteService(federation), self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(federation), self._server)
@@ -73,7 +73,7 @@ class Server:
             bound = 0
         if bound == 0:
             raise InvalidArgument(
-                f"cannot listen at {listen}: the port is taken or the address is not this machine's",
+                f"cannot listen at {listen}: taken, or not an address of this machine",
                 field="--listen",
                 way_out="choose another port, or 0 for any",
             )

@@ -7,6 +7,7 @@ import copy
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from res_federation.placement.engine import place
 
 from res_federation.control.effects import Effect, JobChanged, RunRound, SendToSite
 from res_federation.control.events import (
@@ -28,7 +29,6 @@ from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition, Site
-from res_federation.placement.engine import place
 from tests.control.model_site import ModelSite
 
 
@@ -47,7 +47,9 @@ class Federation(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.at = 1000.0
-        self.members = tuple(a_member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1)))
+        self.members = tuple(
+            a_member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1))
+        )
         self.sites = {member.id: ModelSite(member) for member in self.members}
         self.linked: set[SiteId] = set()
         self.disk: dict[JobId, Job] = {}
@@ -193,7 +195,9 @@ class Federation(RuleBasedStateMachine):
                     self.do(site.report(self.at))
                 else:
                     self.link(name)
-        assert not self.state.jobs, f"stuck: {[(j.id, j.state, j.reason) for j in self.state.jobs.values()]}"
+        assert not self.state.jobs, (
+            f"stuck: {[(j.id, j.state, j.reason) for j in self.state.jobs.values()]}"
+        )
         for job in self.disk.values():
             assert job.state.final, f"{job.id} is {job.state} on disk"
             assert job.reason or job.state is JobState.COMPLETED, f"{job.id} ended without a reason"

@@ -83,12 +83,12 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 f"this stream is of site '{site}', the report of '{report.site}'",
                 field="capacity.site",
             )
-        unknown = [run.token for run in runs if job_of(run.token) not in self._federation.state.jobs]
+        unknown = [
+            run.token for run in runs if job_of(run.token) not in self._federation.state.jobs
+        ]
         strangers = await self._federation.never_seen(unknown)
         await self._federation.loop.post(
-            SiteReported(
-                self._federation.clock.now(), report, runs, journal, complete, strangers
-            )
+            SiteReported(self._federation.clock.now(), report, runs, journal, complete, strangers)
         )
 
     async def _messages(self, batch: Any) -> AsyncIterator[agents_pb2.ConnectResponse]:

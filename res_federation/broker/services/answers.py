@@ -46,7 +46,9 @@ def stream(
     """Guard a method that answers with a stream."""
 
     @wraps(method)
-    async def guarded(self: Servicer, request: Request, context: Context) -> AsyncIterator[Response]:
+    async def guarded(
+        self: Servicer, request: Request, context: Context
+    ) -> AsyncIterator[Response]:
         try:
             async for response in method(self, request, context):
                 yield response
@@ -54,5 +56,3 @@ def stream(
             await _abort(context, error)
 
     return guarded
-
-

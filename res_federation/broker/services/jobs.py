@@ -62,14 +62,10 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     def _submitted(self, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
         if len(request.request_id) > _MOST_KEY:
-            raise InvalidArgument(
-                f"is longer than {_MOST_KEY} characters", field="request_id"
-            )
+            raise InvalidArgument(f"is longer than {_MOST_KEY} characters", field="request_id")
         spec = spec_from_message(request.spec)
         federation = self._federation
-        return JobSubmitted(
-            federation.clock.now(), federation.ids.new(), spec, request.request_id
-        )
+        return JobSubmitted(federation.clock.now(), federation.ids.new(), spec, request.request_id)
 
     @answers.unary
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002

@@ -1,0 +1,50 @@
+"""Kill -9 of broker, agent and Ray worker in the middle: each side effect is there exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from res_federation.client import Federation
+from tests.journeys.running import until, up
+
+JOBS = 120
+
+
+@pytest.mark.slow
+def test_every_side_effect_is_there_exactly_once(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    script = f"#!/bin/sh\nsleep 0.3\necho $RESFED_JOB >> {marks}\n"
+    with up(tmp_path / "home", "csuc,iac,uma") as federation:
+        with Federation(federation.address) as client:
+            jobs = [client.submit(script=script, options=["-t", "5"]).id for _ in range(JOBS)]
+        for words in (
+            ("broker", "serve"), ("agent", "run", "csuc"), ("ray::",), ("broker", "serve"),
+            ("agent", "run", "iac"), ("agent", "run", "uma"),
+        ):  # fmt: skip
+            until(lambda words=words: federation.kill(*words))
+        until(lambda: federation.children("broker", "serve"))
+        with Federation(federation.address) as client:
+            ended = client.wait(jobs, timeout=90)
+            states = Counter(str(job.state) for job in ended)
+        assert states == {"COMPLETED": JOBS}
+        assert Counter(marks.read_text().split()) == Counter(jobs)
+
+
+@pytest.mark.slow
+def test_what_was_acknowledged_survives_the_end_of_everything(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    script = f"#!/bin/sh\nsleep 1\necho $RESFED_JOB >> {marks}\n"
+    with up(tmp_path / "home", "csuc") as federation:
+        with Federation(federation.address) as client:
+            jobs = [client.submit(script=script, options=["-t", "5"]).id for _ in range(20)]
+        for child in federation.children("res_federation"):
+            child.kill()
+        assert federation.stop() == 0
+        federation.start()
+        with Federation(federation.address) as client:
+            ended = client.wait(jobs, timeout=60)
+        assert {str(job.state) for job in ended} == {"COMPLETED"}
+        assert Counter(marks.read_text().split()) == Counter(jobs)
