@@ -1,0 +1,50 @@
+# RES Federation. Every target sets up what it needs in .venv, once.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format proto bench deps clean
+
+BIN := .venv/bin
+WORKERS ?= 2    # pytest processes
+ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
+STALE := pyproject.toml .ci/constraints.txt
+
+help: ## List what there is to do
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 18
+
+setup: .venv/.dev ## Set up .venv with everything (the others do it themselves)
+
+demo: .venv/.run ## Run the main job: 14 sites on this machine, real scripts, results read back
+	@$(BIN)/resfed demo $(ARGS)
+
+test: .venv/.dev ## Run the tests; real components that are missing are skipped with a reason
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: .venv/.dev ## Check style, types, rooms, proto, spelling, sizes, freshness
+	@echo 'ruff';         $(BIN)/ruff check --quiet .
+	@echo 'ruff format';  $(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --check . | grep '^Would'; exit 1; }
+	@echo 'mypy';         $(BIN)/mypy --no-error-summary
+	@echo 'codespell';    $(BIN)/codespell $$(git ls-files 2>/dev/null || echo .)
+	@echo 'buf lint';     cd proto && ../$(BIN)/buf lint
+	@echo 'architecture'; $(BIN)/python -m pytest -q -p no:randomly tests/architecture
+
+format: .venv/.dev ## Let ruff put things in order
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+proto: .venv/.dev ## Generate res_federation/api/v1 from proto/
+	@cd proto && ../$(BIN)/buf lint
+	@.ci/proto .
+
+bench: .venv/.run ## Measure: submits as a ratio to an empty echo, placements a second
+	@$(BIN)/resfed bench submit --json $(ARGS)
+	@$(BIN)/resfed bench place --json $(ARGS)
+
+deps: ## Install Debian packages for the tests on real components (root)
+	@.ci/deps
+
+clean: ## Remove .venv and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+
+.venv/.dev: $(STALE)
+	@PYTHON='$(PYTHON)' .ci/setup dev
+
+.venv/.run: $(STALE)
+	@PYTHON='$(PYTHON)' .ci/setup run
