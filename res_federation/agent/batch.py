@@ -61,11 +61,21 @@ SubmitOutcome = Accepted | Refused | Unsettled
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a batch system knows of one token: its number and each task."""
+    """What a batch system knows of one token.
+
+    Attributes:
+        token: Which run.
+        batch_id: The batch system's own number.
+        tasks: Each task that began or ended; a task that waits may be left out. A task in a final
+            state with ``started`` None promises that its payload never began.
+        reason: Why the rest waits, in the batch system's own words, or "".
+
+    """
 
     token: RunToken
     batch_id: str
     tasks: tuple[TaskOutcome, ...]
+    reason: str = ""
 
 
 class BatchSystem(Protocol):
@@ -76,7 +86,13 @@ class BatchSystem(Protocol):
         ...
 
     async def find(self, tokens: Sequence[RunToken]) -> dict[RunToken, Found]:
-        """Look for runs by token; one that is absent from the answer was not found."""
+        """Look for runs by token; one that is absent from the answer is surely not there.
+
+        Raises:
+            Unavailable: If the batch system cannot be sure now (its controller is down or hung):
+                an answer in doubt must not be given.
+
+        """
         ...
 
     async def cancel(self, token: RunToken, task: int | None) -> None:

@@ -1,0 +1,71 @@
+"""The only place in the agent that starts other programs: argument lists, deadlines, no shell."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended; *code* is None when its deadline passed and nobody knows."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+async def run(
+    argv: Sequence[str], *, deadline_s: float, environment: Mapping[str, str] | None = None
+) -> Finished:
+    """Run a command and return what it said.
+
+    Past the deadline its whole process group is killed: a client that is left behind may still
+    carry out later what it was asked (sbatch does).  A program that is not there is code 127.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=None if environment is None else dict(environment),
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        return Finished(127, "", f"{argv[0]}: not found")
+    try:
+        async with asyncio.timeout(deadline_s):
+            out, err = await process.communicate()
+    except TimeoutError:
+        return Finished(None, "", f"{argv[0]}: no answer within {deadline_s:g} s")
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def detach(argv: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
+    """Start a program in a session of its own that outlives this process; return its pid.
+
+    What it says goes to *log*.  Raises OSError when the machine has no room for it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    return os.posix_spawn(
+        argv[0],
+        list(argv),
+        dict(environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )

@@ -1,0 +1,204 @@
+"""The agent's stream to the broker: dials out, reports, takes orders, dials again for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import grpc
+import structlog
+
+from res_federation.agent.batch import BatchSystem
+from res_federation.agent.clock import Clock
+from res_federation.agent.outputs import pieces
+from res_federation.agent.runs import Runs
+from res_federation.api.v1 import agents_pb2, agents_pb2_grpc
+from res_federation.errors import FederationError, Unavailable
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.identifiers import SiteId
+from res_federation.model.order import Order, Read
+from res_federation.wire.exchange import orders_from_message, piece_to_message, report_to_message
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # the broken connection of one dial is not the next's
+)
+_FIRST_PAUSE_S = 0.1
+_LAST_PAUSE_S = 10.0
+_LEAST_GAP_S = 0.1
+
+
+def pause_s(site: SiteId, attempt: int) -> float:
+    """Return how long to wait before dial number *attempt* (from 1): doubled, with jitter.
+
+    The jitter is the site's own, so that fourteen agents do not dial a new broker at once.
+    """
+    longest = min(_LAST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 16))
+    digest = hashlib.blake2b(f"{site} {attempt}".encode(), digest_size=8).digest()
+    return longest * (0.5 + int.from_bytes(digest, "big") / 2**65)
+
+
+Call = grpc.aio.StreamStreamCall[agents_pb2.ConnectRequest, agents_pb2.ConnectResponse]
+
+
+class Link:
+    """One site's stream. `hold` never ends by itself."""
+
+    def __init__(  # noqa: PLR0913 - made in one place
+        self,
+        site: SiteId,
+        broker: str,
+        journal: str,
+        runs: Runs,
+        batch: BatchSystem,
+        state: Path,
+        *,
+        now: Clock,
+        beat_s: float = 5.0,
+        channel: Callable[[], grpc.aio.Channel] | None = None,
+    ) -> None:
+        """Prepare; nothing is dialled yet.
+
+        Args:
+            site: Whose agent this is.
+            broker: ``host:port``.
+            journal: Names this life of the journal.
+            runs: What is held.
+            batch: Tells the capacity.
+            state: The agent's directory.
+            now: Reads the clock.
+            beat_s: A report is sent this often even when nothing changed.
+            channel: Makes a channel; without encryption by default.
+
+        """
+        self._site, self._broker, self._journal = site, broker, journal
+        self._runs, self._batch, self._output = runs, batch, state / "runs"
+        self._now, self._beat_s = now, beat_s
+        self._channel = channel or (
+            lambda: grpc.aio.insecure_channel(broker, options=list(_OPTIONS))
+        )
+        self._log = structlog.get_logger("resfed.agent").bind(site=site)
+        self._answered = asyncio.Event()
+        self.connected = False
+        """Whether the broker answered on the present stream."""
+
+    @property
+    def _patience_s(self) -> float:
+        """How long a report may stay without an answer before the stream counts as dead."""
+        return max(10.0, 3 * self._beat_s)
+
+    async def hold(self) -> None:
+        """Keep a stream for ever."""
+        attempt = 0
+        while True:
+            try:
+                await self._converse()
+                why = "the broker ended the stream"
+            except* (grpc.aio.AioRpcError, FederationError, OSError) as group:
+                why = _why(group)
+            attempt = 1 if self.connected else attempt + 1
+            if self.connected or attempt == 1:
+                self._log.warning("no link to the broker", broker=self._broker, reason=why)
+            self.connected = False
+            await asyncio.sleep(pause_s(self._site, attempt))
+
+    async def _converse(self) -> None:
+        """Hold one stream until it breaks."""
+        async with self._channel() as channel:
+            stub = agents_pb2_grpc.AgentServiceStub(channel)
+            call: Call = stub.Connect(metadata=(("resfed-site", self._site),))
+            reads: asyncio.Queue[Read] = asyncio.Queue(maxsize=1000)
+            self._answered.clear()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    writers = [
+                        group.create_task(self._report(call)),
+                        group.create_task(self._send_output(call, reads)),
+                    ]
+                    await self._receive(call, reads)
+                    for writer in writers:
+                        writer.cancel()
+            finally:
+                call.cancel()
+
+    async def _receive(self, call: Call, reads: asyncio.Queue[Read]) -> None:
+        while True:
+            response = await call.read()
+            if not isinstance(response, agents_pb2.ConnectResponse):  # grpc.aio.EOF
+                return
+            self._answered.set()
+            if not self.connected:
+                self.connected = True
+                self._log.info("linked to the broker", broker=self._broker)
+            orders = orders_from_message(response)
+            self._carry_out(orders)
+            for order in orders:
+                if isinstance(order, Read):
+                    await reads.put(order)
+
+    def _carry_out(self, orders: tuple[Order, ...]) -> None:
+        try:
+            self._runs.carry_out(orders)
+        except FederationError as error:
+            # what could not be written down is not in the next report, and is ordered again
+            self._log.error("orders not carried out", reason=str(error))
+
+    async def _report(self, call: Call) -> None:
+        """Send a report at once, when something changes, and on a beat."""
+        while True:
+            self._runs.news.clear()
+            await call.write(await self._message())
+            await self._wait_for(self._answered.wait(), self._patience_s, "no answer to a report")
+            self._answered.clear()
+            await asyncio.sleep(_LEAST_GAP_S)
+            try:
+                async with asyncio.timeout(self._beat_s):
+                    await self._runs.news.wait()
+            except TimeoutError:
+                continue
+
+    async def _message(self) -> agents_pb2.ConnectRequest:
+        partitions = await self._batch.capacity()
+        at = self._now()
+        sequence, runs = self._runs.report(at)
+        report = CapacityReport(
+            site=self._site,
+            sequence=sequence,
+            taken_at=at,
+            time_to_live_s=3 * self._beat_s + 1.0,
+            partitions=partitions,
+        )
+        return agents_pb2.ConnectRequest(
+            report=report_to_message(report, runs, self._journal, self._runs.complete)
+        )
+
+    async def _send_output(self, call: Call, reads: asyncio.Queue[Read]) -> None:
+        while True:
+            order = await reads.get()
+            for piece in pieces(order, self._output):
+                message = agents_pb2.ConnectRequest(output=piece_to_message(piece))
+                await self._wait_for(call.write(message), self._patience_s, "output is not taken")
+
+    async def _wait_for(self, waited: Awaitable[object], seconds: float, why: str) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await waited
+        except TimeoutError:
+            raise Unavailable(f"{why} for {seconds:g} s") from None
+
+
+def _why(group: BaseExceptionGroup[BaseException]) -> str:
+    first = group.exceptions[0]
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, grpc.aio.AioRpcError):
+        return f"{first.code().name}: {first.details()}"
+    return str(first)

@@ -1,0 +1,118 @@
+"""Puts an agent together and runs it until it is told to end; jobs go on without it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from res_federation.agent import clock
+from res_federation.agent.batch import BatchSystem
+from res_federation.agent.journal import Journal
+from res_federation.agent.link import Link
+from res_federation.agent.local.local_site import GRACE_S, LocalBatch
+from res_federation.agent.local.slots import HostSlots
+from res_federation.agent.rundir import RunDirectory
+from res_federation.agent.runs import Runs
+from res_federation.errors import MissingComponent
+from res_federation.model.site import Site
+
+DAY_S = 24 * 3600.0
+_SWEEP_EVERY_S = 6 * 3600.0
+
+
+def _driver(
+    site: Site, state: Path, now: clock.Clock, slots: HostSlots | None, grace_s: float
+) -> BatchSystem:
+    if site.batch in ("local", ""):  # a member without batch jobs has no partitions to offer
+        return LocalBatch(site, state, now=now, slots=slots, grace_s=grace_s)
+    raise MissingComponent(
+        f"site '{site.id}' wants the batch system '{site.batch}', which this version has not",
+        field="batch",
+        way_out='set batch = "local" to run its partitions on this machine',
+    )
+
+
+def _absolute(state: Path) -> Path:
+    """Wrappers and payloads work in other directories than this process."""
+    return state.absolute()
+
+
+async def _sweep(journal: Journal, runs: Path, now: clock.Clock, keep_s: float) -> None:
+    """Remove the files of runs that were forgotten long ago, now and then."""
+    while True:
+        for token in journal.forgotten_before(now() - keep_s):
+            await asyncio.to_thread(RunDirectory.of(runs, token).remove)
+        await asyncio.sleep(_SWEEP_EVERY_S)
+
+
+async def run_agent(  # noqa: PLR0913 - the settings of an agent
+    site: Site,
+    broker: str,
+    state: Path,
+    *,
+    beat_s: float = 5.0,
+    slots: HostSlots | None = None,
+    grace_s: float = GRACE_S,
+    keep_s: float = 7 * DAY_S,
+    now: clock.Clock = clock.now,
+    channel: Callable[[], grpc.aio.Channel] | None = None,
+) -> None:
+    """Run one site's agent until it is cancelled. Several may live in one event loop.
+
+    Args:
+        site: What it serves.
+        broker: ``host:port`` that it dials.
+        state: Its own directory; only one agent at a time can have it.
+        beat_s: Seconds between reports when nothing happens.
+        slots: Bound on real payloads, shared by the agents of one process; 32 by default.
+        grace_s: Seconds between SIGTERM and SIGKILL for a job that must end.
+        keep_s: How long the files of a run stay after the broker has its end.
+        now: Reads the clock.
+        channel: Makes the channel to the broker; without encryption by default.
+
+    Raises:
+        FailedPrecondition: If another agent has the directory, or it is another site's.
+        ResourceExhausted: If the directory cannot be written.
+        MissingComponent: If there is no driver for the site's batch system.
+
+    """
+    state = _absolute(state)
+    journal = Journal(state, site.id)
+    try:
+        batch = _driver(site, state, now, slots, grace_s)
+        try:
+            runs = Runs(journal, batch, state, now=now, beat_s=beat_s)
+            link = Link(
+                site.id, broker, journal.id, runs, batch, state,
+                now=now, beat_s=beat_s, channel=channel,
+            )  # fmt: skip
+            async with asyncio.TaskGroup() as group:
+                group.create_task(runs.work())
+                group.create_task(link.hold())
+                group.create_task(_sweep(journal, state / "runs", now, keep_s))
+        finally:
+            await batch.close()
+    finally:
+        journal.close()
+
+
+async def serve_agent(site: Site, broker: str, state: Path, *, beat_s: float = 5.0) -> None:
+    """Run an agent as a process of its own: SIGTERM and SIGINT end it cleanly.
+
+    Raises what `run_agent` raises.
+    """
+    loop = asyncio.get_running_loop()
+    agent = asyncio.create_task(run_agent(site, broker, state, beat_s=beat_s))
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, agent.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await agent
+    finally:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)

@@ -1,0 +1,87 @@
+"""A run's own directory: script, lease, marks and output. Nothing of a run lies outside it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from res_federation.agent.disk import saying, write_whole
+from res_federation.errors import InvalidArgument
+from res_federation.model.identifiers import RunToken
+from res_federation.model.job import JobSpec
+
+_TOKEN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,79}")
+
+
+def task_word(index: int) -> str:
+    """Return how files of a task are called: its index, or ``batch`` without an array."""
+    return "batch" if index < 0 else str(index)
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Paths of one run; made by `of`, which alone turns a token into a path."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, runs: Path, token: RunToken) -> RunDirectory:
+        """Return the directory of *token* under *runs*.
+
+        Raises:
+            InvalidArgument: If the token could be anything but a plain name.
+
+        """
+        if not _TOKEN.fullmatch(token):
+            raise InvalidArgument(f"{token!r} is not a run token", field="token")
+        return cls(runs / token)
+
+    @property
+    def work(self) -> Path:
+        """The payload's working directory."""
+        return self.path / "work"
+
+    def prepare(self, spec: JobSpec) -> None:
+        """Write what a payload needs; harmless when repeated.
+
+        Raises:
+            ResourceExhausted: If the disk is full or not writable.
+
+        """
+        with saying(self.path):
+            self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_whole(self.path / "script", spec.script.encode(), mode=0o700)
+            write_whole(self.path / "spec.json", msgspec.json.encode(spec))
+
+    def write_lease(self, until: float) -> None:
+        """Say until when a payload may begin (UTC seconds); raises ResourceExhausted."""
+        with saying(self.path):
+            write_whole(self.path / "lease", f"{until:.3f}\n".encode())
+
+    def lease(self) -> float:
+        """Return until when a payload may begin; 0 without a lease."""
+        try:
+            return float((self.path / "lease").read_text())
+        except (OSError, ValueError):
+            return 0.0
+
+    def read_output(self, task: int, *, error: bool, offset: int, limit: int) -> tuple[bytes, bool]:
+        """Return at most *limit* bytes from *offset*, and whether that is all there is now."""
+        name = f"{'err' if error else 'out'}.{task_word(task)}"
+        try:
+            with (self.path / name).open("rb") as file:
+                file.seek(offset)
+                data = file.read(limit + 1)
+        except FileNotFoundError:
+            return b"", True
+        return data[:limit], len(data) <= limit
+
+    def remove(self) -> None:
+        """Remove the run's files; what is gone already is gone."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.path)
