@@ -1,0 +1,97 @@
+"""What holds for every test: seeds, no network beyond this machine, real components or a reason."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+STRICT = os.environ.get("RESFED_REQUIRE_COMPONENTS") == "1"
+
+# No deadlines: a busy machine is not a defect.  CI draws the same examples every time.
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=100,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("dev", deadline=None, max_examples=50, print_blob=True)
+settings.load_profile(os.environ.get("RESFED_HYPOTHESIS", "ci" if STRICT else "dev"))
+
+# Debian keeps the programs of a PostgreSQL server off the path.
+_HIDDEN_PROGRAMS = "/usr/lib/postgresql/*/bin"
+
+
+def _find(program: str) -> Path | None:
+    on_path = shutil.which(program)
+    if on_path is not None:
+        return Path(on_path)
+    hidden = sorted(Path("/").glob(f"{_HIDDEN_PROGRAMS.lstrip('/')}/{program}"))
+    return hidden[-1] if hidden else None
+
+
+@pytest.fixture(scope="session")
+def requires() -> Callable[[str, str], Path]:
+    """Give ``requires(program, package)``: the path of a real program that a test needs.
+
+    Without the program the test is skipped, and the reason says what installs it; with
+    ``RESFED_REQUIRE_COMPONENTS=1`` (continuous integration) it fails in place of that.
+    """
+
+    def look(program: str, package: str) -> Path:
+        found = _find(program)
+        if found is not None:
+            return found
+        reason = f"{program} is missing; install it with: apt-get install {package}"
+        if STRICT:
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+    return look
+
+
+class BeyondThisMachine(AssertionError):
+    """A test tried to talk to another machine."""
+
+
+def _is_here(host: str) -> bool:
+    if host in {"localhost", ""}:
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False  # a name: looking it up is traffic already
+
+
+def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
+    def connect(self: socket.socket, address: Any) -> Any:
+        # A datagram socket that connects sends nothing: Ray asks so for the machine's own address.
+        if (
+            self.family in {socket.AF_INET, socket.AF_INET6}
+            and self.type == socket.SOCK_STREAM
+            and not _is_here(address[0])
+        ):
+            message = f"tests stay on this machine, and this one went to {address[0]}"
+            raise BeyondThisMachine(message)
+        return original(self, address)
+
+    return connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stay_here() -> Iterator[None]:
+    """Refuse Python's connections beyond loopback; C cores (gRPC, Ray) are not seen."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", _guarded(socket.socket.connect))
+    patch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
+    yield
+    patch.undo()
