@@ -18,7 +18,7 @@ from res_federation.agent.local.local_site import GRACE_S, LocalBatch
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.rundir import RunDirectory
 from res_federation.agent.runs import Runs
-from res_federation.errors import MissingComponent
+from res_federation.errors import FederationError, MissingComponent
 from res_federation.model.site import Site
 
 DAY_S = 24 * 3600.0
@@ -45,8 +45,9 @@ def _absolute(state: Path) -> Path:
 async def _sweep(journal: Journal, runs: Path, now: clock.Clock, keep_s: float) -> None:
     """Remove the files of runs that were forgotten long ago, now and then."""
     while True:
-        for token in journal.forgotten_before(now() - keep_s):
-            await asyncio.to_thread(RunDirectory.of(runs, token).remove)
+        with contextlib.suppress(FederationError, OSError):  # the next sweep tries again
+            for token in journal.forgotten_before(now() - keep_s):
+                await asyncio.to_thread(RunDirectory.of(runs, token).remove)
         await asyncio.sleep(_SWEEP_EVERY_S)
 
 

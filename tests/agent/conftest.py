@@ -47,6 +47,7 @@ class Bench:
     """A LocalBatch with its directory; restarts it, submits to it, waits for it."""
 
     cpu, gpu = CPU, GPU
+    whole = ResourceRequest(nodes=4, exclusive=True)
     spec = staticmethod(spec_of)
 
     def __init__(self, site: Site, state: Path, slots: HostSlots | None = None) -> None:
