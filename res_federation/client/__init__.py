@@ -1,1 +1,17 @@
-"""`res_federation.client`: what users import. The command line stands on it."""
+"""What users import: the federation from Python, asynchronous and synchronous, same words.
+
+    from res_federation.client import Federation
+
+    with Federation("127.0.0.1:7443") as federation:
+        job = federation.submit(script)
+        (job,) = federation.wait([job.id])
+
+This room gives model values out and takes model values in; protobuf stays inside.  Every failure
+is raised as the class of `res_federation.errors` that the broker raised.
+"""
+
+from res_federation.client.asynchronous import FederationClient
+from res_federation.client.site_view import SiteState, SiteView
+from res_federation.client.synchronous import Federation
+
+__all__ = ["Federation", "FederationClient", "SiteState", "SiteView"]
