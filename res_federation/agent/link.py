@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import structlog
@@ -46,6 +47,7 @@ def pause_s(site: SiteId, attempt: int) -> float:
     return longest * (0.5 + int.from_bytes(digest, "big") / 2**65)
 
 
+T = TypeVar("T")
 Call = grpc.aio.StreamStreamCall[agents_pb2.ConnectRequest, agents_pb2.ConnectResponse]
 
 
@@ -131,7 +133,7 @@ class Link:
 
     async def _receive(self, call: Call, reads: asyncio.Queue[Read]) -> None:
         while True:
-            response = await call.read()
+            response = await _on_stream(call.read())
             if not isinstance(response, agents_pb2.ConnectResponse):  # grpc.aio.EOF
                 return
             self._answered.set()
@@ -155,7 +157,7 @@ class Link:
         """Send a report at once, when something changes, and on a beat."""
         while True:
             self._runs.news.clear()
-            await call.write(await self._message())
+            await _on_stream(call.write(await self._message()))
             await self._wait_for(self._answered.wait(), self._patience_s, "no answer to a report")
             self._answered.clear()
             await asyncio.sleep(_LEAST_GAP_S)
@@ -185,7 +187,9 @@ class Link:
             order = await reads.get()
             for piece in pieces(order, self._output):
                 message = agents_pb2.ConnectRequest(output=piece_to_message(piece))
-                await self._wait_for(call.write(message), self._patience_s, "output is not taken")
+                await self._wait_for(
+                    _on_stream(call.write(message)), self._patience_s, "output is not taken"
+                )
 
     async def _wait_for(self, waited: Awaitable[object], seconds: float, why: str) -> None:
         try:
@@ -193,6 +197,23 @@ class Link:
                 await waited
         except TimeoutError:
             raise Unavailable(f"{why} for {seconds:g} s") from None
+
+
+async def _on_stream(step: Awaitable[T]) -> T:
+    """Await a step of a stream; a broken stream is Unavailable, however gRPC tells it.
+
+    gRPC raises CancelledError when the *other* side cancels, and InvalidStateError once a stream
+    is over: neither may end the agent.
+    """
+    try:
+        return await step
+    except asyncio.InvalidStateError:
+        raise Unavailable("the stream is over") from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise Unavailable("the broker cancelled the stream") from None
 
 
 def _why(group: BaseExceptionGroup[BaseException]) -> str:

@@ -20,6 +20,10 @@ def pieces(order: Read, runs: Path) -> Iterator[Piece]:
         if not directory.path.is_dir():
             yield Piece(order.request_id, b"", offset, end=True, error="no output is kept here")
             return
+        if order.task < 0 and directory.is_array:
+            why = "the job is an array: name one of its tasks"
+            yield Piece(order.request_id, b"", offset, end=True, error=why)
+            return
         while True:
             size = min(left, PIECE_BYTES)
             data, end = directory.read_output(

@@ -137,7 +137,10 @@ def become(task: str, launch: dict[str, list[bytes]]) -> None:
                 time.sleep(pause)
     except BaseException as error:  # noqa: BLE001 - whatever it is, a forked child must not return
         text = getattr(error, "strerror", None) or str(error)
-        os.write(2, f"resfed: cannot start the script: {text} (its first line names it)\n".encode())
+        number = getattr(error, "errno", 0)
+        hint = {2: " (the interpreter in its first line)", 8: " (its first line is no '#!')"}
+        text += hint.get(number, "")
+        os.write(2, f"resfed: cannot start the script: {text}\n".encode())
     finally:
         os._exit(126)
 

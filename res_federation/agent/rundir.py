@@ -70,6 +70,11 @@ class RunDirectory:
         except (OSError, ValueError):
             return 0.0
 
+    @property
+    def is_array(self) -> bool:
+        """Tell whether the run has array tasks, as far as any has been started."""
+        return not (self.path / "launch.batch").exists() and any(self.path.glob("launch.[0-9]*"))
+
     def read_output(self, task: int, *, error: bool, offset: int, limit: int) -> tuple[bytes, bool]:
         """Return at most *limit* bytes from *offset*, and whether that is all there is now."""
         name = f"{'err' if error else 'out'}.{task_word(task)}"

@@ -12,7 +12,7 @@ from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition, Site
 
 SITE = Site(
-    id=SiteId("here"), name="Here", cluster="box", machine="Box", city="Here",
+    id=SiteId("here"), name="Here", clusters=("box",), machine="Box", city="Here",
     latitude=0.0, longitude=0.0, batch="local",
     partitions=(Partition(PartitionId("here/box/cpu"), "cpu", NodeShape(4, 4096), nodes=2),),
 )  # fmt: skip

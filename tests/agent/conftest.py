@@ -23,7 +23,7 @@ GPU = PartitionId("here/box/gpu")
 @pytest.fixture
 def site() -> Site:
     return Site(
-        id=SiteId("here"), name="Here", cluster="box", machine="Box", city="Here",
+        id=SiteId("here"), name="Here", clusters=("box",), machine="Box", city="Here",
         latitude=0.0, longitude=0.0, batch="local",
         partitions=(
             Partition(CPU, "cpu", NodeShape(4, 4096), nodes=4, max_time_s=7200, max_array=100),

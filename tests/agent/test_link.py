@@ -39,6 +39,7 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
         self.pieces: list[Piece] = []
         self.reads: list[Read] = []
         self.mute = False
+        self.abort: grpc.StatusCode | None = None
         self.news = asyncio.Event()
 
     async def Connect(  # noqa: N802 - gRPC's name
@@ -47,6 +48,8 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
         self.sites.append(dict(context.invocation_metadata())["resfed-site"])
         async for request in request_iterator:
             self.news.set()
+            if self.abort is not None:
+                await context.abort(self.abort, "go away")
             if request.WhichOneof("body") == "output":
                 self.pieces.append(piece_from_message(request.output))
             elif not self.mute:
@@ -156,6 +159,20 @@ async def test_a_stream_that_says_nothing_is_dialled_again(broker, site, tmp_pat
     await broker.until(lambda: len(broker.sites) >= 3)
     broker.mute = False
     await broker.until(lambda: broker.reports >= 3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.CANCELLED, grpc.StatusCode.INVALID_ARGUMENT])
+async def test_no_status_of_the_broker_ends_the_agent(broker, site, tmp_path, code) -> None:
+    port = await broker.serve()
+    broker.abort = code
+    task = asyncio.create_task(run_agent(site, f"127.0.0.1:{port}", tmp_path / "a", beat_s=0.1))
+    await broker.until(lambda: len(broker.sites) >= 3)
+    assert not task.done()
+    broker.abort = None
+    await broker.until(lambda: broker.reports >= 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

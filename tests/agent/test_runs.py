@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from res_federation.agent import rundir
 from res_federation.agent.batch import Unsettled
 from res_federation.agent.journal import Journal
 from res_federation.agent.local.local_site import LocalBatch
 from res_federation.agent.outputs import pieces
 from res_federation.agent.runs import Runs
+from res_federation.errors import ResourceExhausted
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
@@ -188,3 +191,25 @@ async def test_a_token_that_is_no_name_makes_no_path(agent, bench) -> None:
     assert await agent.exchange() == ()
     (piece,) = pieces(Read("r", RunToken("../x"), -1, False, 0, 9), agent.state / "runs")
     assert "not a run token" in piece.error
+
+
+async def test_a_full_disk_starts_nothing_and_is_got_over(agent, bench, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rundir, "write_whole", full)
+        with pytest.raises(ResourceExhausted, match="is full"):
+            await agent.exchange(start(bench.spec("true")))
+    assert agent.observation().state is JobState.PLACED
+    assert not agent.observation().begun
+    assert (await agent.end()).state is JobState.COMPLETED
+
+
+async def test_output_of_an_array_wants_a_task(agent, bench) -> None:
+    await agent.exchange(start(bench.spec("echo $SLURM_ARRAY_TASK_ID", array=(3, 4))))
+    await agent.end()
+    (piece,) = pieces(Read("r", TOKEN, -1, False, 0, 100), agent.state / "runs")
+    assert "name one of its tasks" in piece.error
+    (piece,) = pieces(Read("r", TOKEN, 4, False, 0, 100), agent.state / "runs")
+    assert piece.data == b"4\n"

@@ -127,7 +127,7 @@ def environment(launch: Launch, agent: Mapping[str, str]) -> dict[str, str]:
         "SLURM_CPUS_PER_TASK": str(request.cpus_per_task),
         "SLURM_CPUS_ON_NODE": cores,
         "SLURM_JOB_CPUS_PER_NODE": f"{cores}(x{nodes})" if layout.nodes > 1 else cores,
-        "SLURM_CLUSTER_NAME": launch.site.cluster,
+        "SLURM_CLUSTER_NAME": launch.partition.id.split("/")[1],
         "SLURM_SUBMIT_DIR": work,
         "SLURM_SUBMIT_HOST": names[0],
         "PWD": work,
