@@ -1,1 +1,1 @@
-"""RES Federation: one endpoint before the supercomputers of the Red Española de Supercomputación."""
+"""RES Federation: one endpoint before the Red Española de Supercomputación."""

@@ -23,9 +23,7 @@ class FederationError(Exception):
     grpc_code: ClassVar[str] = "UNKNOWN"
     exit_code: ClassVar[int] = 1
 
-    def __init__(
-        self, message: str, *, field: str = "", way_out: str = "", code: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, field: str = "", way_out: str = "", code: str = "") -> None:
         """Keep the parts apart, so that each edge can render them its own way."""
         super().__init__(message)
         self.message = message

@@ -53,7 +53,7 @@ class FrameSeen:
 
 @dataclass(frozen=True, slots=True)
 class JobHeld:
-    """Tell watchers why a job still waits. Nothing is written: it is decided anew after a restart."""
+    """Tell watchers why a job still waits; not written, for a restart decides it anew."""
 
     job: Job
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 GIB = 1024
 """MiB in a GiB."""
@@ -84,7 +85,7 @@ def family_in(text: str) -> str:
     size (``V100M32``, ``a100-40``): ``cal`` does not name an ``a1`` and ``gpu2`` names nothing.
     """
     parts = [part for part in _SPLIT.split(text.lower()) if part]
-    joined = {a + b for a, b in zip(parts, parts[1:], strict=False)}
+    joined = {a + b for a, b in pairwise(parts)}
     for part in [*parts, *sorted(joined)]:
         if part in FAMILIES:
             return part

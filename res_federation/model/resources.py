@@ -131,7 +131,7 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
 
     # --- how many tasks stand on one node, and how many nodes that makes
     per_node = tasks_per_node
-    count = nodes if nodes > 0 else 0
+    count = max(0, nodes)
     if per_node > 0:
         if tasks > 0:
             spread = (tasks + per_node - 1) // per_node
@@ -140,9 +140,7 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
         count = max(count, 1)
     elif count > 0:
         total = tasks if tasks > 0 else count
-        per_node = (total + count - 1) // count
-        if per_node < 1:
-            per_node = 1
+        per_node = max((total + count - 1) // count, 1)
     else:
         total = tasks if tasks > 0 else 1
         if tasks <= 0 and accelerators_per_task > 0 and accelerators_total > 0:
@@ -152,9 +150,7 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
             fit = min(fit, memory // (memory_per_cpu * cpus_per_task))
         if accelerators_per_task > 0:
             fit = min(fit, shape_accelerators // accelerators_per_task)
-        if fit < 1:
-            fit = 1  # the checks below name what is short
-        per_node = min(fit, total)
+        per_node = min(max(fit, 1), total)  # the checks below name what is short
         count = (total + per_node - 1) // per_node
         if accelerators_total > 0:
             count = max(count, (accelerators_total + shape_accelerators - 1) // shape_accelerators)

@@ -18,7 +18,7 @@ def memory(mib: int) -> str:
     return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.1f}".removesuffix(".0") + " GiB"
 
 
-def sentence(reason: Reason) -> str:  # noqa: PLR0911 - one line for each kind of number
+def sentence(reason: Reason) -> str:
     """Return the sentence for *reason*."""
     needed, have = reason.needed, reason.have
     match reason.code:

@@ -1,1 +1,1 @@
-"""The database: tables, event log, one transaction a step. The only room that imports SQLAlchemy."""
+"""The database: tables, event log, one transaction a step. Only this room imports SQLAlchemy."""
