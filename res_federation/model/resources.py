@@ -252,9 +252,8 @@ def accelerator_fits(need: AcceleratorNeed | None, shape: NodeShape, family: str
 
 def layout(request: ResourceRequest, shape: NodeShape) -> Layout | Reason:
     """Lay *request* out on nodes of *shape*, or say what is short. Counts are per node."""
-    code, needed, have, nodes, cores, memory, accelerators = layout_numbers(
-        *request_numbers(request), *shape_numbers(shape)
-    )
+    numbers = (*request_numbers(request), *shape_numbers(shape))
+    code, needed, have, nodes, cores, memory, accelerators = layout_numbers(*numbers)
     if code != Code.FITS:
         return Reason(Code(code), needed, have)
     return Layout(nodes, cores, memory, accelerators)
