@@ -178,6 +178,7 @@ def restore(  # the pieces come from the store, which knows nothing of this room
 
 def _former(site: SiteId, partition: PartitionId) -> Site:
     return Site(
-        id=site, name=f"{site} (not in the catalogue)", cluster=partition.split("/")[1],
-        machine=site, city="", latitude=0.0, longitude=0.0, batch="", partitions=(),
+        id=site, name=f"{site} (not in the catalogue)", machine=site, city="",
+        latitude=0.0, longitude=0.0, batch="", partitions=(),
+        clusters=(partition.split("/")[1],),
     )  # fmt: skip

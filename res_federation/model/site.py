@@ -73,13 +73,13 @@ class Site:
     Attributes:
         id: Identifier such as ``csuc``.
         name: The institution.
-        cluster: Name of the machine as it stands in partition ids.
         machine: Name of the machine as people write it.
         city: Where it stands.
         latitude: Degrees north.
         longitude: Degrees east.
         batch: ``local``, ``slurm``; "" for a site that runs no batch jobs for the federation.
         partitions: What can be asked for; empty for a data-only member.
+        clusters: Names of its machines as they stand in partition ids; one Slurm each.
         qos: Documented qualities of service.
         res_share_percent: Share of the machine for RES, or None where it is not known.
         wan_gbps: Speed of the link to the national network, or None.
@@ -90,13 +90,13 @@ class Site:
 
     id: SiteId
     name: str
-    cluster: str
     machine: str
     city: str
     latitude: float
     longitude: float
     batch: str
     partitions: tuple[Partition, ...]
+    clusters: tuple[str, ...] = ()
     qos: tuple[Qos, ...] = ()
     res_share_percent: float | None = None
     wan_gbps: float | None = None
