@@ -1,0 +1,57 @@
+"""`resfed bench …`: ratios measured in one run, on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from res_federation.cli import output
+from res_federation.cli.options import Json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    group = typer.Typer(
+        help="Benchmarks: ratios measured in one run.", no_args_is_help=True, rich_markup_mode=None
+    )
+    group.command("submit", epilog="Example: resfed bench submit --json")(submit)
+    group.command("place", epilog="Example: resfed bench place --json")(place)
+    app.add_typer(group, name="bench")
+
+
+def submit(
+    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=50)] = 5,
+    calls: Annotated[int, typer.Option(help="Unary calls of a round.", min=64)] = 2000,
+    bulk: Annotated[int, typer.Option(help="Jobs of a bulk round.", min=1)] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Measure durable submits against an empty echo, and bulk submits, on a broker of its own."""
+    from res_federation.cli.bench_submit import measure  # starts processes
+
+    _tell(measure(repeats=repeats, calls=calls, bulk_jobs=bulk), as_json=as_json)
+
+
+def place(
+    jobs: Annotated[int, typer.Option(help="Queued jobs of a round.", min=1)] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Measure placements a second, in process and through Ray."""
+    from res_federation.scatter.bench_place import bench_place  # ray takes a second
+
+    _tell(bench_place(jobs=jobs), as_json=as_json)
+
+
+def _tell(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.document(result)
+        return
+    output.table(
+        ("MEASURE", ">VALUE"),
+        ((name, _figure(value)) for name, value in result.items()),
+        empty="nothing was measured",
+    )
+
+
+def _figure(value: Any) -> str:
+    return f"{value:,.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -1,0 +1,141 @@
+"""The JSON that outside programs rely on: values of the model as plain dicts and lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from res_federation.client import SiteView
+from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.job import Job, Run, TaskOutcome
+from res_federation.model.plan import Explanation
+from res_federation.model.site import Partition
+from res_federation.placement.sentences import sentence
+
+
+def instant(seconds: float | None) -> str | None:
+    """Return UTC seconds as ISO 8601 (``2026-11-21T05:03:11.250Z``), or None."""
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_document(job: Job) -> dict[str, Any]:
+    """Return a job under the keys that the design fixes."""
+    return {
+        "job": job.id,
+        "name": job.spec.name,
+        "user": job.spec.user,
+        "state": str(job.state),
+        "reason": job.reason,
+        "site": job.site,
+        "partition": job.partition,
+        "submitted": instant(job.submitted),
+        "started": instant(job.started),
+        "ended": instant(job.ended),
+        "exit_code": job.exit_code,
+        "notes": list(job.spec.notes),
+        "runs": [_run(run) for run in job.runs],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.token,
+        "attempt": run.attempt,
+        "site": run.site,
+        "partition": run.partition,
+        "state": str(run.state),
+        "reason": run.reason,
+        "placed": instant(run.placed),
+        "started": instant(run.started),
+        "ended": instant(run.ended),
+        "exit_code": run.exit_code,
+        "expected_start_s": run.expected_start_s,
+        "tasks": [_task(task) for task in run.tasks],
+    }
+
+
+def _task(task: TaskOutcome) -> dict[str, Any]:
+    return {
+        "task": task.index if task.index >= 0 else None,
+        "state": str(task.state),
+        "exit_code": task.exit_code,
+        "signal": task.signal,
+        "batch_id": task.batch_id,
+        "nodes": task.nodes,
+        "started": instant(task.started),
+        "ended": instant(task.ended),
+        "reason": task.reason,
+    }
+
+
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation under the keys that the design fixes; every partition is in it."""
+    return {
+        "job": explanation.job,
+        "chosen": explanation.chosen or None,
+        "decided": instant(explanation.decided_at) if explanation.decided_at else None,
+        "candidates": [
+            {
+                "partition": candidate.partition,
+                "feasible": candidate.feasible,
+                "reasons": [sentence(reason) for reason in candidate.reasons],
+                "codes": [reason.code.name for reason in candidate.reasons],
+                "score_s": candidate.score_s,
+                "terms": dict(candidate.terms),
+            }
+            for candidate in explanation.candidates
+        ],
+        "counterfactual": explanation.counterfactual,
+    }
+
+
+def site_document(site: SiteView) -> dict[str, Any]:
+    """Return a site as it stands."""
+    return {
+        "site": site.id,
+        "name": site.name,
+        "machine": site.machine,
+        "city": site.city,
+        "latitude": site.latitude,
+        "longitude": site.longitude,
+        "batch": site.batch,
+        "state": str(site.state),
+        "drain_reason": site.drain_reason,
+        "reported": instant(site.reported),
+        "waiting_jobs": site.waiting_jobs,
+        "running_jobs": site.running_jobs,
+        "partitions": [_partition(part) for part in site.partitions],
+        "capacity": [_capacity(part) for part in site.capacity],
+    }
+
+
+def _partition(part: Partition) -> dict[str, Any]:
+    return {
+        "partition": part.id,
+        "nodes": part.nodes,
+        "cores": part.shape.cores,
+        "memory_mib": part.shape.memory_mib,
+        "accelerator": part.shape.accelerator or None,
+        "accelerators": part.shape.accelerators,
+        "accelerator_memory_mib": part.shape.accelerator_memory_mib,
+        "architecture": part.shape.architecture,
+        "cpu": part.cpu,
+        "max_time_s": part.max_time_s,
+        "confidence": str(part.confidence),
+        "note": part.note,
+    }
+
+
+def _capacity(part: PartitionCapacity) -> dict[str, Any]:
+    return {
+        "partition": part.id,
+        "up": part.up,
+        "nodes": part.nodes,
+        "available": part.available,
+        "free_cores": sum(free.nodes * free.cores for free in part.free),
+        "free_accelerators": sum(free.nodes * free.accelerators for free in part.free),
+        "pending_jobs": part.pending_jobs,
+    }
