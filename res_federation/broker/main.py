@@ -22,7 +22,7 @@ from res_federation.model.plan import Plan
 from res_federation.model.site import Site
 from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
-from res_federation.scatter.ray_pool import RayScatter
+from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.store.store import Store
 from res_federation.topology.distances import DistanceTable
 

@@ -94,11 +94,15 @@ class Plan:
 
     Attributes:
         version: Version of the snapshot that it was made from.
+        frame: Partitions in the order of the rows that packed decisions refer to.
+        frame_id: Eight bytes that name the frame; every packed decision begins with them.
         assignments: In the order in which the jobs were decided.
         rejections: In the same order.
 
     """
 
     version: int
+    frame: tuple[PartitionId, ...]
+    frame_id: bytes
     assignments: tuple[Assignment, ...]
     rejections: tuple[Rejection, ...]

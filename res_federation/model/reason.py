@@ -51,13 +51,13 @@ class Code(IntEnum):
 
     @property
     def permanent(self) -> bool:
-        """Tell whether the constraint can never be met by this partition as it is declared."""
-        return 1 <= self < 40
+        """Tell whether the job can never be run by this partition as it is declared."""
+        return 1 <= self < 40 or self == Code.TRIED_AND_REFUSED
 
     @property
     def temporary(self) -> bool:
         """Tell whether waiting may help."""
-        return 40 <= self < 60
+        return 40 <= self < 60 and self != Code.TRIED_AND_REFUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Policy:
         accelerator_speed: Speed of a family relative to the A100; 1.0 where not listed.
         idle_accelerator_s: Seconds added for a job without accelerators on an accelerated node,
             so that it goes there only when nothing else is about to be free.
+        unknown_path_mib_s: Speed assumed for input data where no network path is known.
         max_waiting_per_partition: Runs of the federation that may wait in one partition's queue.
         seed: Breaks ties, with the job and the partition: blake2b(seed, job, partition).
 
@@ -32,5 +33,6 @@ class Policy:
     name: str = "earliest-start"
     accelerator_speed: dict[str, float] = field(default_factory=lambda: dict(_SPEED))
     idle_accelerator_s: float = 3600.0
+    unknown_path_mib_s: float = 10.0
     max_waiting_per_partition: int = 2000
     seed: int = 0

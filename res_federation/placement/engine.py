@@ -1,0 +1,72 @@
+"""`place`: where jobs go, and why. Pure: the same input gives the same plan, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from res_federation.model.job import Job
+from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.model.reason import Code, Reason
+from res_federation.placement import packing
+from res_federation.placement.decide import Decided, decide
+from res_federation.placement.order import in_order
+from res_federation.placement.policy import Policy
+from res_federation.placement.rows import RowArrays, encode_rows
+from res_federation.placement.score import Board, Scatter, in_process, score
+from res_federation.placement.shapes import encode_jobs
+from res_federation.placement.snapshot import Snapshot
+
+__all__ = ["Scatter", "in_process", "place"]
+
+
+def place(
+    snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, *, scatter: Scatter = in_process
+) -> Plan:
+    """Return where each of *jobs* goes, and why.
+
+    Jobs are decided first come first served, each for the partition where it is expected to
+    complete first: expected start (free nodes, release profile, queue), plus the transfer of its
+    input, plus its limit scaled by the accelerator.  What a job takes is not there for the next.
+    Equal scores (to the microsecond) are settled by xorshift64(blake2b(seed, job) xor
+    blake2b(partition)).  Neither the order of jobs or rows nor *scatter* changes the outcome.
+    """
+    rows = encode_rows(snapshot, policy)
+    queue = encode_jobs(in_order(jobs), rows, snapshot.distances, policy)
+    board = Board(rows.version, rows.fixed, queue.shapes.codes)
+    decided = decide(rows, queue, score(board, queue.shapes, scatter), policy)
+    return _plan(rows, queue.jobs, decided)
+
+
+def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:
+    decisions = packing.pack(rows.frame_id, decided)
+    chosen, starts = decided.chosen.tolist(), decided.starts.tolist()
+    first = (
+        decided.terms[np.arange(len(jobs)), np.maximum(decided.chosen, 0), 0].tolist()
+        if rows.frame
+        else []
+    )
+    assignments, rejections = [], []
+    for number, job in enumerate(jobs):
+        row = chosen[number]
+        if row >= 0:
+            assignments.append(
+                Assignment(
+                    job.id, rows.frame[row], row, starts[number], first[number], decisions[number]
+                )
+            )
+        else:
+            rejections.append(_rejection(job, decided, number, decisions[number]))
+    return Plan(rows.version, rows.frame, rows.frame_id, tuple(assignments), tuple(rejections))
+
+
+def _rejection(job: Job, decided: Decided, number: int, decision: bytes) -> Rejection:
+    """Say whether the job can never run, with the reason of the row that comes nearest."""
+    verdicts = decided.verdicts[number]
+    if not len(verdicts):
+        return Rejection(job.id, False, Reason(Code.SITE_NOT_CONNECTED), decision)
+    reasons = [Reason(Code(int(c)), int(n), int(h)) for c, n, h in np.unique(verdicts, axis=0)]
+    waits = [reason for reason in reasons if reason.code.temporary]
+    nearest = max(waits or reasons, key=lambda reason: (reason.code, -reason.needed, reason.have))
+    return Rejection(job.id, not waits, nearest, decision)

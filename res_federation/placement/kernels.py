@@ -1,0 +1,305 @@
+"""The loops of a round, compiled by numba. Each has its plain twin: the same function, `.py_func`.
+
+Admission is here and only here: `score_shapes` says whether a shape can run on a row,
+`take` spends capacity.  The planner, the commit of a plan and `explain` call these same two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+
+from res_federation.model.resources import layout_numbers
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """Compile *function*, keeping the result on disk where that is possible."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder for the cache may be written: compile anew each time
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+layout = compiled(layout_numbers)
+
+
+@compiled
+def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912, PLR0915
+    """Try every shape on every row.
+
+    Args:
+        numbers: (shapes, 14) as `shapes.Shapes.numbers`.
+        tables: (shapes, 5) indices into codes.
+        codes: (tables, rows, 3) verdicts about words.
+        fixed: (rows, 11) as `rows.RowArrays.fixed`.
+
+    Returns:
+        (shapes, rows, 5) integers: the code, then nodes and cores, memory and accelerators per
+        node where it FITS, needed and have where not.  Permanent problems come before those that
+        waiting may heal.  Narrow, because it travels between processes.
+
+    """
+    shapes, rows = numbers.shape[0], fixed.shape[0]
+    out = np.zeros((shapes, rows, 5), np.int32)
+    most = np.int64(2_147_483_647)
+    for s in range(shapes):
+        n = numbers[s]
+        for r in range(rows):
+            f = fixed[r]
+            problem = f[5]
+            code, needed, have = problem, np.int64(-1), f[6]
+            nodes = cores = memory = accelerators = np.int64(0)
+            if not 0 < problem < 40:
+                t = tables[s, 0]
+                code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
+                if code == 0 and f[0] <= 0:
+                    code, needed, have = 10, -1, -1
+                if code == 0 and f[3] < 0:
+                    code, needed, have = 11, -1, -1
+                for k in range(1, 3):
+                    if code == 0:
+                        t = tables[s, k]
+                        code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
+                if code == 0:
+                    code, needed, have, nodes, cores, memory, accelerators = layout(
+                        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
+                        f[0], f[1], f[2],
+                    )  # fmt: skip
+                if code == 0 and nodes > f[3]:
+                    code, needed, have = 21, nodes, f[3]
+                if code == 0 and 0 <= f[8] < nodes:
+                    code, needed, have = 22, nodes, f[8]
+                if code == 0 and 0 <= f[7] < n[12]:
+                    code, needed, have = 23, n[12], f[7]
+                if code == 0 and 0 <= f[9] < n[13] and n[13] > 1:
+                    code, needed, have = 24, n[13], f[9]
+                for k in range(3, 5):
+                    if code == 0:
+                        t = tables[s, k]
+                        code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
+                if code == 0 and problem != 0:
+                    code, needed, have = problem, -1, f[6]
+                if code == 0 and nodes > f[4]:
+                    code, needed, have = 44, nodes, f[4]
+            out[s, r, 0] = code
+            if code == 0:
+                out[s, r, 1], out[s, r, 2] = nodes, cores
+                out[s, r, 3], out[s, r, 4] = min(memory, most), accelerators
+            else:
+                out[s, r, 1], out[s, r, 2] = min(needed, most), min(have, most)
+    return out
+
+
+@compiled
+def tasks_of_node(bar, cores, memory, accelerators):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return how many tasks of the given size fit in one node of a histogram's bar."""
+    count = bar[1] // cores if cores > 0 else np.int64(1)
+    if memory > 0 and bar[2] >= 0:
+        count = min(count, bar[2] // memory)
+    if accelerators > 0:
+        count = min(count, bar[3] // accelerators)
+    return count
+
+
+@compiled
+def fitting(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return how many tasks could begin now: of `lies` = nodes, cores, memory, accelerators.
+
+    A task of several nodes needs as many different nodes; tasks of one node share nodes.
+    """
+    count = np.int64(0)
+    for b in range(bars):
+        each = tasks_of_node(free[b], lies[1], lies[2], lies[3])
+        if each > 0:
+            count += free[b, 0] * (each if lies[0] == 1 and tasks > 1 else 1)
+    return count // max(lies[0], 1)
+
+
+@compiled
+def take(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Take *tasks* tasks off a histogram, tightest bars first; return the bars then in use.
+
+    The caller has asked `fitting`.  Leftovers of nodes become bars of their own; when there is
+    no room for one more, that leftover is not used: too little is taken for free, never too much.
+    """
+    left = tasks * lies[0]  # node-tasks still to be put somewhere
+    while left > 0:
+        best, spare = -1, np.int64(0)
+        for b in range(bars):
+            if free[b, 0] > 0 and tasks_of_node(free[b], lies[1], lies[2], lies[3]) > 0:
+                rest = (free[b, 3] - lies[3]) * 1_000_000 + free[b, 1] - lies[1]
+                if best < 0 or rest < spare:
+                    best, spare = b, rest
+        if best < 0:
+            return bars
+        each = np.int64(1)
+        if lies[0] == 1 and tasks > 1:
+            each = tasks_of_node(free[best], lies[1], lies[2], lies[3])
+        each = min(each, left)
+        used = min(free[best, 0], left // each)
+        rest_memory = free[best, 2] if free[best, 2] < 0 else free[best, 2] - each * lies[2]
+        bars = add_bar(
+            free, bars, used, free[best, 1] - each * lies[1], rest_memory,
+            free[best, 3] - each * lies[3],
+        )  # fmt: skip
+        free[best, 0] -= used
+        left -= used * each
+    return bars
+
+
+@compiled
+def add_bar(free, bars, nodes, cores, memory, accelerators):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Add nodes to the bar of their amounts, or to a bar that is empty or new."""
+    if cores <= 0:
+        return bars
+    empty = -1
+    for b in range(bars):
+        if free[b, 0] == 0:
+            empty = b
+        elif free[b, 1] == cores and free[b, 2] == memory and free[b, 3] == accelerators:
+            free[b, 0] += nodes
+            return bars
+    if empty < 0:
+        if bars >= free.shape[0]:
+            return bars
+        empty = bars
+        bars += 1
+    free[empty, 0], free[empty, 1] = nodes, cores
+    free[empty, 2], free[empty, 3] = memory, accelerators
+    return bars
+
+
+@compiled
+def wait_for(fits, needed, after, worth, per_node, nodes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return seconds until *needed* tasks fit, from the release profile.
+
+    More that fits, or earlier releases, never make it later.
+    """
+    have = float(fits)
+    last = 0.0
+    for k in range(after.shape[0]):
+        if have >= needed:
+            break
+        if np.isinf(after[k]):
+            break
+        last = after[k]
+        have += worth[k] * per_node / nodes
+    return last
+
+
+@compiled
+def share_of_node(lies, f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return which part of a node one node of the layout takes: the scarcest of the three."""
+    part = lies[1] / f[0]
+    if f[1] > 0:
+        part = max(part, lies[2] / f[1])
+    if f[2] > 0:
+        part = max(part, lies[3] / f[2])
+    return part
+
+
+@compiled
+def mix(job, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the number that breaks a tie (xorshift64 of the two draws)."""
+    x = job ^ row
+    x ^= x << np.uint64(13)
+    x ^= x >> np.uint64(7)
+    x ^= x << np.uint64(17)
+    return x
+
+
+@compiled
+def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913
+    scored,  # noqa: ANN001
+    shape,  # noqa: ANN001
+    numbers,  # noqa: ANN001
+    transfer,  # noqa: ANN001
+    reference,  # noqa: ANN001
+    throttle,  # noqa: ANN001
+    job_salt,  # noqa: ANN001
+    fixed,  # noqa: ANN001
+    free,  # noqa: ANN001
+    bars,  # noqa: ANN001
+    after,  # noqa: ANN001
+    worth,  # noqa: ANN001
+    backlog,  # noqa: ANN001
+    waiting,  # noqa: ANN001
+    speed,  # noqa: ANN001
+    row_salt,  # noqa: ANN001
+    idle_accelerator,  # noqa: ANN001
+    only,  # noqa: ANN001
+):
+    """Decide the jobs one after the other, spending capacity as they are decided.
+
+    `free`, `bars`, `backlog` and `waiting` are changed.  With ``only[j] >= 0`` job j is held
+    against that row alone (the commit's check); otherwise every row is considered.
+
+    Returns:
+        verdicts (jobs, rows, 3) code, needed, have; terms (jobs, rows, 4) start, transfer, idle
+        accelerator and run in seconds; chosen (jobs,) row or -1; starts (jobs,) whether it was
+        taken off the free nodes.
+
+    """
+    jobs, rows = shape.shape[0], fixed.shape[0]
+    verdicts = np.zeros((jobs, rows, 3), np.int32)
+    terms = np.zeros((jobs, rows, 4), np.float32)
+    chosen = np.full(jobs, -1, np.int64)
+    starts = np.zeros(jobs, np.bool_)
+    empty = np.ones(4, np.int64)
+    lies = np.zeros(4, np.int64)
+    for j in range(jobs):
+        s = shape[j]
+        tasks, limit = numbers[s, 13], numbers[s, 12]
+        best, best_score, best_tie, best_fits = -1, 0.0, np.uint64(0), np.int64(0)
+        for r in range(rows):
+            if only[j] >= 0 and only[j] != r:
+                continue
+            code = scored[s, r, 0]
+            verdicts[j, r, 0] = code
+            if code != 0:
+                verdicts[j, r, 1], verdicts[j, r, 2] = scored[s, r, 1], scored[s, r, 2]
+                continue
+            verdicts[j, r, 1] = verdicts[j, r, 2] = -1
+            if waiting[r] >= fixed[r, 10]:
+                verdicts[j, r, 0] = 45
+                verdicts[j, r, 1], verdicts[j, r, 2] = waiting[r], fixed[r, 10]
+                continue
+            lies[:] = scored[s, r, 1:5]
+            fits = min(fitting(free[r], bars[r], lies, tasks), min(tasks, throttle[s]))
+            each = np.int64(1)
+            if lies[0] == 1 and tasks > 1:
+                empty[1:] = fixed[r, 0:3]
+                each = max(tasks_of_node(empty, lies[1], lies[2], lies[3]), np.int64(1))
+            nodes = max(float(fixed[r, 4]), 1.0)
+            start = wait_for(fits, 1, after[r], worth[r], each, lies[0]) + backlog[r] / nodes
+            at_once = max(1.0, nodes * each / lies[0])
+            waves = np.ceil(tasks / min(at_once, float(throttle[s])))
+            run = float(limit) * waves
+            idle = 0.0
+            if reference[s] > 0.0:
+                run *= reference[s] / speed[r]
+            elif fixed[r, 2] > 0:
+                idle = idle_accelerator
+            score = np.round((start + transfer[s, r] + idle + run) * 1e6)
+            terms[j, r, 0], terms[j, r, 1] = start, transfer[s, r]
+            terms[j, r, 2], terms[j, r, 3] = idle, run
+            tie = mix(job_salt[j], row_salt[r])
+            if best < 0 or score < best_score or (score == best_score and tie < best_tie):
+                best, best_score, best_tie, best_fits = r, score, tie, fits
+        if best < 0:
+            continue
+        lies[:] = scored[s, best, 1:5]
+        part = share_of_node(lies, fixed[best])
+        if best_fits > 0:
+            starts[j] = True
+            bars[best] = take(free[best], bars[best], lies, best_fits)
+        else:
+            waiting[best] += 1
+        backlog[best] += float(tasks - best_fits) * lies[0] * part * float(limit)
+        chosen[j] = best
+    return verdicts, terms, chosen, starts

@@ -1,0 +1,40 @@
+"""The process that talks to Ray, so that the death of a Ray runtime cannot take the broker along.
+
+Ray ends a driver whose raylet dies.  Here that is this process: the broker sees the pipe close
+and starts another one.  The pipe closing from the other side ends this process, and with it the
+runtime that it started: a broker that was killed leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from res_federation.scatter.ray_pool import RayPool
+from res_federation.telemetry.logs import configure
+
+
+def serve(requests: Connection, workers: int, address: str | None, home: Path | None) -> None:
+    """Answer ``(board, shards)`` with scores, or with the text of an error, until the pipe closes.
+
+    ``None`` asks for the workers' process identifiers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the broker's business
+    configure()
+    pool = RayPool(workers, address=address, home=home)
+    try:
+        while True:
+            try:
+                asked = requests.recv()
+            except EOFError:
+                return
+            try:
+                answer = pool.processes() if asked is None else pool.score(*asked)
+            except Exception as error:  # noqa: BLE001 - Ray fails in many ways; each is told
+                answer = f"{type(error).__name__}: {error}"[:500]
+            requests.send(answer)
+    finally:
+        with contextlib.suppress(Exception):
+            pool.close()
