@@ -96,7 +96,7 @@ class Federation:
         """Say where *job* would go now, without placing it."""
         now = snapshot(self.state, self.clock.now())
         plan: Plan = await asyncio.to_thread(place, now, (job,), self.state.policy)
-        decision = (*plan.assignments, *plan.rejections)[0].decision
+        decision = plan.assignments[0].decision if plan.assignments else plan.rejections[0].decision
         change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
         told = explain(job.id, decision, plan.frame, now.at)
         return replace(told, counterfactual=change)

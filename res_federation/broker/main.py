@@ -24,6 +24,7 @@ from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.store.store import Store
+from res_federation.telemetry.logs import configure
 from res_federation.topology.distances import DistanceTable
 
 log = structlog.get_logger(__name__)
@@ -88,7 +89,10 @@ def _scatter(settings: BrokerSettings) -> Scatter:
     if settings.ray_workers == 0:
         return in_process
     return RayScatter(
-        settings.ray_workers, address=settings.ray_address or None, home=settings.home
+        settings.ray_workers,
+        address=settings.ray_address or None,
+        home=settings.home,
+        begin=configure,
     )
 
 

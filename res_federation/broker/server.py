@@ -89,6 +89,6 @@ class Server:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
 
-    async def _set(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    async def _set(self, status: int) -> None:
         for name in ("", *SERVICES):
             await self._health.set(name, status)

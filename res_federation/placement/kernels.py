@@ -29,7 +29,7 @@ layout = compiled(layout_numbers)
 
 
 @compiled
-def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912, PLR0915
+def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912
     """Try every shape on every row.
 
     Args:
@@ -214,7 +214,7 @@ def mix(job, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @compiled
-def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913
+def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0915
     scored,  # noqa: ANN001
     shape,  # noqa: ANN001
     numbers,  # noqa: ANN001
@@ -270,7 +270,7 @@ def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913
                 verdicts[j, r, 1], verdicts[j, r, 2] = waiting[r], fixed[r, 10]
                 continue
             lies[:] = scored[s, r, 1:5]
-            fits = min(fitting(free[r], bars[r], lies, tasks), min(tasks, throttle[s]))
+            fits = min(fitting(free[r], bars[r], lies, tasks), tasks, throttle[s])
             each = np.int64(1)
             if lies[0] == 1 and tasks > 1:
                 empty[1:] = fixed[r, 0:3]

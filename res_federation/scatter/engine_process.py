@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from res_federation.scatter.ray_pool import RayPool
-from res_federation.telemetry.logs import configure
 
 
-def serve(requests: Connection, workers: int, address: str | None, home: Path | None) -> None:
+def serve(
+    requests: Connection,
+    workers: int,
+    address: str | None,
+    home: Path | None,
+    begin: Callable[[], None],
+) -> None:
     """Answer ``(board, shards)`` with scores, or with the text of an error, until the pipe closes.
 
-    ``None`` asks for the workers' process identifiers.
+    ``None`` asks for the workers' process identifiers. *begin* sets the process up (its logs).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the broker's business
-    configure()
+    begin()
     pool = RayPool(workers, address=address, home=home)
     try:
         while True:

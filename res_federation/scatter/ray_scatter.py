@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -29,11 +29,20 @@ class RoundLost(Exception):
     """The workers did not answer, twice; the next round begins with new ones."""
 
 
+def _nothing() -> None:
+    """Set nothing up."""
+
+
 class RayScatter:
     """Planning workers on Ray, behind a process of their own. May be used from any thread."""
 
     def __init__(
-        self, workers: int, *, address: str | None = None, home: Path | None = None
+        self,
+        workers: int,
+        *,
+        address: str | None = None,
+        home: Path | None = None,
+        begin: Callable[[], None] = _nothing,
     ) -> None:
         """Keep the settings; nothing is started before it is needed.
 
@@ -41,9 +50,10 @@ class RayScatter:
             workers: Actors that score.
             address: Of a Ray cluster to join; None starts a small runtime on this machine.
             home: Where a runtime of our own keeps its files.
+            begin: Sets the engine's process up; it must pickle by name.
 
         """
-        self._settings = (workers, address, home)
+        self._settings = (workers, address, home, begin)
         self._lock = threading.Lock()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
@@ -121,7 +131,13 @@ class RayScatter:
         self._pipe = self._process = None
 
 
-def _engine(requests: Connection, workers: int, address: str | None, home: Path | None) -> None:
+def _engine(
+    requests: Connection,
+    workers: int,
+    address: str | None,
+    home: Path | None,
+    begin: Callable[[], None],
+) -> None:
     from res_federation.scatter.engine_process import serve  # noqa: PLC0415 - imports Ray
 
-    serve(requests, workers, address, home)
+    serve(requests, workers, address, home, begin)

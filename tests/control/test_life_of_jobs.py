@@ -176,8 +176,8 @@ class Federation(RuleBasedStateMachine):
         """Let everything heal: then every job ends, and nothing is stuck."""
         if not hasattr(self, "state"):
             return
-        for site in self.sites:
-            self.do(SiteResumed(self.at, site, "o"))
+        for name in self.sites:
+            self.do(SiteResumed(self.at, name, "o"))
         for _ in range(200):
             if not self.state.jobs and not any(site.held for site in self.sites.values()):
                 break

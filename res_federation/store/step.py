@@ -1,0 +1,27 @@
+"""What one transaction writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from res_federation.control.effects import JobChanged, SiteChanged
+from res_federation.model.identifiers import JobId, PartitionId
+from res_federation.model.job import Job
+
+
+@dataclass(slots=True)
+class Step:
+    """Everything that follows from the events of one turn of the loop.
+
+    Attributes:
+        jobs: Jobs whose rows change, as they stand at the end of the turn.
+        new: Those of them that have no row yet.
+        events: Appended to the log.
+        frames: Lists of partitions that decisions refer to.
+
+    """
+
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    new: set[JobId] = field(default_factory=set)
+    events: list[JobChanged | SiteChanged] = field(default_factory=list)
+    frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)

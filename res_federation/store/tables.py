@@ -1,0 +1,86 @@
+"""The tables. Rows are written from, and read into, the frozen model; nothing maps itself."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("submitted", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("exit_code", Integer),
+    Column("idempotency_key", Text),
+    Column("revision", BigInteger, nullable=False),
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("script", LargeBinary, nullable=False),
+    Column("spec", LargeBinary, nullable=False),
+    Column("runs", LargeBinary, nullable=False),
+    Column("refused", LargeBinary, nullable=False),
+    Column("decision", LargeBinary, nullable=False),
+    Column("decided_at", Float, nullable=False),
+    Index("jobs_key", "user", "idempotency_key", unique=True),
+    Index("jobs_state", "state", "job"),
+    Index("jobs_user", "user", "job"),
+    Index("jobs_site", "site", "job"),
+)
+"""One row a job, as it stands. A key that is null is no key."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("job", Text),
+    Column("site", Text),
+    Column("at", Float, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("events_job", "job", "revision"),
+)
+"""Everything that happened, in order; written in the same transaction as the row it changes."""
+
+scripts = Table(
+    "scripts",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+"""Scripts by content: a thousand jobs of one script keep it once."""
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("drained", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("frame", LargeBinary, primary_key=True),
+    Column("partitions", LargeBinary, nullable=False),
+)
+"""Lists of partitions that packed decisions refer to."""
