@@ -127,9 +127,9 @@ class FederationState:
         for site in self.sites.values():
             for token, job_id in site.runs.items():
                 assert job_of(token) == job_id, f"{token} of another job"
-                run = self.jobs[job_id].run
-                assert run is not None, f"{token} has no run"
-                assert run.token == token, f"{token} is not the newest attempt"
+                newest = self.jobs[job_id].run
+                assert newest is not None, f"{token} has no run"
+                assert newest.token == token, f"{token} is not the newest attempt"
 
 
 def federation(

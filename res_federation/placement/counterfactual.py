@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from res_federation.model.accelerators import AcceleratorNeed
+from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.resources import ResourceRequest
 from res_federation.placement.decide import decide
-from res_federation.placement.packing import pack, unpack
+from res_federation.placement.packing import RowVerdict, pack, unpack
 from res_federation.placement.policy import Policy
 from res_federation.placement.rows import encode_rows
 from res_federation.placement.score import Board, in_process, score
@@ -42,6 +44,8 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
             return "it is the only partition that can run the job"
         score_s, partition = scores[0]
         gap = max(0.0, (score_s or 0.0) - (verdicts[chosen].score_s or 0.0))
+        if gap < 1:
+            return f"{partition} is as good: the documented draw between equals decided"
         return f"{partition} would be chosen if it completed {duration(gap)} earlier"
     for sentence, spec in _changes(job.spec):
         row, _, names = _decide(snapshot, replace(job, spec=spec, refused=()), policy)
@@ -50,7 +54,9 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
     return "no single change of the request helps now"
 
 
-def _decide(snapshot: Snapshot, job: Job, policy: Policy):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _decide(
+    snapshot: Snapshot, job: Job, policy: Policy
+) -> tuple[int, tuple[RowVerdict, ...], tuple[PartitionId, ...]]:
     rows = encode_rows(snapshot, policy)
     queue = encode_jobs((job,), rows, snapshot.distances, policy)
     scored = score(Board(rows.version, rows.fixed, queue.shapes.codes), queue.shapes, in_process)
@@ -95,20 +101,25 @@ def _less_hardware(request: ResourceRequest) -> Iterator[tuple[str, ResourceRequ
         ("cpus_per_task", "cores per task"),
     ):
         for count in _fewer(getattr(request, field)):
-            yield f"with {count} {words}", replace(request, **{field: count})
+            yield f"with {count} {words}", _with(request, field, count)
     for field, words in (
         ("memory_per_node_mib", "per node"),
         ("memory_per_cpu_mib", "per core"),
         ("memory_per_accelerator_mib", "per accelerator"),
     ):
         for amount in _fewer(getattr(request, field)):
-            yield f"with {memory(amount)} {words}", replace(request, **{field: amount})
+            yield f"with {memory(amount)} {words}", _with(request, field, amount)
         if getattr(request, field) is not None:
-            yield "without a wish for memory", replace(request, **{field: None})
+            yield "without a wish for memory", _with(request, field, None)
     if request.features or request.licenses:
         yield "without the features it insists on", replace(request, features=(), licenses=())
     if request.architecture != "x86_64":
         yield "with a payload for x86_64", replace(request, architecture="x86_64")
+
+
+def _with(request: ResourceRequest, field: str, value: int | None) -> ResourceRequest:
+    changed: dict[str, Any] = {field: value}
+    return replace(request, **changed)
 
 
 def _fewer(count: int | None) -> Iterator[int]:

@@ -11,8 +11,14 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from res_federation.model.resources import layout_numbers
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Narrow = npt.NDArray[np.int32]
+Salts = npt.NDArray[np.uint64]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -20,16 +26,18 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """Compile *function*, keeping the result on disk where that is possible."""
     try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # no folder for the cache may be written: compile anew each time
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True)(function)
 
 
 layout = compiled(layout_numbers)
 
 
 @compiled
-def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, C901, PLR0912
+def score_shapes(  # noqa: C901, PLR0912
+    numbers: Ints, tables: Ints, codes: Ints, fixed: Ints
+) -> Narrow:
     """Try every shape on every row.
 
     Args:
@@ -46,14 +54,14 @@ def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]
     """
     shapes, rows = numbers.shape[0], fixed.shape[0]
     out = np.zeros((shapes, rows, 5), np.int32)
-    most = np.int64(2_147_483_647)
+    most = 2_147_483_647
     for s in range(shapes):
         n = numbers[s]
         for r in range(rows):
             f = fixed[r]
             problem = f[5]
-            code, needed, have = problem, np.int64(-1), f[6]
-            nodes = cores = memory = accelerators = np.int64(0)
+            code, needed, have = int(problem), -1, int(f[6])
+            nodes = cores = memory = accelerators = 0
             if not 0 < problem < 40:
                 t = tables[s, 0]
                 code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
@@ -96,9 +104,9 @@ def score_shapes(numbers, tables, codes, fixed):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def tasks_of_node(bar, cores, memory, accelerators):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def tasks_of_node(bar: Ints, cores: int, memory: int, accelerators: int) -> int:
     """Return how many tasks of the given size fit in one node of a histogram's bar."""
-    count = bar[1] // cores if cores > 0 else np.int64(1)
+    count = bar[1] // cores if cores > 0 else 1
     if memory > 0 and bar[2] >= 0:
         count = min(count, bar[2] // memory)
     if accelerators > 0:
@@ -107,12 +115,12 @@ def tasks_of_node(bar, cores, memory, accelerators):  # type: ignore[no-untyped-
 
 
 @compiled
-def fitting(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def fitting(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
     """Return how many tasks could begin now: of `lies` = nodes, cores, memory, accelerators.
 
     A task of several nodes needs as many different nodes; tasks of one node share nodes.
     """
-    count = np.int64(0)
+    count = 0
     for b in range(bars):
         each = tasks_of_node(free[b], lies[1], lies[2], lies[3])
         if each > 0:
@@ -121,7 +129,7 @@ def fitting(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: A
 
 
 @compiled
-def take(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
     """Take *tasks* tasks off a histogram, tightest bars first; return the bars then in use.
 
     The caller has asked `fitting`.  Leftovers of nodes become bars of their own; when there is
@@ -129,7 +137,7 @@ def take(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN0
     """
     left = tasks * lies[0]  # node-tasks still to be put somewhere
     while left > 0:
-        best, spare = -1, np.int64(0)
+        best, spare = -1, 0
         for b in range(bars):
             if free[b, 0] > 0 and tasks_of_node(free[b], lies[1], lies[2], lies[3]) > 0:
                 rest = (free[b, 3] - lies[3]) * 1_000_000 + free[b, 1] - lies[1]
@@ -137,7 +145,7 @@ def take(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN0
                     best, spare = b, rest
         if best < 0:
             return bars
-        each = np.int64(1)
+        each = 1
         if lies[0] == 1 and tasks > 1:
             each = tasks_of_node(free[best], lies[1], lies[2], lies[3])
         each = min(each, left)
@@ -153,7 +161,7 @@ def take(free, bars, lies, tasks):  # type: ignore[no-untyped-def]  # noqa: ANN0
 
 
 @compiled
-def add_bar(free, bars, nodes, cores, memory, accelerators):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def add_bar(free: Ints, bars: int, nodes: int, cores: int, memory: int, accelerators: int) -> int:
     """Add nodes to the bar of their amounts, or to a bar that is empty or new."""
     if cores <= 0:
         return bars
@@ -175,7 +183,9 @@ def add_bar(free, bars, nodes, cores, memory, accelerators):  # type: ignore[no-
 
 
 @compiled
-def wait_for(fits, needed, after, worth, per_node, nodes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def wait_for(
+    fits: int, needed: int, after: Floats, worth: Floats, per_node: int, nodes: int
+) -> float:
     """Return seconds until *needed* tasks fit, from the release profile.
 
     More that fits, or earlier releases, never make it later.
@@ -193,7 +203,7 @@ def wait_for(fits, needed, after, worth, per_node, nodes):  # type: ignore[no-un
 
 
 @compiled
-def share_of_node(lies, f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def share_of_node(lies: Ints, f: Ints) -> float:
     """Return which part of a node one node of the layout takes: the scarcest of the three."""
     part = lies[1] / f[0]
     if f[1] > 0:
@@ -204,7 +214,7 @@ def share_of_node(lies, f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 
 @compiled
-def mix(job, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def mix(job: np.uint64, row: np.uint64) -> np.uint64:
     """Return the number that breaks a tie (xorshift64 of the two draws)."""
     x = job ^ row
     x ^= x << np.uint64(13)
@@ -214,26 +224,26 @@ def mix(job, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @compiled
-def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0915
-    scored,  # noqa: ANN001
-    shape,  # noqa: ANN001
-    numbers,  # noqa: ANN001
-    transfer,  # noqa: ANN001
-    reference,  # noqa: ANN001
-    throttle,  # noqa: ANN001
-    job_salt,  # noqa: ANN001
-    fixed,  # noqa: ANN001
-    free,  # noqa: ANN001
-    bars,  # noqa: ANN001
-    after,  # noqa: ANN001
-    worth,  # noqa: ANN001
-    backlog,  # noqa: ANN001
-    waiting,  # noqa: ANN001
-    speed,  # noqa: ANN001
-    row_salt,  # noqa: ANN001
-    idle_accelerator,  # noqa: ANN001
-    only,  # noqa: ANN001
-):
+def decide(  # noqa: PLR0913, PLR0915
+    scored: Narrow,
+    shape: Ints,
+    numbers: Ints,
+    transfer: Floats,
+    reference: Floats,
+    throttle: Ints,
+    job_salt: Salts,
+    fixed: Ints,
+    free: Ints,
+    bars: Ints,
+    after: Floats,
+    worth: Floats,
+    backlog: Floats,
+    waiting: Ints,
+    speed: Floats,
+    row_salt: Salts,
+    idle_accelerator: float,
+    only: Ints,
+) -> tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]]:
     """Decide the jobs one after the other, spending capacity as they are decided.
 
     `free`, `bars`, `backlog` and `waiting` are changed.  With ``only[j] >= 0`` job j is held
@@ -255,7 +265,7 @@ def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0915
     for j in range(jobs):
         s = shape[j]
         tasks, limit = numbers[s, 13], numbers[s, 12]
-        best, best_score, best_tie, best_fits = -1, 0.0, np.uint64(0), np.int64(0)
+        best, best_score, best_tie, best_fits = -1, 0.0, np.uint64(0), 0
         for r in range(rows):
             if only[j] >= 0 and only[j] != r:
                 continue
@@ -271,10 +281,10 @@ def decide(  # type: ignore[no-untyped-def]  # noqa: ANN201, PLR0913, PLR0915
                 continue
             lies[:] = scored[s, r, 1:5]
             fits = min(fitting(free[r], bars[r], lies, tasks), tasks, throttle[s])
-            each = np.int64(1)
+            each = 1
             if lies[0] == 1 and tasks > 1:
                 empty[1:] = fixed[r, 0:3]
-                each = max(tasks_of_node(empty, lies[1], lies[2], lies[3]), np.int64(1))
+                each = max(tasks_of_node(empty, lies[1], lies[2], lies[3]), 1)
             nodes = max(float(fixed[r, 4]), 1.0)
             start = wait_for(fits, 1, after[r], worth[r], each, lies[0]) + backlog[r] / nodes
             at_once = max(1.0, nodes * each / lies[0])

@@ -62,7 +62,7 @@ def unpack(decision: bytes) -> tuple[int, tuple[RowVerdict, ...]]:
     verdicts = []
     for row in rows:
         reason = Reason(Code(int(row["code"])), int(row["needed"]), int(row["have"]))
-        terms = ()
+        terms: tuple[tuple[str, float], ...] = ()
         if reason.code is Code.FITS:
             terms = tuple(
                 (name, round(float(value), 3))

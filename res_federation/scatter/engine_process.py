@@ -36,6 +36,7 @@ def serve(
                 asked = requests.recv()
             except EOFError:
                 return
+            answer: object
             try:
                 answer = pool.processes() if asked is None else pool.score(*asked)
             except Exception as error:  # noqa: BLE001 - Ray fails in many ways; each is told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -43,7 +45,7 @@ def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -
     return packed
 
 
-def from_rpc_error(error: grpc.RpcError, peer: str = "the broker") -> FederationError:
+def from_rpc_error(error: Any, peer: str = "the broker") -> FederationError:
     """Return the same error that the other side raised, or the nearest family.
 
     Args:
