@@ -219,7 +219,8 @@ def _show(federation: Federation, judged: Sequence[Judged], unread: Sequence[Unr
         output.say(f"refused: {refused.script}: {refused.why}")
     for one in judged:
         if one.job.state not in (JobState.COMPLETED, JobState.INFEASIBLE) and not one.wrong:
-            output.say(f"{one.job.state}: {one.planned.script} {one.job.id}: {one.job.reason}")
+            code = f"exit code {one.job.exit_code}, " if one.job.exit_code else ""
+            output.say(f"{one.job.state}: {one.planned.script}: {code}{one.job.reason}")
         if one.wrong:
             output.say(f"UNEXPECTED: {one.planned.script} {one.job.id}: {one.wrong}")
 

@@ -121,7 +121,7 @@ def why(explanation: Explanation) -> str:
     for candidate in explanation.candidates:
         if candidate.partition == explanation.chosen:
             terms = " + ".join(
-                f"{name.replace('_', ' ')} {duration(value)}"
+                f"{name.removesuffix('_s')} {duration(value)}"
                 for name, value in candidate.terms
                 if value >= 1
             )

@@ -26,11 +26,10 @@ def explain(job: JobArgument, broker: Broker = "", as_json: Json = False) -> Non
         show_explanation(explanation)
 
 
-def show_explanation(explanation: Explanation, *, rows: int | None = None) -> None:
-    """Print a table of candidates (at most *rows*) and the smallest change that would matter."""
+def show_explanation(explanation: Explanation) -> None:
+    """Print a table of all candidates and the smallest change that would flip the outcome."""
     if explanation.chosen:
         output.say(f"chosen: {explanation.chosen}")
-    candidates = explanation.candidates if rows is None else explanation.candidates[:rows]
     output.table(
         ("PARTITION", "FITS", ">EXPECTED", "WHY"),
         (
@@ -40,13 +39,27 @@ def show_explanation(explanation: Explanation, *, rows: int | None = None) -> No
                 "" if candidate.score_s is None else duration(candidate.score_s),
                 _why(candidate),
             )
-            for candidate in candidates
+            for candidate in explanation.candidates
         ),
         empty="no round has looked at this job yet",
     )
-    left = len(explanation.candidates) - len(candidates)
-    if left:
-        output.say(f"… and {left} more partitions")
+    if explanation.counterfactual:
+        output.say(explanation.counterfactual)
+
+
+def show_refusal(explanation: Explanation) -> None:
+    """Print why no partition will do: each reason once, with the partitions that gave it."""
+    gave: dict[str, list[str]] = {}
+    for candidate in explanation.candidates:
+        gave.setdefault(_why(candidate), []).append(candidate.partition)
+    output.table(
+        (">PARTITIONS", "WHY NOT", "SUCH AS"),
+        (
+            (str(len(names)), reason, ", ".join(names[:3]))
+            for reason, names in sorted(gave.items(), key=lambda item: -len(item[1]))
+        ),
+        empty="no round has looked at this job yet",
+    )
     if explanation.counterfactual:
         output.say(explanation.counterfactual)
 
@@ -54,7 +67,7 @@ def show_explanation(explanation: Explanation, *, rows: int | None = None) -> No
 def _why(candidate: Candidate) -> str:
     reasons = "; ".join(sentence(reason) for reason in candidate.reasons)
     terms = " + ".join(
-        f"{name.replace('_', ' ')} {duration(seconds)}"
+        f"{name.removesuffix('_s')} {duration(seconds)}"
         for name, seconds in candidate.terms
         if seconds
     )

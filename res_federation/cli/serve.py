@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from res_federation.cli import output
 from res_federation.cli.options import Json
-from res_federation.client.address import DEFAULT_ADDRESS
+from res_federation.client.address import DEFAULT_ADDRESS, broker_address
 
 
 def register(app: typer.Typer) -> None:
@@ -68,10 +71,46 @@ def serve(
     """Run the broker alone, in the foreground; prints `ready HOST:PORT`."""
     # sqlalchemy, numba and pydantic take a second that no other command must wait for
     from res_federation.broker.main import run_broker
-    from res_federation.config.broker import BrokerSettings
+    from res_federation.config.broker import broker_settings
+    from res_federation.config.places import default_sites
+    from res_federation.config.policy import load_policy
+    from res_federation.config.sites import load_distances, load_sites
+    from res_federation.placement.policy import Policy
+    from res_federation.telemetry import logs
 
-    del run_broker, BrokerSettings, listen, db, ray, home, sites, policy, as_json
-    asyncio.run(asyncio.sleep(0))
+    settings = broker_settings(listen=listen, db=db, home=home, ray=ray)
+    catalogue = sites or default_sites()
+    members = load_sites(catalogue)
+    logs.configure(settings.log_level)
+    asyncio.run(
+        _until_told_to_end(
+            run_broker(
+                settings,
+                sites=members,
+                distances=load_distances(catalogue, members),
+                policy=Policy() if policy is None else load_policy(policy),
+                on_ready=lambda address: tell_ready(address, as_json=as_json),
+            )
+        )
+    )
+
+
+def tell_ready(address: str, *, as_json: bool) -> None:
+    """Print that jobs can be submitted: what programs wait for."""
+    if as_json:
+        output.line({"ready": address})
+    else:
+        output.say(f"ready {address}")
+
+
+async def _until_told_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run *work* until it ends, or until SIGTERM or SIGINT ends it."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def run_agent_command(
@@ -81,6 +120,25 @@ def run_agent_command(
     as_json: Json = False,
 ) -> None:
     """Run the agent of one site, in the foreground. SIGTERM ends it; jobs that run go on."""
-    from res_federation.agent.main import serve_agent
+    from res_federation.agent.local.slots import HostSlots
+    from res_federation.agent.main import run_agent
+    from res_federation.config.agent import agent_settings
+    from res_federation.config.sites import load_site
+    from res_federation.telemetry import logs
 
-    output.note(f"{site} {broker} {state} {as_json} {serve_agent}")
+    settings = agent_settings()
+    found = load_site(site)
+    address = broker_address(broker)
+    logs.configure()
+    if as_json:
+        output.line({"site": found.id, "broker": address})
+    agent = run_agent(
+        found,
+        address,
+        state.absolute(),
+        beat_s=settings.beat_s,
+        slots=HostSlots(settings.host_jobs),
+        grace_s=settings.grace_s,
+        keep_s=settings.keep_s,
+    )
+    asyncio.run(_until_told_to_end(agent))

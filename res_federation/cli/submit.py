@@ -8,7 +8,7 @@ import typer
 
 from res_federation.cli import output
 from res_federation.cli.documents import explanation_document, job_document
-from res_federation.cli.explain import show_explanation
+from res_federation.cli.explain import show_explanation, show_refusal
 from res_federation.cli.jobs import WAIT_PATIENCE_S, tell_end
 from res_federation.cli.options import connected
 from res_federation.cli.script_file import read_script, wrapped
@@ -25,7 +25,6 @@ from res_federation.slurm.memory import mebibytes
 DECISION_S = 3.0
 """How long to wait for the first decision before the job is left to itself."""
 SUBMIT_PATIENCE_S = 20.0
-_SHOWN_REASONS = 12
 
 _HELP = """Submit SCRIPT, as sbatch would, to the site that fits it best.
 
@@ -160,7 +159,7 @@ def _tell(federation: Federation, job: Job, *, as_json: bool) -> None:
     for text in job.spec.notes:
         output.say(f"note: {text}")
     if job.state is JobState.INFEASIBLE:
-        show_explanation(federation.explain(job.id), rows=_SHOWN_REASONS)
+        show_refusal(federation.explain(job.id))
 
 
 def _standing(job: Job) -> str:

@@ -18,6 +18,7 @@ import typer
 
 from res_federation.cli import output
 from res_federation.cli.options import Json
+from res_federation.cli.serve import tell_ready
 from res_federation.cli.supervisor import RESFED, Child, Supervisor
 from res_federation.client import Federation, SiteState
 from res_federation.client.address import DEFAULT_ADDRESS, broker_address
@@ -92,10 +93,7 @@ def _run(
                 raise _broker_failed(broker)
             if _ready(address, sites, patient=now - began < _ALL_AGENTS_S):
                 announced = True
-                if as_json:
-                    output.line({"ready": address})
-                else:
-                    output.say(f"ready {address}")
+                tell_ready(address, as_json=as_json)
         time.sleep(_BEAT_S)
 
 
