@@ -84,12 +84,18 @@ class Carrier:
             self._put(PlanReady(self._clock.now(), plan))
 
     def _wake(self, at: float) -> None:
+        """Set the alarm, unless one that is set already goes off before."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, at - self._clock.now())
         if self._alarm is not None:
+            if self._alarm.when() <= when:
+                return
             self._alarm.cancel()
-        delay = max(0.0, at - self._clock.now())
-        self._alarm = asyncio.get_running_loop().call_later(
-            delay, lambda: self._put(Ticked(self._clock.now()))
-        )
+        self._alarm = loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._put(Ticked(self._clock.now()))
 
     def close(self) -> None:
         """Let the round in flight go; its jobs are queued on disk."""

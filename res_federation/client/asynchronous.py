@@ -173,7 +173,7 @@ class FederationClient:
         """
         request = requests.watching(jobs)
         open_names = set(request.names)
-        told: dict[str, int] = {}
+        told: dict[str, tuple[int, str]] = {}
         until = None if timeout is None else time.monotonic() + timeout
         endurance = self._endurance()
         while (left := _left(until)) is None or left > 0:
@@ -182,9 +182,10 @@ class FederationClient:
                 async for answer in stream:
                     endurance.well()
                     job = job_from_message(answer.job)
-                    if not open_names or told.get(job.id) != job.revision:
+                    news = (job.revision, job.reason)
+                    if told.get(job.id) != news:
                         if open_names:
-                            told[job.id] = job.revision
+                            told[job.id] = news
                         yield job
                     if request.names and job.state.final:
                         open_names.discard(f"jobs/{job.id}")

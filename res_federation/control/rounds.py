@@ -38,19 +38,22 @@ def due(state: FederationState, at: float) -> list[Effect]:
     A job that a round could not place is not looked at again before something changed that a
     round may see; so a long queue costs nothing while nothing happens.
     """
-    if state.planning is not None or at < state.pause_until:
+    if state.planning is not None:
         return []
+    if not state.fresh and (state.version == state.seen_version or not state.held):
+        state.seen_version = state.version
+        return []
+    if at < state.pause_until:
+        return [WakeAt(state.pause_until)]
     ids: list[JobId] = list(state.fresh)
     if state.version != state.seen_version:
         ids += state.held
-    if not ids:
-        state.seen_version = state.version
-        return []
     jobs = sorted((state.jobs[job] for job in ids), key=lambda job: (job.submitted, job.id))
     jobs = jobs[: state.terms.round_jobs]
     if len(jobs) == len(ids):
         state.seen_version = state.version
     state.planning = frozenset(job.id for job in jobs)
+    state.pause_until = at + state.terms.round_interval_s
     return [RunRound(snapshot(state, at), tuple(jobs))]
 
 
@@ -59,7 +62,7 @@ def fail(state: FederationState, event: RoundFailed) -> list[Effect]:
     state.planning = None
     state.seen_version = 0
     state.pause_until = event.at + _PAUSE_S
-    return [WakeAt(state.pause_until)]
+    return []
 
 
 def commit(state: FederationState, event: PlanReady) -> list[Effect]:

@@ -23,6 +23,8 @@ class Terms:
         resend_s: An order whose run is not yet held is repeated after this.
         max_refusals: A job that so many sites surely refused has failed.
         round_jobs: Most jobs of one round.
+        round_interval_s: Least time between the starts of two rounds: a lone job never waits
+            for it, a stream of jobs shares rounds.
 
     """
 
@@ -31,6 +33,7 @@ class Terms:
     resend_s: float = 2.0
     max_refusals: int = 5
     round_jobs: int = 10_000
+    round_interval_s: float = 0.1
 
 
 @dataclass(slots=True)

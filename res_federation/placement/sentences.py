@@ -33,7 +33,9 @@ def sentence(reason: Reason) -> str:
             return f"needs {memory(needed)} per accelerator; its size is not published"
         case Code.REPORT_STALE if have >= 0:
             return f"its newest report is {duration(have)} old"
-        case Code.OUTRANKED if needed >= 0:
+        case Code.OUTRANKED if needed == 0:
+            return "as good as the chosen one: a seeded draw between equals decided"
+        case Code.OUTRANKED if needed > 0:
             return f"would complete {duration(needed)} later than the chosen one"
         case _:
             text = _PLAIN[reason.code]

@@ -7,7 +7,6 @@ import copy
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from res_federation.placement.engine import place
 
 from res_federation.control.effects import Effect, JobChanged, RunRound, SendToSite
 from res_federation.control.events import (
@@ -29,6 +28,7 @@ from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition, Site
+from res_federation.placement.engine import place
 from tests.control.model_site import ModelSite
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from res_federation.client import Federation
+from res_federation.client import Federation, job_from_script
 from tests.journeys.running import until, up
 
 JOBS = 120
@@ -19,7 +19,9 @@ def test_every_side_effect_is_there_exactly_once(tmp_path: Path) -> None:
     script = f"#!/bin/sh\nsleep 0.3\necho $RESFED_JOB >> {marks}\n"
     with up(tmp_path / "home", "csuc,iac,uma") as federation:
         with Federation(federation.address) as client:
-            jobs = [client.submit(script=script, options=["-t", "5"]).id for _ in range(JOBS)]
+            jobs = [
+                client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(JOBS)
+            ]
         for words in (
             ("broker", "serve"), ("agent", "run", "csuc"), ("ray::",), ("broker", "serve"),
             ("agent", "run", "iac"), ("agent", "run", "uma"),
@@ -39,7 +41,9 @@ def test_what_was_acknowledged_survives_the_end_of_everything(tmp_path: Path) ->
     script = f"#!/bin/sh\nsleep 1\necho $RESFED_JOB >> {marks}\n"
     with up(tmp_path / "home", "csuc") as federation:
         with Federation(federation.address) as client:
-            jobs = [client.submit(script=script, options=["-t", "5"]).id for _ in range(20)]
+            jobs = [
+                client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(20)
+            ]
         for child in federation.children("res_federation"):
             child.kill()
         assert federation.stop() == 0
