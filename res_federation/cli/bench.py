@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -34,12 +35,20 @@ def submit(
 
 def place(
     jobs: Annotated[int, typer.Option(help="Queued jobs of a round.", min=1)] = 10_000,
+    workers: Annotated[int, typer.Option(help="Ray workers.", min=1, max=64)] = 2,
+    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=50)] = 5,
+    sites: Annotated[Path | None, typer.Option(help="Catalogue; default: sites/.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure placements a second, in process and through Ray."""
+    """Measure placements a second over all partitions, in process and through Ray."""
+    from res_federation.config.places import default_sites
+    from res_federation.config.sites import load_sites
     from res_federation.scatter.bench_place import bench_place  # ray takes a second
+    from res_federation.telemetry import logs
 
-    _tell(bench_place(jobs=jobs), as_json=as_json)
+    logs.configure("warning")  # to standard error: standard output is the result's
+    members = load_sites(sites or default_sites())
+    _tell(bench_place(members, jobs=jobs, workers=workers, repeats=repeats), as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:

@@ -157,7 +157,8 @@ def wait(
             if as_json:
                 output.line(job_document(job))
             else:
-                output.say(f"job {job.id} is still {job.state}: {job.reason or 'no reason told'}")
+                why = f": {job.reason}" if job.reason else ""
+                output.say(f"job {job.id} is still {job.state}{why}")
     return 0 if good else 1
 
 

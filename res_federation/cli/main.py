@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
+from types import FrameType
 
 import typer
 
@@ -58,9 +60,15 @@ def application(*names: str) -> typer.Typer:
 def run() -> None:
     """Run the command of this process's arguments and leave with its exit code."""
     follow_parent()
+    signal.signal(signal.SIGTERM, _leave)  # as an exception, so that what was begun is cleared up
     code = execute(sys.argv[1:])
     _flush()
     sys.exit(code)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    sys.exit(128 + number)
 
 
 def execute(arguments: list[str]) -> int:
@@ -75,6 +83,8 @@ def execute(arguments: list[str]) -> int:
         return 0
     except BaseException as error:  # noqa: BLE001 - the last door: no traceback leaves by it
         return _report(error)
+    if result == 130:
+        _say("interrupted")  # typer makes this of Ctrl-C
     return result if isinstance(result, int) else 0
 
 

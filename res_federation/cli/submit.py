@@ -145,8 +145,7 @@ def _dry_run(federation: Federation, spec: JobSpec, *, as_json: bool) -> int:
 def _first_decision(federation: Federation, job: Job) -> Job:
     seen = job
     for seen in federation.watch([job.id], timeout=DECISION_S):
-        decided = seen.reason and seen.revision > job.revision
-        if decided or seen.state is not JobState.QUEUED:
+        if seen.reason != job.reason or seen.state is not JobState.QUEUED:
             break
     return seen
 
