@@ -8,16 +8,15 @@ from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import FreeNodes, PartitionCapacity
-from res_federation.model.identifiers import PartitionId, partition_id
+from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from res_federation.model.reason import Code
 from res_federation.model.resources import Layout, NodeShape, layout
 from res_federation.model.site import Partition
+from res_federation.placement.declared import declared, nowhere
 from res_federation.placement.pins import pin_words
 from res_federation.placement.snapshot import ReleaseIn, Row, Snapshot
-
-_NOTHING = NodeShape(cores=None, memory_mib=None)
 
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
@@ -33,21 +32,20 @@ def _site_rows(state: FederationState, site: SiteState, at: float) -> list[Row]:
     problem, have = _problem(site, at)
     pins = pin_words(site.site)
     if site.report is None and not site.site.partitions:
-        nowhere = partition_id(site.site.id, "-", "-")
-        return [Row(nowhere, (), pins, Code.NO_PARTITIONS, _NOTHING, -1)]
-    declared = {partition.id: partition for partition in site.site.partitions}
+        return [nowhere(site.site)]
+    known = {partition.id: partition for partition in site.site.partitions}
     rows = []
     if site.report is not None:
         age = at - site.received
         for part in site.report.partitions:
-            row = _reported(part, declared.get(part.id), pins, site.report.taken_at + age)
+            row = _reported(part, known.get(part.id), pins, site.report.taken_at + age)
             if problem is not Code.FITS:
                 row = replace(row, problem=problem, problem_have=have)
             rows.append(row)
     reported = {row.partition for row in rows}
     missing = Code.PARTITION_DOWN if site.report is not None else Code.SITE_NOT_CONNECTED
     rows += [
-        _declared(partition, pins, problem if site.report and problem else missing)
+        declared(partition, pins, problem if site.report and problem else missing)
         for partition in site.site.partitions
         if partition.id not in reported
     ]
@@ -62,22 +60,6 @@ def _problem(site: SiteState, at: float) -> tuple[Code, int]:
     if stale(site, at):
         return Code.REPORT_STALE, int(at - site.received)
     return Code.FITS, -1
-
-
-def _declared(partition: Partition, pins: tuple[str, ...], problem: Code) -> Row:
-    return Row(
-        partition=partition.id,
-        names=(partition.name, *partition.aliases),
-        site_names=pins,
-        problem=problem,
-        shape=partition.shape,
-        family=family_in(partition.shape.accelerator),
-        nodes=-1 if partition.nodes is None else partition.nodes,
-        max_time_s=partition.max_time_s,
-        max_nodes=partition.max_nodes,
-        max_array=partition.max_array,
-        features=partition.features,
-    )
 
 
 def _reported(
