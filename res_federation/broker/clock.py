@@ -34,18 +34,19 @@ class JobIds:
     """ULIDs that ascend even within one millisecond, so that a bulk submission keeps its order."""
 
     def __init__(self, clock: Clock) -> None:
-        """Draw fresh entropy whenever the millisecond changes."""
+        """Draw entropy once a second: enough to be unique, and cheap."""
         self._clock = clock
+        self._second = -1
         self._ms = -1
         self._entropy = 0
 
     def new(self) -> JobId:
         """Return an identifier greater than every one before."""
         ms = int(self._clock.now() * 1000)
-        if ms > self._ms:
-            self._ms = ms
-            # The top bit stays free, so that counting up within a millisecond cannot overflow.
+        self._entropy += 1
+        if ms // 1000 > self._second:
+            self._second = ms // 1000
+            # The top bit stays free, so that counting up within a second cannot overflow.
             self._entropy = int.from_bytes(os.urandom(10), "big") >> 1
-        else:
-            self._entropy += 1
+        self._ms = max(self._ms, ms)
         return new_job_id(self._ms, self._entropy.to_bytes(10, "big"))

@@ -48,6 +48,7 @@ def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:
         else []
     )
     assignments, rejections = [], []
+    known: dict[bytes, tuple[bool, Reason]] = {}
     for number, job in enumerate(jobs):
         row = chosen[number]
         if row >= 0:
@@ -57,16 +58,27 @@ def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:
                 )
             )
         else:
-            rejections.append(_rejection(job, decided, number, decisions[number]))
+            permanent, reason = _nearest(decided, number, known)
+            rejections.append(Rejection(job.id, permanent, reason, decisions[number]))
     return Plan(rows.version, rows.frame, rows.frame_id, tuple(assignments), tuple(rejections))
 
 
-def _rejection(job: Job, decided: Decided, number: int, decision: bytes) -> Rejection:
-    """Say whether the job can never run, with the reason of the row that comes nearest."""
+def _nearest(
+    decided: Decided, number: int, known: dict[bytes, tuple[bool, Reason]]
+) -> tuple[bool, Reason]:
+    """Say whether a job can never run, with the reason of the row that comes nearest.
+
+    Jobs of one shape mostly share their verdicts: *known* keeps the answers of this round.
+    """
     verdicts = decided.verdicts[number]
     if not len(verdicts):
-        return Rejection(job.id, False, Reason(Code.SITE_NOT_CONNECTED), decision)
-    reasons = [Reason(Code(int(c)), int(n), int(h)) for c, n, h in np.unique(verdicts, axis=0)]
-    waits = [reason for reason in reasons if reason.code.temporary]
-    nearest = max(waits or reasons, key=lambda reason: (reason.code, -reason.needed, reason.have))
-    return Rejection(job.id, not waits, nearest, decision)
+        return False, Reason(Code.SITE_NOT_CONNECTED)
+    key = verdicts.tobytes()
+    if key not in known:
+        reasons = [Reason(Code(c), n, h) for c, n, h in verdicts.tolist()]
+        waits = [reason for reason in reasons if reason.code.temporary]
+        known[key] = (
+            not waits,
+            max(waits or reasons, key=lambda one: (one.code, -one.needed, one.have)),
+        )
+    return known[key]
