@@ -46,9 +46,10 @@ def place(
     from res_federation.scatter.bench_place import bench_place  # ray takes a second
     from res_federation.telemetry import logs
 
-    logs.configure("warning")  # to standard error: standard output is the result's
+    logs.configure()  # to standard error: standard output is the result's
     members = load_sites(sites or default_sites())
-    _tell(bench_place(members, jobs=jobs, workers=workers, repeats=repeats), as_json=as_json)
+    result = bench_place(members, jobs=jobs, workers=workers, repeats=repeats, begin=logs.configure)
+    _tell(result, as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:
