@@ -6,7 +6,7 @@ The two are measured in turns, so that what else the machine does falls on both 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
@@ -28,6 +28,10 @@ from res_federation.scatter.ray_scatter import RayScatter
 _FAMILIES = ("", "a100", "h100", "v100")
 
 
+def _nothing() -> None:
+    """Set nothing up."""
+
+
 def bench_place(
     sites: Sequence[Site],
     *,
@@ -36,6 +40,7 @@ def bench_place(
     repeats: int = 5,
     seed: int = 0,
     home: Path | None = None,
+    begin: Callable[[], None] = _nothing,
 ) -> dict[str, object]:
     """Place *jobs* queued jobs over all partitions of *sites*, idle at first, again and again.
 
@@ -46,6 +51,7 @@ def bench_place(
         repeats: Rounds of each measure.
         seed: Draws the jobs, and settles ties.
         home: Where the Ray runtime keeps its files.
+        begin: Sets the process up that drives Ray (its logs); it must pickle by name.
 
     Returns:
         ``jobs, shapes, rows, in_process_per_s, ray_per_s`` (medians), ``ratio`` (median of the
@@ -60,7 +66,7 @@ def bench_place(
     queue = drawn_jobs(jobs, seed)
     rows = encode_rows(snapshot, policy)
     shapes = len(encode_jobs(queue, rows, snapshot.distances, policy).shapes.numbers)
-    ray = RayScatter(workers, home=home)
+    ray = RayScatter(workers, home=home, begin=begin)
     try:
         ray.start()
         same = place(snapshot, queue, policy) == place(snapshot, queue, policy, scatter=ray)
