@@ -41,13 +41,15 @@ class RayPool:
         self._address = address
         self._home = home
         self._actors: list[Any] = []
+        self._folder: Path | None = None
         self._held: Ints | None = None
         self._key = 0
 
     def start(self) -> None:
         """Start the workers, if they are not running."""
         if not self._actors:
-            runtime.join(self._address, self._workers, self._home)
+            if not ray.is_initialized():
+                self._folder = runtime.join(self._address, self._workers, self._home)
             self._actors = runtime.actors(self._workers)
             self._held = None
             log.info("workers_started", workers=self._workers, ray=self._address or "local")
@@ -108,4 +110,4 @@ class RayPool:
     def close(self) -> None:
         """End the workers and leave the runtime."""
         self._actors, self._held = [], None
-        runtime.leave()
+        runtime.leave(self._folder)

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from res_federation.placement.score import Board, Scored, Shard
+from res_federation.scatter import environment
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +139,7 @@ def _engine(
     home: Path | None,
     begin: Callable[[], None],
 ) -> None:
+    environment.prepare(address)
     from res_federation.scatter.engine_process import serve  # noqa: PLC0415 - imports Ray
 
     serve(requests, workers, address, home, begin)

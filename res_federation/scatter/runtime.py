@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 from pathlib import Path
+
+import ray
 
 _OBJECT_STORE_BYTES = 128 << 20
 # Ray makes unix sockets under its folder; Linux takes at most 107 characters for their names.
 _LONGEST_FOLDER = 40
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-# Ray's own switch for "this machine alone": without it every process of a local runtime listens
-# on all interfaces.  Whoever joins a cluster by address gets Ray's usual behaviour.
-if not os.environ.get("RESFED_RAY_ADDRESS"):
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 
-import ray  # noqa: E402 - Ray reads its environment when it is imported
-
-
-def join(address: str | None, workers: int, home: Path | None) -> None:
+def join(address: str | None, workers: int, home: Path | None) -> Path | None:
     """Join the cluster at *address*, or start a small runtime on this machine.
+
+    Returns:
+        The folder of a runtime of our own, for `leave`; None where a cluster was joined.
 
     Raises:
         ConnectionError: If nothing answers at *address*.
 
     """
-    if ray.is_initialized():
-        return
     if address:
         ray.init(address=address, log_to_driver=False, namespace="resfed", configure_logging=False)
-        return
+        return None
+    folder = _folder(home)
     ray.init(
         num_cpus=max(1, workers),
         include_dashboard=False,
@@ -40,20 +34,29 @@ def join(address: str | None, workers: int, home: Path | None) -> None:
         log_to_driver=False,
         configure_logging=False,
         namespace="resfed",
-        _temp_dir=_folder(home),
+        _temp_dir=str(folder / "r"),
     )
+    return folder
 
 
-def _folder(home: Path | None) -> str:
-    """Return a folder for Ray's files: under *home* where sockets' names stay short enough."""
-    if home is not None and len(str(home / "ray")) <= _LONGEST_FOLDER:
-        return str(home / "ray")
-    return str(Path(tempfile.gettempdir()) / f"resfed-ray-{os.getuid()}")
+def _folder(home: Path | None) -> Path:
+    """Return a new folder for Ray's files: under *home* where names stay short enough.
+
+    Ray opens its own folder to every user of the machine; this one around it is closed to them.
+    """
+    if home is None or len(str(home / "ray")) > _LONGEST_FOLDER:
+        return Path(tempfile.mkdtemp(prefix="resfed-"))
+    folder = home / "ray"
+    shutil.rmtree(folder, ignore_errors=True)  # of a runtime that was killed
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
-def leave() -> None:
-    """Leave the runtime; one of our own ends with it."""
+def leave(folder: Path | None) -> None:
+    """Leave the runtime; one of our own ends with it, and so do its files."""
     ray.shutdown()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def actors(count: int) -> list[ray.actor.ActorHandle]:
