@@ -73,7 +73,8 @@ def a_job(number: int = 0, request: ResourceRequest | None = None, **fields: Any
 
 def answers(plan: Plan) -> dict[JobId, Assignment | Rejection]:
     """Return what became of each job of *plan*."""
-    return {one.job: one for one in (*plan.assignments, *plan.rejections)}
+    found: list[Assignment | Rejection] = [*plan.assignments, *plan.rejections]
+    return {one.job: one for one in found}
 
 
 def where(plan: Plan, jobs: Sequence[Job]) -> list[str]:

@@ -129,6 +129,17 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
         return 13, -1, 0, 0, 0, 0, 0
     memory = shape_memory
 
+    # --- how many accelerators of one node can be fed with the cores and the memory they ask for
+    devices = shape_accelerators
+    if cpus_per_accelerator > 0:
+        devices = min(devices, shape_cores // cpus_per_accelerator)
+    if memory > 0 and memory_per_node <= 0:
+        if memory_per_cpu > 0 and cpus_per_accelerator > 0:
+            devices = min(devices, memory // (memory_per_cpu * cpus_per_accelerator))
+        elif memory_per_cpu <= 0 and memory_per_accelerator > 0:
+            devices = min(devices, memory // memory_per_accelerator)
+    devices = max(devices, 1)  # the checks below name what is short
+
     # --- how many tasks stand on one node, and how many nodes that makes
     per_node = tasks_per_node
     count = max(0, nodes)
@@ -149,11 +160,11 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
         if memory_per_cpu > 0 and memory > 0:
             fit = min(fit, memory // (memory_per_cpu * cpus_per_task))
         if accelerators_per_task > 0:
-            fit = min(fit, shape_accelerators // accelerators_per_task)
+            fit = min(fit, devices // accelerators_per_task)
         per_node = min(max(fit, 1), total)  # the checks below name what is short
         count = (total + per_node - 1) // per_node
         if accelerators_total > 0:
-            count = max(count, (accelerators_total + shape_accelerators - 1) // shape_accelerators)
+            count = max(count, (accelerators_total + devices - 1) // devices)
             per_node = max(1, (total + count - 1) // count)
 
     # --- accelerators of one node
@@ -173,10 +184,6 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
         cores = max(cores, cpus_per_accelerator * accelerators)
     if cores > shape_cores:
         return 18, cores, shape_cores, 0, 0, 0, 0
-    if exclusive:
-        cores = shape_cores
-        if shape_accelerators > 0:
-            accelerators = shape_accelerators
 
     # --- memory of one node
     asked = 0
@@ -192,6 +199,8 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
         return 20, asked, memory, 0, 0, 0, 0
     if memory_per_node == WHOLE_NODE_MEMORY or exclusive:
         asked = max(memory, 0)
+    if exclusive:  # after the checks: what a whole node has more is no wish
+        cores, accelerators = shape_cores, max(shape_accelerators, 0)
     return 0, -1, -1, count, cores, asked, accelerators
 
 

@@ -116,26 +116,30 @@ def tasks_of_node(bar: Ints, cores: int, memory: int, accelerators: int) -> int:
 
 @compiled
 def fitting(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
-    """Return how many tasks could begin now: of `lies` = nodes, cores, memory, accelerators.
+    """Return how many tasks' nodes are free now: of `lies` = nodes, cores, memory, accelerators.
 
-    A task of several nodes needs as many different nodes; tasks of one node share nodes.
+    A task of several nodes needs as many different nodes, so a node counts once for it; tasks of
+    one node share nodes.  Divided by ``lies[0]`` it is the tasks that could begin now.
     """
     count = 0
     for b in range(bars):
         each = tasks_of_node(free[b], lies[1], lies[2], lies[3])
         if each > 0:
             count += free[b, 0] * (each if lies[0] == 1 and tasks > 1 else 1)
-    return count // max(lies[0], 1)
+    return count
 
 
 @compiled
 def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
     """Take *tasks* tasks off a histogram, tightest bars first; return the bars then in use.
 
-    The caller has asked `fitting`.  Leftovers of nodes become bars of their own; when there is
-    no room for one more, that leftover is not used: too little is taken for free, never too much.
+    The caller has asked `fitting`.  Leftovers of nodes become bars of their own, and only when
+    all is taken: a task of several nodes never gets one node twice.  When there is no room for
+    one more bar, that leftover is not used: too little is taken for free, never too much.
     """
     left = tasks * lies[0]  # node-tasks still to be put somewhere
+    rests = np.zeros((bars + 2, 4), np.int64)  # each turn empties a bar, but for the last two
+    turns = 0
     while left > 0:
         best, spare = -1, 0
         for b in range(bars):
@@ -144,19 +148,22 @@ def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
                 if best < 0 or rest < spare:
                     best, spare = b, rest
         if best < 0:
-            return bars
+            break
         each = 1
         if lies[0] == 1 and tasks > 1:
             each = tasks_of_node(free[best], lies[1], lies[2], lies[3])
         each = min(each, left)
         used = min(free[best, 0], left // each)
-        rest_memory = free[best, 2] if free[best, 2] < 0 else free[best, 2] - each * lies[2]
-        bars = add_bar(
-            free, bars, used, free[best, 1] - each * lies[1], rest_memory,
-            free[best, 3] - each * lies[3],
-        )  # fmt: skip
+        rests[turns, 0], rests[turns, 1] = used, free[best, 1] - each * lies[1]
+        rests[turns, 2] = free[best, 2]
+        if free[best, 2] >= 0:
+            rests[turns, 2] -= each * lies[2]
+        rests[turns, 3] = free[best, 3] - each * lies[3]
+        turns += 1
         free[best, 0] -= used
         left -= used * each
+    for t in range(turns):
+        bars = add_bar(free, bars, rests[t, 0], rests[t, 1], rests[t, 2], rests[t, 3])
     return bars
 
 
@@ -183,14 +190,12 @@ def add_bar(free: Ints, bars: int, nodes: int, cores: int, memory: int, accelera
 
 
 @compiled
-def wait_for(
-    fits: int, needed: int, after: Floats, worth: Floats, per_node: int, nodes: int
-) -> float:
-    """Return seconds until *needed* tasks fit, from the release profile.
+def wait_for(ready: int, needed: int, after: Floats, worth: Floats, per_node: int) -> float:
+    """Return seconds until *needed* nodes of a task are ready, from the release profile.
 
-    More that fits, or earlier releases, never make it later.
+    More that is ready, or earlier releases, never make it later.
     """
-    have = float(fits)
+    have = float(ready)
     last = 0.0
     for k in range(after.shape[0]):
         if have >= needed:
@@ -198,7 +203,7 @@ def wait_for(
         if np.isinf(after[k]):
             break
         last = after[k]
-        have += worth[k] * per_node / nodes
+        have += worth[k] * per_node
     return last
 
 
@@ -280,13 +285,14 @@ def decide(  # noqa: PLR0913, PLR0915
                 verdicts[j, r, 1], verdicts[j, r, 2] = waiting[r], fixed[r, 10]
                 continue
             lies[:] = scored[s, r, 1:5]
-            fits = min(fitting(free[r], bars[r], lies, tasks), tasks, throttle[s])
+            ready = fitting(free[r], bars[r], lies, tasks)
+            fits = min(ready // max(lies[0], 1), tasks, throttle[s])
             each = 1
             if lies[0] == 1 and tasks > 1:
                 empty[1:] = fixed[r, 0:3]
                 each = max(tasks_of_node(empty, lies[1], lies[2], lies[3]), 1)
             nodes = max(float(fixed[r, 4]), 1.0)
-            start = wait_for(fits, 1, after[r], worth[r], each, lies[0]) + backlog[r] / nodes
+            start = wait_for(ready, lies[0], after[r], worth[r], each) + backlog[r] / nodes
             at_once = max(1.0, nodes * each / lies[0])
             waves = np.ceil(tasks / min(at_once, float(throttle[s])))
             run = float(limit) * waves
