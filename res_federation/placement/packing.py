@@ -1,8 +1,8 @@
 """A decision as a few bytes: kept with every job, unpacked when somebody asks why.
 
-Layout: frame id (8 bytes), chosen row (int32, -1 for none), then 26 bytes a row of the frame:
-code (int16), needed and have (int32), then start, transfer, idle accelerator and run (float32).
-All little-endian, as `_ROW` says.
+Layout: frame id (8 bytes), chosen row (int32, -1 for none), then 18 bytes a row of the frame: the
+code (int16), then for a row that FITS start, transfer, idle accelerator and run (4 float32), for
+any other one needed and have (2 int32, 8 bytes of nothing).  All little-endian, as `_ROW` says.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.placement.decide import Decided
 
 FRAME_BYTES = 8
-_ROW = np.dtype(
-    [("code", "<i2"), ("needed", "<i4"), ("have", "<i4"), ("terms", "<f4", (4,))], align=False
-)
+_ROW = np.dtype([("code", "<i2"), ("numbers", "<i4", (4,))], align=False)
 TERMS = ("start_s", "transfer_s", "idle_accelerator_s", "run_s")
 
 
@@ -37,11 +35,13 @@ class RowVerdict:
 def pack(frame_id: bytes, decided: Decided) -> list[bytes]:
     """Return every job's decision as bytes."""
     jobs, rows = decided.verdicts.shape[:2]
-    packed = np.zeros((jobs, rows), _ROW)
+    packed = np.empty((jobs, rows), _ROW)
     packed["code"] = decided.verdicts[:, :, 0]
-    packed["needed"] = decided.verdicts[:, :, 1]
-    packed["have"] = decided.verdicts[:, :, 2]
-    packed["terms"] = decided.terms
+    packed["numbers"] = decided.terms.astype("<f4", copy=False).view("<i4")
+    other = packed["code"] != Code.FITS  # these have no terms: their place is free
+    for number in range(2):
+        told = decided.verdicts[:, :, 1 + number]
+        np.copyto(packed["numbers"][:, :, number], told, where=other)
     body, size = packed.tobytes(), rows * _ROW.itemsize
     heads = decided.chosen.astype("<i4").tobytes()
     return [
@@ -59,14 +59,15 @@ def unpack(decision: bytes) -> tuple[int, tuple[RowVerdict, ...]]:
     """Return the chosen row (-1 for none) and every row's verdict, in the frame's order."""
     chosen = int(np.frombuffer(decision, "<i4", 1, FRAME_BYTES)[0])
     rows = np.frombuffer(decision, _ROW, -1, FRAME_BYTES + 4)
-    verdicts = []
-    for row in rows:
-        reason = Reason(Code(int(row["code"])), int(row["needed"]), int(row["have"]))
-        terms: tuple[tuple[str, float], ...] = ()
-        if reason.code is Code.FITS:
-            terms = tuple(
-                (name, round(float(value), 3))
-                for name, value in zip(TERMS, row["terms"], strict=True)
-            )
-        verdicts.append(RowVerdict(reason, terms))
-    return chosen, tuple(verdicts)
+    return chosen, tuple(_verdict(row) for row in rows)
+
+
+def _verdict(row: np.void) -> RowVerdict:
+    code, numbers = Code(int(row["code"])), row["numbers"]
+    if code is not Code.FITS:
+        return RowVerdict(Reason(code, int(numbers[0]), int(numbers[1])), ())
+    seconds = numbers.view("<f4")
+    terms = tuple(
+        (name, round(float(value), 3)) for name, value in zip(TERMS, seconds, strict=True)
+    )
+    return RowVerdict(Reason(code), terms)

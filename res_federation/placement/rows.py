@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -63,7 +65,7 @@ class RowArrays:
 
 def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
     """Return the rows of *snapshot* as arrays, sorted."""
-    rows = tuple(sorted(snapshot.rows, key=lambda row: (row.partition, repr(row.shape))))
+    rows = _sorted(snapshot.rows)
     frame = tuple(row.partition for row in rows)
     count = len(rows)
     bars = max((len(row.free) for row in rows), default=0) + SPARE_BARS
@@ -94,6 +96,17 @@ def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
         speed=np.array([_speed(row, policy) for row in rows], np.float64),
         salt=np.array([draw(row.partition) for row in rows], np.uint64),
     )
+
+
+def _sorted(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return *rows* by partition and shape; by all that they say where those are equal."""
+    alike = Counter((row.partition, row.shape) for row in rows)
+
+    def key(row: Row) -> tuple[str, str, str]:
+        only = alike[row.partition, row.shape] == 1
+        return (row.partition, repr(row.shape), "" if only else repr(row))
+
+    return tuple(sorted(rows, key=key))
 
 
 def _fixed(row: Row, policy: Policy) -> tuple[int, ...]:
