@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.capacity import FreeNodes
 from res_federation.model.plan import Assignment
+from res_federation.model.reason import Code
 from res_federation.model.resources import WHOLE_NODE_MEMORY, NodeShape, ResourceRequest
 from res_federation.placement.engine import place
+from res_federation.placement.packing import unpack
 from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import ReleaseIn
-from tests.builders import A100, CPU, H100, a_job, a_row, a_snapshot, answers, busy, where
+from tests.builders import A100, CPU, a_job, a_row, a_snapshot, answers, busy, where
 
 POLICY = Policy()
 
 
 def _starts(snapshot, jobs):
     found = answers(place(snapshot, jobs, POLICY))
-    return [isinstance(found[job.id], Assignment) and found[job.id].starts_now for job in jobs]
+    answered = [found[job.id] for job in jobs]
+    return [isinstance(one, Assignment) and one.starts_now for one in answered]
 
 
 def _start_s(snapshot, job):
@@ -76,7 +81,7 @@ def test_a_whole_node_is_for_one_job(request_of_all):
     whole = [a_job(n, request_of_all) for n in range(2)]
     small = a_job(3, ResourceRequest(memory_per_node_mib=100))
     assert _starts(snapshot, [*whole, small]) == [True, True, False]
-    other = [a_job(0, ResourceRequest(memory_per_node_mib=1)), *[a_job(n) for n in ()], whole[1]]
+    other = [a_job(0, ResourceRequest(memory_per_node_mib=1)), whole[1]]
     assert _starts(a_snapshot(a_row("bsc", nodes=1)), other) == [True, False]
 
 
@@ -125,8 +130,6 @@ def test_an_array_runs_in_waves(tasks, throttle, waves):
         time_limit_s=600,
     )  # fmt: skip
     plan = place(a_snapshot(a_row("bsc", nodes=2)), (job,), POLICY)
-    from res_federation.placement.packing import unpack
-
     chosen, verdicts = unpack(plan.assignments[0].decision)
     assert dict(verdicts[chosen].terms)["run_s"] == 600 * waves
 
@@ -146,11 +149,10 @@ def test_a_queue_takes_no_more_than_the_policy_allows():
     assert not plan.rejections[0].permanent
 
 
-def test_rows_of_one_partition_keep_apart():
-    rows = [a_row("bsc/c/p", CPU, 1), a_row("bsc/c/p", H100, 1)]
-    jobs = [a_job(n, ResourceRequest(nodes=1, tasks_per_node=64)) for n in range(3)]
-    plan = place(a_snapshot(*rows), jobs, POLICY)
-    assert (
-        len({one.row for one in plan.assignments if one.starts_now}) == 2
-        or [one.starts_now for one in plan.assignments].count(True) == 1
-    )
+def test_groups_of_nodes_of_one_partition_keep_apart():
+    rows = [a_row("bsc/c/p", CPU, 1), a_row("bsc/c/p", replace(CPU, memory_mib=512_000), 1)]
+    jobs = [a_job(n, ResourceRequest(nodes=2)) for n in range(1)]
+    assert place(a_snapshot(*rows), jobs, POLICY).rejections[0].reason.code is Code.TOO_FEW_NODES
+    ones = [a_job(n, ResourceRequest(tasks=64)) for n in range(3)]
+    plan = place(a_snapshot(*rows), ones, POLICY)
+    assert sorted(one.row for one in plan.assignments if one.starts_now) == [0, 1]

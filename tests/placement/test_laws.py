@@ -35,7 +35,7 @@ def test_what_the_planner_accepts_the_commit_accepts(snapshot: Snapshot, queue: 
 @given(snapshots(), queues)
 def test_every_job_is_answered_once(snapshot: Snapshot, queue: Queue):
     plan = place(snapshot, queue, POLICY)
-    answered = [one.job for one in (*plan.assignments, *plan.rejections)]
+    answered = [one.job for one in plan.assignments] + [one.job for one in plan.rejections]
     assert sorted(answered) == sorted(job.id for job in queue)
 
 
