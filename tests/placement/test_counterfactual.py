@@ -13,7 +13,7 @@ from res_federation.model.resources import ResourceRequest
 from res_federation.placement.counterfactual import _changes, counterfactual
 from res_federation.placement.engine import place
 from res_federation.placement.policy import Policy
-from tests.builders import A100, H100, a_job, a_row, a_snapshot, busy
+from tests.builders import A100, H100, a_job, a_row, a_snapshot
 from tests.placement.drawn import jobs, snapshots
 
 POLICY = Policy()
@@ -67,7 +67,7 @@ def test_whatever_is_suggested_flips_the_outcome(snapshot, job):
 
 
 def test_for_a_placed_job_the_runner_up_is_named_with_the_gap():
-    rows = (a_row("bsc"), busy(a_row("uv"), backlog_node_s=4 * 7200.0))
+    rows = (a_row("bsc"), a_row("uv", backlog_node_s=4 * 7200.0))
     assert counterfactual(a_snapshot(*rows), a_job(0), POLICY) == (
         "uv/c/p would be chosen if it completed 2 h earlier"
     )

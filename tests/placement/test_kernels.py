@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from res_federation.model.resources import layout_numbers
-from res_federation.placement import decide as deciding
-from res_federation.placement import kernels
+from res_federation.placement import fit, kernels
 from res_federation.placement.engine import place
 from res_federation.placement.policy import Policy
 from res_federation.placement.rows import encode_rows
@@ -20,6 +19,7 @@ from res_federation.placement.score import Board, Shard, score_shard
 from res_federation.placement.shapes import encode_jobs
 from tests.placement.drawn import queues, snapshots
 
+layout = kernels.compiled(layout_numbers)
 KERNELS = [name for name, value in vars(kernels).items() if hasattr(value, "py_func")]
 
 
@@ -78,7 +78,11 @@ def test_the_fit_test_is_the_same_compiled(shape, data):
     request = [data.draw(numbers) for _ in range(11)]
     request[3] = abs(request[3])
     args = (*request, data.draw(st.sampled_from((0, 1))), *shape)
-    assert kernels.layout(*args) == layout_numbers(*args)
+    expected = layout_numbers(*args)
+    assert fit.layout(*args) == expected
+    board = (np.array([[*args[:12], 60, 1]]), np.array([[*shape, *(0,) * 8]]))
+    assert fit.lay_out(*board)[0, 0].tolist() == list(expected)
+    assert fit.lay_out.py_func(*board)[0, 0].tolist() == list(expected)
 
 
 amounts = st.tuples(
@@ -108,7 +112,3 @@ def test_what_is_taken_is_what_was_there(histogram, lies, tasks, spare):
         gone = (before[:, 0] * before[:, column]).sum() - (free[:, 0] * free[:, column]).sum()
         assert gone >= taken * each
     assert free[:bars, 0].sum() <= before[:, 0].sum(), "no node appears from nowhere"
-
-
-def test_the_commit_uses_the_planners_own_loops():
-    assert deciding.kernels is kernels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def _reasoned(row: Row, code: Code, job) -> None:
 
 def test_limits_and_words_of_a_partition():
     row = a_row("bsc", max_time_s=600, max_nodes=1, max_array=2, features=("license/matlab", "ib"))
-    ok = {"time_limit_s": 600}
+    ok: dict[str, Any] = {"time_limit_s": 600}
     _reasoned(row, Code.FITS, a_job(0, **ok))
     _reasoned(row, Code.TIME_LIMIT, a_job(0, time_limit_s=601))
     _reasoned(row, Code.NODE_LIMIT, a_job(0, ResourceRequest(nodes=2), **ok))
@@ -153,7 +154,7 @@ def test_pinned_excluded_and_named_partitions():
         assert found == {"bsc": Code.FITS, "uv": Code.PINNED_ELSEWHERE}
     assert codes(a_job(0, excluded=("bsc",)), bsc, uv)["bsc"] is Code.EXCLUDED
     assert codes(a_job(0, partition="acc"), bsc, uv) == both, "binding only when pinned"
-    pinned = {"clusters": ("bsc",)}
+    pinned: dict[str, Any] = {"clusters": ("bsc",)}
     assert codes(a_job(0, partition="acc", **pinned), bsc)["bsc"] is Code.PARTITION_NOT_ASKED
     assert codes(a_job(0, partition="acc,gp_debug", **pinned), bsc)["bsc"] is Code.FITS
     nowhere = answer(a_job(0, clusters=("nowhere",)), bsc, uv)
