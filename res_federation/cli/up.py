@@ -154,18 +154,20 @@ def _site_files(catalogue: Path, only: str) -> dict[str, Path]:
 def _free_port(listen: str) -> tuple[str, int]:
     """Return host and port, choosing a free port for 0; raises InvalidArgument."""
     host, colon, port = listen.rpartition(":")
-    if port == "0" and colon:
-        broker_address(f"{host}:1")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            with socket.socket(family) as probe:
-                probe.bind((host.strip("[]"), 0))
-                chosen: int = probe.getsockname()[1]
-        except OSError as error:
-            raise InvalidArgument(f"{error.strerror} '{host}'", field="--listen") from None
-    else:
-        broker_address(listen)
-        chosen = int(port)
+    broker_address(f"{host}:1" if port == "0" and colon else listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            # as the broker binds: a port that was just left is free, one that is served is not
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host.strip("[]"), int(port)))
+            chosen: int = probe.getsockname()[1]
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot listen at {listen}: {error.strerror}",
+            field="--listen",
+            way_out="choose another port, or 0 for any",
+        ) from None
     if not _is_loopback(host):
         output.note(f"warning: {host} can be reached from other machines, without any log-in")
     return host, chosen
