@@ -55,9 +55,10 @@ def decide(
     none = np.full(len(queue.jobs), -1, np.int64)
     found = kernels.decide(
         scored, queue.shape, queue.shapes.numbers, queue.transfer, queue.reference,
-        queue.throttle, queue.salt, rows.fixed, free, bars, rows.release_after,
-        rows.release_nodes, rows.backlog.copy(), rows.waiting.copy(), rows.speed, rows.salt,
-        float(policy.idle_accelerator_s), none if only is None else only,
+        queue.throttle, queue.salt, rows.fixed, free, bars, rows.release_after.copy(),
+        rows.release_nodes.copy(), rows.backlog.copy(), rows.waiting.copy(), rows.speed, rows.salt,
+        float(policy.idle_accelerator_s), float(policy.unknown_release_s),
+        none if only is None else only,
     )  # fmt: skip
     return Decided(*found)
 

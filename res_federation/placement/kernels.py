@@ -1,7 +1,8 @@
 """The loops of a round, compiled by numba. Each has its plain twin: the same function, `.py_func`.
 
-Admission is here and only here: `score_shapes` says whether a shape can run on a row,
-`take` spends capacity.  The planner, the commit of a plan and `explain` call these same two.
+Admission is here and only here: `score_shapes` says whether a shape can run on a row (with the
+fit test of `fit`), `take` spends capacity.  The planner, the commit of a plan and `explain` call
+these same two.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from typing import Any, TypeVar
 import numba
 import numpy as np
 import numpy.typing as npt
-
-from res_federation.model.resources import layout_numbers
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -31,12 +30,9 @@ def compiled(function: Function) -> Function:
         return numba.njit(nogil=True)(function)
 
 
-layout = compiled(layout_numbers)
-
-
 @compiled
 def score_shapes(  # noqa: C901, PLR0912
-    numbers: Ints, tables: Ints, codes: Ints, fixed: Ints
+    numbers: Ints, tables: Ints, codes: Ints, fixed: Ints, laid: Ints
 ) -> Narrow:
     """Try every shape on every row.
 
@@ -45,6 +41,7 @@ def score_shapes(  # noqa: C901, PLR0912
         tables: (shapes, 5) indices into codes.
         codes: (tables, rows, 3) verdicts about words.
         fixed: (rows, 11) as `rows.RowArrays.fixed`.
+        laid: (shapes, rows, 7) the fit test of each, as `fit.lay_out` gives it.
 
     Returns:
         (shapes, rows, 5) integers: the code, then nodes and cores, memory and accelerators per
@@ -74,10 +71,9 @@ def score_shapes(  # noqa: C901, PLR0912
                         t = tables[s, k]
                         code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
                 if code == 0:
-                    code, needed, have, nodes, cores, memory, accelerators = layout(
-                        n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
-                        f[0], f[1], f[2],
-                    )  # fmt: skip
+                    lies = laid[s, r]
+                    code, needed, have = lies[0], lies[1], lies[2]
+                    nodes, cores, memory, accelerators = lies[3], lies[4], lies[5], lies[6]
                 if code == 0 and nodes > f[3]:
                     code, needed, have = 21, nodes, f[3]
                 if code == 0 and 0 <= f[8] < nodes:
@@ -190,21 +186,58 @@ def add_bar(free: Ints, bars: int, nodes: int, cores: int, memory: int, accelera
 
 
 @compiled
-def wait_for(ready: int, needed: int, after: Floats, worth: Floats, per_node: int) -> float:
-    """Return seconds until *needed* nodes of a task are ready, from the release profile.
+def wait_for(
+    ready: int, needed: int, after: Floats, worth: Floats, per_node: int
+) -> tuple[float, bool, float]:
+    """Return when *needed* nodes of a task are ready, from the release profile.
 
-    More that is ready, or earlier releases, never make it later.
+    Returns:
+        Seconds, whether the profile foretells it, and the nodes' worth released until then.
+        Where it is not foretold the seconds are those of the last known release.
+
     """
-    have = float(ready)
-    last = 0.0
+    have, gone, last = float(ready), 0.0, 0.0
     for k in range(after.shape[0]):
-        if have >= needed:
-            break
-        if np.isinf(after[k]):
+        if have >= needed or np.isinf(after[k]):
             break
         last = after[k]
         have += worth[k] * per_node
-    return last
+        gone += worth[k]
+    return last, have >= needed, gone
+
+
+@compiled
+def idle_nodes(free: Ints, bars: int, f: Ints) -> float:
+    """Return the nodes' worth that is free: of each node the scarcer of cores and accelerators."""
+    total = 0.0
+    for b in range(bars):
+        part = free[b, 1] / f[0]
+        if f[2] > 0:
+            part = min(part, free[b, 3] / f[2])
+        total += free[b, 0] * part
+    return total
+
+
+@compiled
+def add_release(after: Floats, worth: Floats, at: float, nodes: float) -> None:
+    """Add a release in its place by time.
+
+    In a full profile it joins the next one, or moves the last one to its own time: what is
+    released is then expected too late, never too early.
+    """
+    size = after.shape[0]
+    place = 0
+    while place < size and after[place] < at:
+        place += 1
+    if place == size:
+        after[size - 1] = at
+        worth[size - 1] += nodes
+    elif after[place] == at or not np.isinf(after[size - 1]):
+        worth[place] += nodes
+    else:
+        for k in range(size - 1, place, -1):
+            after[k], worth[k] = after[k - 1], worth[k - 1]
+        after[place], worth[place] = at, nodes
 
 
 @compiled
@@ -229,7 +262,7 @@ def mix(job: np.uint64, row: np.uint64) -> np.uint64:
 
 
 @compiled
-def decide(  # noqa: PLR0913, PLR0915
+def decide(  # noqa: PLR0912, PLR0913, PLR0915
     scored: Narrow,
     shape: Ints,
     numbers: Ints,
@@ -247,12 +280,13 @@ def decide(  # noqa: PLR0913, PLR0915
     speed: Floats,
     row_salt: Salts,
     idle_accelerator: float,
+    unknown_release: float,
     only: Ints,
 ) -> tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]]:
     """Decide the jobs one after the other, spending capacity as they are decided.
 
-    `free`, `bars`, `backlog` and `waiting` are changed.  With ``only[j] >= 0`` job j is held
-    against that row alone (the commit's check); otherwise every row is considered.
+    `free`, `bars`, `after`, `worth`, `backlog` and `waiting` are changed.  With ``only[j] >= 0``
+    job j is held against that row alone (the commit's check); otherwise every row is considered.
 
     Returns:
         verdicts (jobs, rows, 3) code, needed, have; terms (jobs, rows, 4) start, transfer, idle
@@ -292,7 +326,10 @@ def decide(  # noqa: PLR0913, PLR0915
                 empty[1:] = fixed[r, 0:3]
                 each = max(tasks_of_node(empty, lies[1], lies[2], lies[3]), 1)
             nodes = max(float(fixed[r, 4]), 1.0)
-            start = wait_for(ready, lies[0], after[r], worth[r], each) + backlog[r] / nodes
+            start, foretold, gone = wait_for(ready, lies[0], after[r], worth[r], each)
+            if not foretold and idle_nodes(free[r], bars[r], fixed[r]) + gone < nodes - 1e-6:
+                start = max(start, unknown_release)  # somebody holds nodes, until nobody knows when
+            start += backlog[r] / nodes
             at_once = max(1.0, nodes * each / lies[0])
             waves = np.ceil(tasks / min(at_once, float(throttle[s])))
             run = float(limit) * waves
@@ -314,6 +351,8 @@ def decide(  # noqa: PLR0913, PLR0915
         if best_fits > 0:
             starts[j] = True
             bars[best] = take(free[best], bars[best], lies, best_fits)
+            held = float(best_fits * lies[0]) * part
+            add_release(after[best], worth[best], float(limit), held)
         else:
             waiting[best] += 1
         backlog[best] += float(tasks - best_fits) * lies[0] * part * float(limit)

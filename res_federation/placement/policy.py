@@ -25,6 +25,8 @@ class Policy:
         idle_accelerator_s: Seconds added for a job without accelerators on an accelerated node,
             so that it goes there only when nothing else is about to be free.
         unknown_path_mib_s: Speed assumed for input data where no network path is known.
+        unknown_release_s: Seconds until nodes are expected back from somebody of whom no report
+            says when he is done.
         max_waiting_per_partition: Runs of the federation that may wait in one partition's queue.
         seed: Breaks ties, with the job and the partition: blake2b(seed, job, partition).
 
@@ -34,5 +36,6 @@ class Policy:
     accelerator_speed: dict[str, float] = field(default_factory=lambda: dict(_SPEED))
     idle_accelerator_s: float = 3600.0
     unknown_path_mib_s: float = 10.0
+    unknown_release_s: float = 600.0
     max_waiting_per_partition: int = 2000
     seed: int = 0

@@ -25,6 +25,8 @@ FIXED_COLUMNS = 11
 
 SPARE_BARS = 96
 """Bars that a histogram may gain in one round; past it, leftovers of a node are not used."""
+SPARE_RELEASES = 64
+"""Releases that a profile may gain in one round; past it, they join one that is later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
     frame = tuple(row.partition for row in rows)
     count = len(rows)
     bars = max((len(row.free) for row in rows), default=0) + SPARE_BARS
-    releases = max((len(row.releases) for row in rows), default=0) + 1
+    releases = max((len(row.releases) for row in rows), default=0) + SPARE_RELEASES
     free = np.zeros((count, bars, 4), np.int64)
     after = np.full((count, releases), np.inf)
     worth = np.zeros((count, releases))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.placement import kernels
+from res_federation.placement import fit, kernels
 from res_federation.placement.rows import Ints
 from res_federation.placement.shapes import Shapes
 
@@ -55,10 +55,9 @@ class Scatter(Protocol):
 
 def score_shard(board: Board, shard: Shard) -> Scored:
     """Score one shard. Pure: the same in this process and on any worker."""
-    return Scored(
-        shard.number,
-        kernels.score_shapes(shard.numbers, shard.tables, board.codes, board.fixed),
-    )
+    laid = fit.lay_out(shard.numbers, board.fixed)
+    found = kernels.score_shapes(shard.numbers, shard.tables, board.codes, board.fixed, laid)
+    return Scored(shard.number, found)
 
 
 def in_process(board: Board, shards: Sequence[Shard]) -> Iterable[Scored]:

@@ -81,8 +81,8 @@ def test_the_fit_test_is_the_same_compiled(shape, data):
     expected = layout_numbers(*args)
     assert fit.layout(*args) == expected
     board = (np.array([[*args[:12], 60, 1]]), np.array([[*shape, *(0,) * 8]]))
-    assert fit.lay_out(*board)[0, 0].tolist() == list(expected)
-    assert fit.lay_out.py_func(*board)[0, 0].tolist() == list(expected)
+    loop: Any = fit.lay_out
+    assert loop(*board)[0, 0].tolist() == loop.py_func(*board)[0, 0].tolist() == list(expected)
 
 
 amounts = st.tuples(

@@ -1,0 +1,55 @@
+"""The one fit test, `model.resources.layout_numbers`, compiled as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zlib import crc32
+
+import numpy as np
+
+from res_federation.model.resources import layout_numbers
+from res_federation.placement.kernels import Ints, compiled
+
+layout = compiled(layout_numbers)
+
+
+def _loop(rules: int) -> Callable[[Ints, Ints], Ints]:
+    """Return the loop over the fit test whose code *rules* stands for.
+
+    Compiled code is kept on disk under the text of its own file and under what it closes over.
+    The fit test lies in another file: without *rules* the old one would outlive a change of it.
+    """
+
+    def lay_out(numbers: Ints, fixed: Ints) -> Ints:
+        """Lay every shape out on a node of every row.
+
+        Args:
+            numbers: (shapes, 14) as `shapes.Shapes.numbers`.
+            fixed: (rows, 11) as `rows.RowArrays.fixed`.
+
+        Returns:
+            (shapes, rows, 7) what `layout_numbers` returns.
+
+        """
+        laid = np.zeros((numbers.shape[0], fixed.shape[0], 7 if rules >= 0 else 0), np.int64)
+        for s in range(numbers.shape[0]):
+            n = numbers[s]
+            for r in range(fixed.shape[0]):
+                f = fixed[r]
+                found = layout(
+                    n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
+                    f[0], f[1], f[2],
+                )  # fmt: skip
+                for k in range(7):
+                    laid[s, r, k] = found[k]
+        return laid
+
+    return lay_out
+
+
+def _rules() -> int:
+    code = layout_numbers.__code__
+    return crc32(code.co_code + repr((code.co_consts, code.co_names)).encode())
+
+
+lay_out = compiled(_loop(_rules()))
