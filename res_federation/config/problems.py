@@ -175,5 +175,6 @@ _WORDS: dict[str, Callable[[ErrorDetails], str]] = {
     "dict_type": _no("a table"),
     "model_type": _no("a table"),
     "string_too_short": lambda _error: "is empty; fill it in",
-    "too_short": lambda _error: "is empty; fill it in",
+    "too_short": lambda error: f"has too few; it needs at least {error['ctx']['min_length']}",
+    "too_long": lambda error: f"has too many; it takes at most {error['ctx']['max_length']}",
 }

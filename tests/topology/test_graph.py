@@ -1,0 +1,113 @@
+"""Distances: the widest of all paths, latency by the ground, the same whatever the order."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from res_federation.model.identifiers import SiteId
+from res_federation.model.site import Site
+from res_federation.topology.graph import Link, distance_table, graph, great_circle_km, latency_ms
+
+NAMES = "abcdef"
+
+
+def a_site(name: str, latitude: float = 40.0, longitude: float = 0.0) -> Site:
+    return Site(
+        id=SiteId(name), name=name, machine="", city="", latitude=latitude, longitude=longitude,
+        batch="", partitions=(),
+    )  # fmt: skip
+
+
+sites = st.lists(
+    st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=len(NAMES)
+).map(lambda places: [a_site(n, *p) for n, p in zip(NAMES, places, strict=False)])
+links = st.lists(
+    st.tuples(
+        st.sampled_from([*NAMES, "hub", "exchange"]),
+        st.sampled_from([*NAMES, "hub", "exchange"]),
+        st.sampled_from([1.0, 10.0, 100.0, 200.0, 400.0]),
+    ).filter(lambda link: link[0] != link[1]),
+    max_size=14,
+    unique_by=lambda link: frozenset(link[:2]),
+).map(lambda found: [Link((one, other), gbps) for one, other, gbps in found])
+
+
+def widest(members: list[Site], found: list[Link]) -> dict[tuple[str, str], float]:
+    """Return the answer in the plainest way: the max-min closure over every middle."""
+    ends = {end for link in found for end in link.ends} | {site.id for site in members}
+    width = dict.fromkeys(itertools.product(ends, ends), 0.0)
+    for link in found:
+        one, other = link.ends
+        width[one, other] = width[other, one] = link.gbps
+    for middle, one, other in itertools.product(ends, ends, ends):
+        through = min(width[one, middle], width[middle, other])
+        width[one, other] = max(width[one, other], through)
+    names = [str(site.id) for site in members]
+    return {pair: width[pair] for pair in itertools.permutations(names, 2) if width[pair]}
+
+
+@given(members=sites, found=links)
+def test_the_speed_is_that_of_the_widest_path(members, found):
+    table = distance_table(members, graph(members, found))
+    assert {pair: each.gbps for pair, each in table.pairs.items()} == widest(members, found)
+
+
+@given(members=sites, found=links)
+def test_there_and_back_are_the_same(members, found):
+    pairs = distance_table(members, graph(members, found)).pairs
+    for (one, other), there in pairs.items():
+        assert pairs[other, one].gbps == there.gbps
+        assert pairs[other, one].latency_ms == pytest.approx(there.latency_ms)
+
+
+@given(members=sites, found=links, data=st.data())
+def test_the_order_of_sites_and_links_means_nothing(members, found, data):
+    table = distance_table(members, graph(members, found))
+    mixed = data.draw(st.permutations(members))
+    turned = [Link(link.ends[::-1], link.gbps) for link in data.draw(st.permutations(found))]
+    again = distance_table(mixed, graph(mixed, turned))
+    assert again == table
+    assert list(again.pairs) == list(table.pairs)
+
+
+@given(members=sites, found=links)
+def test_one_more_link_makes_nothing_slower(members, found):
+    before = distance_table(members, graph(members, found)).pairs
+    wider = [*found, Link((members[0].id, "exchange"), 400.0)]
+    after = distance_table(members, graph(members, wider)).pairs
+    assert all(after[pair].gbps >= each.gbps for pair, each in before.items())
+
+
+@given(
+    one=st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+    other=st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+)
+def test_no_two_places_are_further_apart_than_half_the_earth(one, other):
+    km = great_circle_km(a_site("a", *one), a_site("b", *other))
+    assert 0 <= km <= math.pi * 6371.0 + 1e-6
+    assert great_circle_km(a_site("a", *one), a_site("a", *one)) == 0
+
+
+def test_a_known_distance():
+    barcelona, madrid = a_site("a", 41.3874, 2.1686), a_site("b", 40.4168, -3.7038)
+    assert great_circle_km(barcelona, madrid) == pytest.approx(505, abs=3)
+    assert latency_ms(barcelona, madrid) == pytest.approx(505 * 1.3 / 200, abs=0.03)
+
+
+def test_a_site_without_links_is_nowhere_and_a_transfer_there_has_no_estimate():
+    members = [a_site("a"), a_site("b", 41), a_site("c", 42)]
+    table = distance_table(members, graph(members, [Link(("a", "b"), 10.0)]))
+    assert set(table.pairs) == {("a", "b"), ("b", "a")}
+    assert table.transfer_s("a", "c", 1024) is None
+    assert table.transfer_s("a", "b", 1192) == pytest.approx(1.0, abs=0.01)
+
+
+def test_of_two_links_between_the_same_ends_the_wider_counts():
+    members = [a_site("a"), a_site("b")]
+    both = [Link(("b", "a"), 100.0), Link(("a", "b"), 10.0)]
+    assert distance_table(members, graph(members, both)).pairs["a", "b"].gbps == 100.0
