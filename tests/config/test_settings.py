@@ -15,10 +15,10 @@ from res_federation.placement.policy import Policy
 
 
 def test_defaults_of_a_broker():
-    found = broker_settings(environment={"HOME": "/home/ana"})
+    found = broker_settings(environment={"HOME": "/users/ana"})
     assert found.listen == "127.0.0.1:7443"
-    assert found.home == Path("/home/ana/.local/state/resfed")
-    assert found.database_url == "sqlite+aiosqlite:////home/ana/.local/state/resfed/broker.db"
+    assert found.home == Path("/users/ana/.local/state/resfed")
+    assert found.database_url == "sqlite+aiosqlite:////users/ana/.local/state/resfed/broker.db"
     assert (found.lease_s, found.margin_s) == (900, 60)
 
 
