@@ -34,7 +34,6 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     if not site.connected:
         site.connected = True
         state.version += 1
-    replaced = bool(site.journal) and site.journal != event.journal
     site.report, site.received, site.journal = event.report, event.at, event.journal
 
     effects: list[Effect] = []
@@ -44,7 +43,7 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     for observation in event.runs:
         held.add(observation.token)
         effects += _hold(state, site, event, observation, orders, gone)
-    effects += _missing(state, site, event, held, orders, replaced=replaced)
+    effects += _missing(state, site, event, held, orders)
     if gone:
         orders.append(ForgetRuns(tuple(gone)))
     return [*effects, SendToSite(site.site.id, tuple(orders)), SiteSeen(site.site.id)]
@@ -87,16 +86,22 @@ def _missing(
     event: SiteReported,
     held: set[RunToken],
     orders: list[Order],
-    *,
-    replaced: bool,
 ) -> list[Effect]:
-    """Deal with runs that should be at the site and are not in the full set."""
+    """Deal with runs that should be at the site and are not in the full set.
+
+    An order that was lost is repeated, but only to the journal that it was first sent to: that
+    one would know if the payload had begun.  A new journal knows nothing, so nothing is repeated.
+    """
     effects: list[Effect] = []
     for token in [token for token in site.runs if token not in held]:
         job = state.jobs[site.runs[token]]
         run = job.run
         assert run is not None, f"{token} has no run"
-        if not run.confirmed:
+        replaced = bool(run.journal) and run.journal != event.journal
+        if replaced:
+            why = f"{site.site.id} lost the run: its agent's state is a new one"
+            effects += runs.lose(state, job, event.at, why)
+        elif not run.confirmed:
             if event.at - site.sent.get(token, 0.0) >= state.terms.resend_s:
                 site.sent[token] = event.at
                 orders.append(StartRun(token, job.id))
@@ -104,6 +109,6 @@ def _missing(
                 if job.cancel_asked:
                     orders.append(CancelRun(token))
         elif event.complete:
-            why = "its agent's state is a new one" if replaced else "its agent does not hold it"
-            effects += runs.lose(state, job, event.at, f"{site.site.id} lost the run: {why}")
+            why = f"{site.site.id} lost the run: its agent does not hold it"
+            effects += runs.lose(state, job, event.at, why)
     return effects

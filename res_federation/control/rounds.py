@@ -123,6 +123,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         placed=at,
         lease_until=at + state.terms.lease_s + state.terms.margin_s,
         expected_start_s=assignment.expected_start_s,
+        journal=state.sites[site].journal,
     )
     job.runs.append(run)
     job.state, job.decision = JobState.PLACED, assignment.decision

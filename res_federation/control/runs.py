@@ -41,7 +41,18 @@ def _ended(
     run.tasks, run.exit_code = observation.tasks, observation.exit_code
     run.started = observation.started if observation.started is not None else run.started
     run.ended = observation.ended if observation.ended is not None else at
-    return [finish(state, job, observation.state, at, observation.reason)]
+    return [finish(state, job, observation.state, at, observation.reason or _why(job, observation))]
+
+
+def _why(job: Job, observation: RunObservation) -> str:
+    """Return a reason where the site gave none."""
+    if observation.state is JobState.CANCELLED:
+        return "cancelled as asked" if job.cancel_asked else "cancelled at the site"
+    if observation.state is JobState.COMPLETED:
+        return ""
+    if observation.exit_code is not None:
+        return f"exit code {observation.exit_code}"
+    return f"{observation.state.value.lower()} at the site, which gave no reason"
 
 
 def _refused(

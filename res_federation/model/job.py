@@ -145,6 +145,8 @@ class Run:
     reason: str = ""
     confirmed: bool = False
     """Whether the agent has said that it holds the run."""
+    journal: str = ""
+    """Life of the agent's journal to which the start order went."""
     begun: bool = False
     lease_until: float = 0.0
     started: float | None = None

@@ -59,6 +59,7 @@ class ModelSite:
         """Lose the state directory."""
         self.journal += "'"
         self.held.clear()
+        self.seen.clear()
 
     def report(self, at: float) -> SiteReported:
         self.sequence += 1

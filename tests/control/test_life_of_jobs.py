@@ -205,4 +205,4 @@ class Federation(RuleBasedStateMachine):
 
 
 TestFederation = Federation.TestCase
-TestFederation.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFederation.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
