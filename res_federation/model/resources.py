@@ -148,6 +148,8 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
             spread = (tasks + per_node - 1) // per_node
             count = max(count, spread)
             per_node = min(per_node, (tasks + count - 1) // count)
+        elif accelerators_total > 0 and nodes <= 0:
+            count = (accelerators_total + devices - 1) // devices
         count = max(count, 1)
     elif count > 0:
         total = tasks if tasks > 0 else count
