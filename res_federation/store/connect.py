@@ -1,105 +1,64 @@
-"""From a URL to an engine that no other broker uses at the same time."""
+"""From what a person gave as URL to one that the drivers understand."""
 
 from __future__ import annotations
 
-import fcntl
+import sqlite3
 from pathlib import Path
-from typing import IO, Any
 
-from sqlalchemy import URL, event, make_url, text
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from res_federation.errors import FailedPrecondition, InvalidArgument
-from res_federation.store.failures import told
+from res_federation.errors import InvalidArgument, MissingComponent
+from res_federation.store.failures import FIELD
 
-_LOCK = 0x5265_7346_6564  # "ResFed": the key of PostgreSQL's advisory lock
-
-
-class Hold:
-    """Keeps other brokers out of a database until released."""
-
-    def __init__(self, file: IO[str] | None = None, session: AsyncConnection | None = None) -> None:
-        """Keep what holds: a locked file, or a session with an advisory lock."""
-        self._file = file
-        self._session = session
-
-    async def release(self) -> None:
-        """Let go."""
-        if self._file is not None:
-            self._file.close()
-        if self._session is not None:
-            await self._session.invalidate()
-            await self._session.close()
-        self._file = self._session = None
+WAIT_S = 10
+"""How long to wait for a lock of SQLite or for a server to take the call."""
+_OLDEST_SQLITE = (3, 33)  # UPDATE … FROM
 
 
-async def open_engine(text_url: str) -> tuple[AsyncEngine, Hold]:
-    """Return an engine and the hold on its database; raises FederationError."""
-    url = _driver(text_url)
-    if url.get_backend_name() == "sqlite":
-        hold = _lock_file(url)
-        engine = create_async_engine(url, connect_args={"timeout": 30})
-        event.listen(engine.sync_engine, "connect", _pragmas)
-        return engine, hold
-    engine = create_async_engine(url, pool_pre_ping=True)
-    with told(url):
-        session = await engine.connect()
-        taken = await session.execute(text(f"SELECT pg_try_advisory_lock({_LOCK})"))
-        if not taken.scalar():
-            await session.close()
-            await engine.dispose()
-            raise _in_use(url)
-        await session.commit()
-    return engine, Hold(session=session)
+def database_url(text: str) -> URL:
+    """Read *text*; the driver's name may be left out.
 
+    Raises:
+        InvalidArgument: If it is not the URL of a database that outlives the process.
+        MissingComponent: If the SQLite of this Python is too old.
 
-def _driver(text_url: str) -> URL:
+    """
     try:
-        url = make_url(text_url)
+        url = make_url(text)
         backend = url.get_backend_name()
     except (ArgumentError, SQLAlchemyError, ValueError):
         backend = ""
     if backend == "sqlite":
-        return url.set(drivername="sqlite+aiosqlite")
+        return _file(url)
     if backend in ("postgresql", "postgres"):
-        return url.set(drivername="postgresql+psycopg")
+        url = url.set(drivername="postgresql+psycopg")
+        return url if "connect_timeout" in url.query else _with(url, "connect_timeout")
     raise InvalidArgument(
         "is not the URL of a database",
-        field="--db",
+        field=FIELD,
         way_out="such as sqlite:///PATH or postgresql://USER@HOST/NAME",
     )
 
 
-def _lock_file(url: URL) -> Hold:
-    if not url.database or url.database == ":memory:":
+def _file(url: URL) -> URL:
+    name = url.database or ""
+    if url.host or not name or name.startswith((":", "file:")):
         raise InvalidArgument(
-            "a database in memory is not durable", field="--db", way_out="such as sqlite:///PATH"
+            "must be a file of this machine: a database in memory is not durable",
+            field=FIELD,
+            way_out="such as sqlite:///PATH, with a fourth slash where PATH begins with one",
         )
-    path = Path(url.database)
-    with told(url):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(path.name + ".lock").open("w", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise _in_use(url) from None
-    return Hold(file=file)
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise MissingComponent(
+            f"SQLite {sqlite3.sqlite_version} of this Python is older than 3.33",
+            field=FIELD,
+            way_out="use a newer Python, or PostgreSQL",
+        )
+    # Two names of one file are one database: the lock stands beside the file itself.
+    url = url.set(drivername="sqlite", database=str(Path(name).resolve()))
+    return url if "timeout" in url.query else _with(url, "timeout")
 
 
-def _in_use(url: URL) -> FailedPrecondition:
-    return FailedPrecondition(
-        f"another broker uses {url.render_as_string(hide_password=True)}",
-        field="--db",
-        way_out="stop it, or give another database",
-    )
-
-
-def _pragmas(connection: Any, record: Any) -> None:  # noqa: ARG001 - SQLAlchemy's signature
-    """Make SQLite durable at every commit, and let readers in while a step is written."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+def _with(url: URL, option: str) -> URL:
+    return url.update_query_dict({option: str(WAIT_S)})

@@ -1,9 +1,11 @@
-"""Model to rows and back."""
+"""Model to rows and back. Rows are written as tuples: thousands a second pass here."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -14,11 +16,26 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.job_state import JobState
 
+FIXED = ("job", "name", "user", "submitted", "idempotency_key", "script", "spec")
+"""Columns of a job that never change."""
+CHANGING = (
+    "state", "reason", "site", "partition", "started", "ended", "exit_code", "revision",
+    "cancel_asked", "runs", "refused", "decision", "decided_at",
+)  # fmt: skip
+"""Columns that change in a job's life."""
+EVENT = ("revision", "kind", "job", "site", "at", "data")
+
 _encode = msgspec.msgpack.Encoder().encode
 _spec = msgspec.msgpack.Decoder(JobSpec)
 _runs = msgspec.msgpack.Decoder(list[Run])
 _partitions = msgspec.msgpack.Decoder(tuple[PartitionId, ...])
 _data = msgspec.msgpack.Decoder(dict[str, str | int | float])
+
+_SPEC_FIELDS = tuple(one.name for one in fields(JobSpec))
+_spec_values = attrgetter(*_SPEC_FIELDS)
+
+_NONE = _encode(())
+_NO_DATA = _encode({})
 
 
 def script_bytes(script: str) -> bytes:
@@ -31,50 +48,46 @@ def text_of(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def changing(job: Job) -> dict[str, Any]:
-    """Return the columns that change in a job's life."""
-    return {
-        "state": str(job.state),
-        "reason": _plain(job.reason),
-        "site": job.site,
-        "partition": job.partition,
-        "started": job.started,
-        "ended": job.ended,
-        "exit_code": job.exit_code,
-        "revision": job.revision,
-        "cancel_asked": job.cancel_asked,
-        "runs": _encode(job.runs),
-        "refused": _encode(job.refused),
-        "decision": job.decision,
-        "decided_at": job.decided_at,
-    }
-
-
-def new(job: Job, digest: bytes) -> dict[str, Any]:
-    """Return the whole row of a job that has none yet."""
-    spec = job.spec
-    return {
-        **changing(job),
-        "job": job.id,
-        "name": _plain(spec.name),
-        "user": _plain(spec.user),
-        "submitted": job.submitted,
-        "idempotency_key": _plain(job.idempotency_key) or None,
-        "script": digest,
-        "spec": _encode(replace(spec, script="")),
-    }
-
-
-def _plain(text: str) -> str:
-    """Return text that every database takes: no NUL, no lone surrogate."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def digest_of(script: str) -> bytes:
+def digest_of(content: bytes) -> bytes:
     """Return the name under which a script is kept."""
-    return sha256(script_bytes(script)).digest()
+    return sha256(content).digest()
+
+
+def fixed(job: Job, digest: bytes) -> tuple[Any, ...]:
+    """Return the values of `FIXED`."""
+    spec = job.spec
+    packed = dict(zip(_SPEC_FIELDS, _spec_values(spec), strict=True))
+    packed["script"] = ""
+    return (
+        job.id,
+        storable(spec.name),
+        storable(spec.user),
+        job.submitted,
+        storable(job.idempotency_key) or None,
+        digest,
+        _encode(packed),
+    )
+
+
+def changing(job: Job) -> tuple[Any, ...]:
+    """Return the values of `CHANGING`."""
+    runs = job.runs
+    site, partition = (runs[-1].site, runs[-1].partition) if runs else ("", "")
+    return (
+        str(job.state),
+        storable(job.reason),
+        site,
+        partition,
+        job.started,
+        job.ended,
+        job.exit_code,
+        job.revision,
+        job.cancel_asked,
+        _encode(runs) if runs else _NONE,
+        _encode(job.refused) if job.refused else _NONE,
+        job.decision,
+        job.decided_at,
+    )
 
 
 def job_of(row: RowMapping) -> Job:
@@ -84,8 +97,8 @@ def job_of(row: RowMapping) -> Job:
         spec=_spec.decode(row["spec"]),
         submitted=row["submitted"],
         state=JobState(row["state"]),
-        reason=row["reason"],
-        idempotency_key=row["idempotency_key"] or "",
+        reason=given(row["reason"]),
+        idempotency_key=given(row["idempotency_key"] or ""),
         started=row["started"],
         ended=row["ended"],
         exit_code=row["exit_code"],
@@ -93,29 +106,18 @@ def job_of(row: RowMapping) -> Job:
         cancel_asked=row["cancel_asked"],
         refused=_partitions.decode(row["refused"]),
         revision=row["revision"],
-        decision=row["decision"],
+        decision=bytes(row["decision"]),
         decided_at=row["decided_at"],
     )
 
 
-def event(change: JobChanged | SiteChanged) -> dict[str, Any]:
-    """Return the log's row of a change."""
-    job: str | None = None
-    site: str | None = None
-    data: dict[str, str | int | float]
-    match change:
-        case JobChanged():
-            job, data = change.job.id, change.data
-        case SiteChanged():
-            site, data = change.site, {"reason": change.reason}
-    return {
-        "revision": change.revision,
-        "kind": change.kind,
-        "job": job,
-        "site": site,
-        "at": change.at,
-        "data": _encode(data),
-    }
+def event(change: JobChanged | SiteChanged) -> tuple[Any, ...]:
+    """Return the values of `EVENT`."""
+    if isinstance(change, JobChanged):
+        data = _encode(change.data) if change.data else _NO_DATA
+        return (change.revision, change.kind, change.job.id, None, change.at, data)
+    data = _encode({"reason": change.reason} if change.reason else {})
+    return (change.revision, change.kind, None, change.site, change.at, data)
 
 
 def data_of(packed: bytes) -> dict[str, str | int | float]:
@@ -131,3 +133,23 @@ def pack_frame(partitions: tuple[PartitionId, ...]) -> bytes:
 def frame_of(packed: bytes) -> tuple[PartitionId, ...]:
     """Return a frame."""
     return _partitions.decode(packed)
+
+
+# PostgreSQL's text has no NUL, and UTF-8 no lone surrogates: they are written as U+001A and four
+# hexadecimal digits, and so is U+001A itself.  Two texts never become one, for keys are unique.
+_FOREIGN = re.compile("[\0\x1a\ud800-\udfff]")
+_ESCAPE = re.compile("\x1a([0-9a-f]{4})")
+
+
+def storable(text: str) -> str:
+    """Return *text* as every database takes it; `given` takes it back."""
+    if text.isprintable() or not _FOREIGN.search(text):
+        return text
+    return _FOREIGN.sub(lambda found: f"\x1a{ord(found[0]):04x}", text)
+
+
+def given(text: str) -> str:
+    """Return the text that `storable` was given."""
+    if "\x1a" not in text:
+        return text
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("submitted", sa.Float, nullable=False),
         sa.Column("started", sa.Float),
         sa.Column("ended", sa.Float),
-        sa.Column("exit_code", sa.Integer),
+        sa.Column("exit_code", sa.BigInteger),
         sa.Column("idempotency_key", sa.Text),
         sa.Column("revision", sa.BigInteger, nullable=False),
         sa.Column("cancel_asked", sa.Boolean, nullable=False),

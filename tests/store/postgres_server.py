@@ -1,0 +1,108 @@
+"""A real PostgreSQL for tests: a unix socket in a temporary directory, no TCP, no root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+PACKAGE = "postgresql"
+_SUPERUSER = "tester"
+# What is lost with the machine does not matter here; what is lost with a process does.
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "30",
+    "logging_collector": "off",
+}
+
+
+class PostgresServer:
+    """A server that makes a new database for whoever asks."""
+
+    def __init__(self, sockets: Path) -> None:
+        self.sockets = sockets
+        self._numbers = count(1)
+
+    def url(self, database: str = "postgres", options: str = "") -> str:
+        return f"postgresql://{_SUPERUSER}@/{database}?host={self.sockets}{options}"
+
+    def new_database(self, options: str = "") -> str:
+        """Make a database; return its URL."""
+        name = f"federation_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
+        return self.url(name)
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one statement as superuser, outside of any transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as session:
+            found = session.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+
+@contextmanager
+def postgres_server(requires: Callable[[str, str], Path]) -> Iterator[PostgresServer]:
+    """Start a server and end it, by its own process."""
+    initdb, postgres = requires("initdb", PACKAGE), requires("postgres", PACKAGE)
+    # pytest's own directories are closed to the user that the server runs as.
+    home = Path(tempfile.mkdtemp(prefix="resfed-pg-"))
+    try:
+        person = _person(home)
+        data = home / "data"
+        subprocess.run(
+            [
+                initdb, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C",
+                f"--username={_SUPERUSER}", "--pgdata", data,
+            ],
+            check=True, capture_output=True, cwd=home, **person,
+        )  # fmt: skip
+        settings = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        with (home / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [postgres, "-D", data, "-k", home, *settings],
+                stdout=log, stderr=log, cwd=home, **person,
+            )  # fmt: skip
+        try:
+            _wait(process, home)
+            yield PostgresServer(home)
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(30)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _person(home: Path) -> dict[str, Any]:
+    """Tell Popen who the server runs as: PostgreSQL refuses to be root."""
+    if os.getuid() != 0:
+        return {}
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    entry = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    os.chown(home, entry.pw_uid, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _wait(process: subprocess.Popen[bytes], home: Path) -> None:
+    server = PostgresServer(home)
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        try:
+            server.execute("SELECT 1")
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"PostgreSQL did not start:\n{(home / 'log').read_text()}")
