@@ -44,13 +44,13 @@ def score_shapes(  # noqa: C901, PLR0912
         laid: (shapes, rows, 7) the fit test of each, as `fit.lay_out` gives it.
 
     Returns:
-        (shapes, rows, 5) integers: the code, then nodes and cores, memory and accelerators per
-        node where it FITS, needed and have where not.  Permanent problems come before those that
-        waiting may heal.  Narrow, because it travels between processes.
+        (shapes, rows, 3) integers: nodes and memory per node where it FITS, needed and have where
+        not; then code + cores per node << 8 + accelerators per node << 24.  Permanent problems
+        come before those that waiting may heal.  Narrow, because it travels between processes.
 
     """
     shapes, rows = numbers.shape[0], fixed.shape[0]
-    out = np.zeros((shapes, rows, 5), np.int32)
+    out = np.zeros((shapes, rows, 3), np.int32)
     most = 2_147_483_647
     for s in range(shapes):
         n = numbers[s]
@@ -90,13 +90,18 @@ def score_shapes(  # noqa: C901, PLR0912
                     code, needed, have = problem, -1, f[6]
                 if code == 0 and nodes > f[4]:
                     code, needed, have = 44, nodes, f[4]
-            out[s, r, 0] = code
             if code == 0:
-                out[s, r, 1], out[s, r, 2] = nodes, cores
-                out[s, r, 3], out[s, r, 4] = min(memory, most), accelerators
-            else:
-                out[s, r, 1], out[s, r, 2] = min(needed, most), min(have, most)
+                needed, have = nodes, memory
+            out[s, r, 0], out[s, r, 1] = min(needed, most), min(have, most)
+            out[s, r, 2] = code | cores << 8 | accelerators << 24
     return out
+
+
+@compiled
+def lie(scored: Narrow, lies: Ints) -> None:
+    """Set *lies* to nodes, cores, memory and accelerators of a score that FITS."""
+    lies[0], lies[1] = scored[0], scored[2] >> 8 & 0xFFFF
+    lies[2], lies[3] = scored[1], scored[2] >> 24
 
 
 @compiled
@@ -308,17 +313,17 @@ def decide(  # noqa: PLR0912, PLR0913, PLR0915
         for r in range(rows):
             if only[j] >= 0 and only[j] != r:
                 continue
-            code = scored[s, r, 0]
+            code = scored[s, r, 2] & 255
             verdicts[j, r, 0] = code
             if code != 0:
-                verdicts[j, r, 1], verdicts[j, r, 2] = scored[s, r, 1], scored[s, r, 2]
+                verdicts[j, r, 1], verdicts[j, r, 2] = scored[s, r, 0], scored[s, r, 1]
                 continue
             verdicts[j, r, 1] = verdicts[j, r, 2] = -1
             if waiting[r] >= fixed[r, 10]:
                 verdicts[j, r, 0] = 45
                 verdicts[j, r, 1], verdicts[j, r, 2] = waiting[r], fixed[r, 10]
                 continue
-            lies[:] = scored[s, r, 1:5]
+            lie(scored[s, r], lies)
             ready = fitting(free[r], bars[r], lies, tasks)
             fits = min(ready // max(lies[0], 1), tasks, throttle[s])
             each = 1
@@ -346,7 +351,7 @@ def decide(  # noqa: PLR0912, PLR0913, PLR0915
                 best, best_score, best_tie, best_fits = r, score, tie, fits
         if best < 0:
             continue
-        lies[:] = scored[s, best, 1:5]
+        lie(scored[s, best], lies)
         part = share_of_node(lies, fixed[best])
         if best_fits > 0:
             starts[j] = True

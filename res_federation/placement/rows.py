@@ -25,6 +25,8 @@ FIXED_COLUMNS = 11
 
 SPARE_BARS = 96
 """Bars that a histogram may gain in one round; past it, leftovers of a node are not used."""
+MOST_CORES, MOST_ACCELERATORS = 0xFFFF, 0x7F
+"""Of one node, so that a score is three integers: what a node has beyond is not used."""
 SPARE_RELEASES = 64
 """Releases that a profile may gain in one round; past it, they join one that is later."""
 
@@ -112,8 +114,11 @@ def _sorted(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def _fixed(row: Row, policy: Policy) -> tuple[int, ...]:
+    cores, memory, accelerators = shape_numbers(row.shape)
     return (
-        *shape_numbers(row.shape),
+        min(cores, MOST_CORES),
+        memory,
+        min(accelerators, MOST_ACCELERATORS),
         row.nodes,
         row.available,
         int(row.problem),

@@ -39,7 +39,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A scored shard: (shapes, rows, 5) integers as `kernels.score_shapes` gives them."""
+    """A scored shard: (shapes, rows, 3) integers as `kernels.score_shapes` gives them."""
 
     number: int
     verdicts: Narrow
@@ -79,5 +79,5 @@ def score(board: Board, shapes: Shapes, scatter: Scatter) -> Narrow:
     scored = sorted(scatter(board, shards), key=lambda one: one.number)
     assert [one.number for one in scored] == list(range(len(shards))), "a shard is missing"
     if not scored:
-        return np.zeros((0, board.fixed.shape[0], 5), np.int32)
+        return np.zeros((0, board.fixed.shape[0], 3), np.int32)
     return np.concatenate([one.verdicts for one in scored])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,7 +25,8 @@ def serve(
 ) -> None:
     """Answer ``(board, shards)`` with scores, or with the text of an error, until the pipe closes.
 
-    ``None`` asks for the workers' process identifiers. *begin* sets the process up (its logs).
+    ``None`` asks for the workers' process identifiers; ``None`` ends each answer.  *begin* sets
+    the process up (its logs).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the broker's business
     begin()
@@ -36,12 +37,14 @@ def serve(
                 asked = requests.recv()
             except EOFError:
                 return
-            answer: object
+            answer: Sequence[object]
             try:
                 answer = pool.processes() if asked is None else pool.score(*asked)
             except Exception as error:  # noqa: BLE001 - Ray fails in many ways; each is told
-                answer = f"{type(error).__name__}: {error}"[:500]
-            requests.send(answer)
+                answer = (f"{type(error).__name__}: {error}"[:500],)
+            for part in answer:  # each by itself: a pipe is slow with large messages
+                requests.send(part)
+            requests.send(None)
     finally:
         with contextlib.suppress(Exception):
             pool.close()

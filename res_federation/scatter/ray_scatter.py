@@ -86,7 +86,7 @@ class RayScatter:
         with self._lock:
             self._end(patience_s=5.0)
 
-    def _ask(self, question: Any) -> Any:
+    def _ask(self, question: Any) -> list[Any]:
         with self._lock:
             for _ in range(2):
                 try:
@@ -95,21 +95,26 @@ class RayScatter:
                     log.warning("engine_lost", why=type(error).__name__)
                     self._end(patience_s=0.0)
                     continue
-                if isinstance(answer, str):
-                    log.warning("engine_failed", why=answer)
+                if answer and isinstance(answer[0], str):
+                    log.warning("engine_failed", why=answer[0])
                     self._end(patience_s=0.0)
                     continue
                 return answer
             raise RoundLost("the planning workers did not answer twice")
 
-    def _exchange(self, question: Any) -> Any:
+    def _exchange(self, question: Any) -> list[Any]:
         if self._pipe is None:
             self._begin()
         assert self._pipe is not None, "just begun"
         self._pipe.send(question)
-        if not self._pipe.poll(_PATIENCE_S):
-            raise EOFError("the engine is silent")
-        return self._pipe.recv()
+        answer: list[Any] = []
+        while True:
+            if not self._pipe.poll(_PATIENCE_S):
+                raise EOFError("the engine is silent")
+            part = self._pipe.recv()
+            if part is None:
+                return answer
+            answer.append(part)
 
     def _begin(self) -> None:
         spawn = multiprocessing.get_context("spawn")
