@@ -44,7 +44,7 @@ def test_what_was_acknowledged_survives_the_end_of_everything(tmp_path: Path) ->
             jobs = [
                 client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(20)
             ]
-        for child in federation.children("res_federation"):
+        for child in federation.children("res_federation.cli.main"):
             child.kill()
         assert federation.stop() == 0
         federation.start()
