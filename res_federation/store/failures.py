@@ -150,12 +150,10 @@ class Place:
 
 def place_of(url: URL) -> Place:
     """Return what may be said of *url*."""
-    options = [value for value in url.query.values() if isinstance(value, str)]
-    words = [url.password or "", *(value for value in options if not value.isdigit())]
+    options = [str(value) for key, value in url.query.items() if "pass" in key.lower()]
+    secrets = tuple(word for word in (url.password or "", *options) if word)
     shown = url.set(drivername=url.get_backend_name(), query={})
-    return Place(
-        shown.render_as_string(hide_password=True), tuple(word for word in words if len(word) > 2)
-    )
+    return Place(shown.render_as_string(hide_password=True), secrets)
 
 
 def may_retry(error: FederationError) -> bool:

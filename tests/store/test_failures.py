@@ -162,6 +162,7 @@ async def test_a_commit_that_is_given_up_still_ends_before_the_store_closes(stor
 async def test_a_server_that_is_not_there_does_not_answer(tmp_path: Path):
     refusal = await _refusal(f"postgresql://ana:{SECRET}@/db?host={tmp_path}")
     assert isinstance(refusal, Unavailable)
+    assert str(tmp_path) in refusal.message
     assert may_retry(refusal)
 
 
