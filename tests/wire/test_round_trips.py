@@ -35,7 +35,9 @@ def requests(draw: st.DrawFn) -> ResourceRequest:
         cpus_per_task=draw(counts),
         memory_per_node_mib=draw(maybe | st.just(-2)),
         memory_per_cpu_mib=draw(maybe),
-        accelerator=AcceleratorNeed(draw(words), draw(counts), draw(words)) if accelerated else None,
+        accelerator=AcceleratorNeed(draw(words), draw(counts), draw(words))
+        if accelerated
+        else None,
         accelerators_per_node=draw(counts) if accelerated else None,
         cpus_per_accelerator=draw(maybe),
         exclusive=draw(st.booleans()),
