@@ -31,7 +31,8 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
     """Return one sentence: what would have to be different.
 
     For a job that can be placed: how much earlier the runner-up would have to start.  For one
-    that cannot: the first change, of one property, after which some partition takes it.
+    that cannot: the first change, of one property, after which some partition takes it, or, where
+    none is up that could, after which the job may wait for one.
     """
     chosen, verdicts, frame = _decide(snapshot, job, policy)
     if chosen >= 0:
@@ -47,11 +48,16 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
         if gap < 1:
             return f"{partition} is as good: the documented draw between equals decided"
         return f"{partition} would be chosen if it completed {duration(gap)} earlier"
+    may_wait = any(verdict.reason.code.temporary for verdict in verdicts)
+    second = ""
     for sentence, spec in _changes(job.spec):
-        row, _, names = _decide(snapshot, replace(job, spec=spec, refused=()), policy)
+        row, found, names = _decide(snapshot, replace(job, spec=spec, refused=()), policy)
         if row >= 0:
             return f"{sentence}, it could go to {names[row]}"
-    return "no single change of the request helps now"
+        if not may_wait and not second:
+            waits = [n for n, one in zip(names, found, strict=True) if one.reason.code.temporary]
+            second = f"{sentence}, it could wait for {waits[0]}" if waits else ""
+    return second or "no single change of the request helps now"
 
 
 def _decide(

@@ -194,15 +194,19 @@ def _transfers(
     Where no path is known the policy's slow speed is assumed: an unknown path is never free.
     """
     seconds = np.zeros((len(firsts), len(rows)))
+    sites = sorted({(site_of(row.partition), row.site_names) for row in rows})
+    column = {site: number for number, site in enumerate(sites)}
+    place = np.array([column[site_of(row.partition), row.site_names] for row in rows], np.int64)
+    known: dict[tuple[str, int], Floats] = {}
     for number, job in enumerate(firsts):
-        spec = job.spec
-        if spec.input_mib > 0 and spec.input_site:
-            for place, row in enumerate(rows):
-                home = spec.input_site.lower() in row.site_names
-                known = distances.transfer_s(
-                    spec.input_site, site_of(row.partition), 0 if home else spec.input_mib
-                )
-                seconds[number, place] = (
-                    spec.input_mib / policy.unknown_path_mib_s if known is None else known
-                )
+        source, mib = job.spec.input_site, job.spec.input_mib
+        if mib > 0 and source:
+            if (source, mib) not in known:
+                slow = mib / policy.unknown_path_mib_s
+                found = [
+                    0.0 if source.lower() in names else distances.transfer_s(source, site, mib)
+                    for site, names in sites
+                ]
+                known[source, mib] = np.array([slow if s is None else s for s in found])[place]
+            seconds[number] = known[source, mib]
     return seconds
