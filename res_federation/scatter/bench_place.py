@@ -37,7 +37,7 @@ def bench_place(
     *,
     jobs: int = 10_000,
     workers: int = 2,
-    repeats: int = 5,
+    repeats: int = 25,
     seed: int = 0,
     home: Path | None = None,
     begin: Callable[[], None] = _nothing,
