@@ -76,11 +76,10 @@ class Federation:
 
     async def never_seen(self, tokens: Sequence[RunToken]) -> frozenset[RunToken]:
         """Return those tokens whose job the store has never seen."""
-        unseen = set()
-        for token in tokens:
-            if await self.store.job(job_of(token)) is None:
-                unseen.add(token)
-        return frozenset(unseen)
+        if not tokens:
+            return frozenset()
+        seen = await self.store.present({job_of(token) for token in tokens})
+        return frozenset(token for token in tokens if job_of(token) not in seen)
 
     async def explain(self, job: Job) -> Explanation:
         """Explain the newest decision; a job that no round has seen yet is decided for show."""

@@ -17,11 +17,17 @@ from res_federation.control.effects import (
     FrameSeen,
     JobChanged,
     SiteChanged,
+    WakeAt,
 )
 from res_federation.control.events import Event
 from res_federation.control.machine import handle
 from res_federation.control.state import FederationState
-from res_federation.errors import FederationError, ResourceExhausted
+from res_federation.errors import (
+    AlreadyExists,
+    FederationError,
+    InvalidArgument,
+    ResourceExhausted,
+)
 from res_federation.store.step import Step
 from res_federation.store.store import Store
 
@@ -119,15 +125,28 @@ class Loop:
             self._carry(effect)
 
     async def _recover(self, items: list[_Item], error: FederationError) -> None:
-        """Forget what could not be written: the state is read back from what is on disk."""
-        log.error("step_not_written", why=str(error), events=len(items))
+        """Forget what could not be written: the state is read back from what is on disk.
+
+        What only one of the items is to blame for must not fail the others: they are tried
+        again, each in a step of its own.
+        """
+        log.warning("step_not_written", why=str(error), items=len(items))
+        await self._read_back()
+        alone = len(items) == 1 or not isinstance(error, InvalidArgument | AlreadyExists)
         for item in items:
-            _settle(item, error)
+            item.effects.clear()
+            if alone:
+                _settle(item, error)
+            elif item.done is None or not item.done.done():
+                await self._turn([item])
+        self._carry(WakeAt(0.0))  # the alarm may have been among what was not carried out
+
+    async def _read_back(self) -> None:
         while True:
             try:
                 self.state = await self._reload()
-            except FederationError as again:
-                log.warning("state_not_read_back", why=str(again))
+            except FederationError as error:
+                log.warning("state_not_read_back", why=str(error))
                 await asyncio.sleep(1.0)
             else:
                 return

@@ -32,6 +32,8 @@ _OPTIONAL = (
 )
 _WORDS = ("name", "user", "partition", "account", "qos", "constraint", "output", "error")
 MAX_WORD = 4096
+MAX_NAME = 256
+"""Of names that stand in an index of the database: user, and the key beside it."""
 # Counts stay far below 2**63 when multiplied in the kernels (cores x memory x nodes).
 _MAX_COUNT = 10_000_000
 _MAX_MEMORY_MIB = 1 << 40
@@ -198,6 +200,8 @@ def _check(message: jobs_pb2.JobSpec) -> None:
     for name in _WORDS:
         if len(getattr(message, name)) > MAX_WORD:
             raise InvalidArgument(f"is longer than {MAX_WORD} characters", field=f"spec.{name}")
+    if len(message.user) > MAX_NAME:
+        raise InvalidArgument(f"is longer than {MAX_NAME} characters", field="spec.user")
     _check_array(message)
 
 
