@@ -36,7 +36,7 @@ def submit(
 def place(
     jobs: Annotated[int, typer.Option(help="Queued jobs of a round.", min=1)] = 10_000,
     workers: Annotated[int, typer.Option(help="Ray workers.", min=1, max=64)] = 2,
-    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=50)] = 5,
+    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=100)] = 25,
     sites: Annotated[Path | None, typer.Option(help="Catalogue; default: sites/.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -20,6 +20,8 @@ class _Policy(Strict):
     name: Text | None = None
     accelerator_speed: dict[str, _Speed] | None = None
     idle_accelerator_s: Annotated[float, Field(ge=0, le=365 * 86400)] | None = None
+    unknown_release_s: Annotated[float, Field(ge=0, le=365 * 86400)] | None = None
+    unknown_path_mib_s: Annotated[float, Field(gt=0, le=1e9)] | None = None
     max_waiting_per_partition: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 

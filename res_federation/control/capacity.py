@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
-from res_federation.model.capacity import FreeNodes, PartitionCapacity
+from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.identifiers import PartitionId
-from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from res_federation.model.reason import Code
-from res_federation.model.resources import Layout, NodeShape, layout
+from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
 from res_federation.placement.pins import pin_words
-from res_federation.placement.snapshot import ReleaseIn, Row, Snapshot
+from res_federation.placement.snapshot import Ordered, ReleaseIn, Row, Snapshot
 
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
     rows: list[Row] = []
     for site in state.sites.values():
-        rows += _site_rows(state, site, at)
+        rows += _site_rows(site, at)
     rows.sort(key=lambda row: (row.partition, repr(row.shape)))
-    return Snapshot(state.version, at, tuple(rows), state.distances)
+    return Snapshot(state.version, at, tuple(rows), state.distances, tuple(_ordered(state)))
 
 
-def _site_rows(state: FederationState, site: SiteState, at: float) -> list[Row]:
+def _ordered(state: FederationState) -> Iterator[Ordered]:
+    """Yield what was ordered and does not show in a report yet, in the order of placement."""
+    for site in state.sites.values():
+        for job_id in site.runs.values():
+            job = state.jobs[job_id]
+            if job.state is JobState.PLACED:
+                yield Ordered(job, PartitionId(job.partition))
+
+
+def _site_rows(site: SiteState, at: float) -> list[Row]:
     problem, have = _problem(site, at)
     pins = pin_words(site.site)
     if site.report is None and not site.site.partitions:
@@ -49,7 +58,7 @@ def _site_rows(state: FederationState, site: SiteState, at: float) -> list[Row]:
         for partition in site.site.partitions
         if partition.id not in reported
     ]
-    return _ordered_already(state, site, rows)
+    return rows
 
 
 def _problem(site: SiteState, at: float) -> tuple[Code, int]:
@@ -98,57 +107,3 @@ def _nodes_worth(shape: NodeShape, cores: float, accelerators: float) -> float:
     by_cores = cores / shape.cores if shape.cores else 0.0
     by_accelerators = accelerators / shape.accelerators if shape.accelerators else 0.0
     return max(by_cores, by_accelerators)
-
-
-def _ordered_already(state: FederationState, site: SiteState, rows: list[Row]) -> list[Row]:
-    """Take off what was ordered and does not show in the report yet."""
-    waiting: dict[PartitionId, list[Job]] = {}
-    for job_id in site.runs.values():
-        job = state.jobs[job_id]
-        if job.state is JobState.PLACED:
-            waiting.setdefault(PartitionId(job.partition), []).append(job)
-    if not waiting:
-        return rows
-    taken = []
-    for row in rows:
-        for job in waiting.pop(row.partition, ()):
-            row = take_off(row, job)  # noqa: PLW2901 - the row as it is after the job
-        taken.append(row)
-    return taken
-
-
-def take_off(row: Row, job: Job) -> Row:
-    """Return *row* without what *job* takes: free nodes if it fits in them, else queue."""
-    lies = layout(job.spec.request, row.shape)
-    if not isinstance(lies, Layout):
-        return row
-    free = list(row.free)
-    need = lies.nodes * job.spec.tasks
-    for index, bar in enumerate(row.free):
-        if need <= 0:
-            break
-        if _fits(bar, lies):
-            used = min(need, bar.nodes)
-            free[index] = replace(bar, nodes=bar.nodes - used)
-            free.append(
-                FreeNodes(
-                    used,
-                    bar.cores - lies.cores_per_node,
-                    bar.memory_mib if bar.memory_mib < 0 else
-                    bar.memory_mib - lies.memory_per_node_mib,
-                    bar.accelerators - lies.accelerators_per_node,
-                )
-            )  # fmt: skip
-            need -= used
-    if need <= 0:
-        return replace(row, free=tuple(bar for bar in free if bar.nodes > 0 and bar.cores > 0))
-    node_s = lies.nodes * job.spec.tasks * float(job.spec.time_limit_s)
-    return replace(row, backlog_node_s=row.backlog_node_s + node_s, waiting=row.waiting + 1)
-
-
-def _fits(bar: FreeNodes, lies: Layout) -> bool:
-    return (
-        bar.cores >= lies.cores_per_node
-        and (bar.memory_mib < 0 or bar.memory_mib >= lies.memory_per_node_mib)
-        and bar.accelerators >= lies.accelerators_per_node
-    )

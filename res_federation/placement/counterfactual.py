@@ -14,13 +14,10 @@ from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.resources import ResourceRequest
-from res_federation.placement.decide import decide
+from res_federation.placement.decide import consider
 from res_federation.placement.packing import RowVerdict, pack, unpack
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import encode_rows
-from res_federation.placement.score import Board, in_process, score
 from res_federation.placement.sentences import duration, memory
-from res_federation.placement.shapes import encode_jobs
 from res_federation.placement.snapshot import Snapshot
 
 _TIMES = (0.75, 0.5, 0.25, 0.1, 0.01)
@@ -63,10 +60,7 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
 def _decide(
     snapshot: Snapshot, job: Job, policy: Policy
 ) -> tuple[int, tuple[RowVerdict, ...], tuple[PartitionId, ...]]:
-    rows = encode_rows(snapshot, policy)
-    queue = encode_jobs((job,), rows, snapshot.distances, policy)
-    scored = score(Board(rows.version, rows.fixed, queue.shapes.codes), queue.shapes, in_process)
-    decided = decide(rows, queue, scored, policy)
+    rows, decided = consider(snapshot, (job,), policy)
     chosen, verdicts = unpack(pack(rows.frame_id, decided)[0])
     return chosen, verdicts, rows.frame
 

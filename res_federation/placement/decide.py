@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.model.identifiers import JobId
+from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import kernels
 from res_federation.placement.policy import Policy
 from res_federation.placement.rows import Ints, RowArrays, encode_rows
-from res_federation.placement.score import Board, Narrow, in_process, score
+from res_federation.placement.score import Board, Narrow, Scatter, in_process, score
 from res_federation.placement.shapes import Queue, encode_jobs
 from res_federation.placement.snapshot import Snapshot
+
+PartitionRow = tuple[PartitionId, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +40,49 @@ class Decided:
     starts: npt.NDArray[np.bool_]
 
 
-def decide(
-    rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, only: Ints | None = None
-) -> Decided:
-    """Decide every job of *queue* in its order; *rows* is left as it was.
+def consider(
+    snapshot: Snapshot,
+    jobs: Sequence[Job],
+    policy: Policy,
+    *,
+    scatter: Scatter = in_process,
+    held_to: Sequence[PartitionRow] | None = None,
+) -> tuple[RowArrays, Decided]:
+    """Decide *jobs* in their order on *snapshot*: every question about placement comes here.
+
+    What is ordered already is spent first, by the same loops.
 
     Args:
-        rows: Capacity at the beginning.
-        queue: Jobs, in the order in which they are decided.
-        scored: As `score.score` gives it.
+        snapshot: Capacity.
+        jobs: In the order in which they are decided.
         policy: What is weighed.
-        only: (jobs,) the one row that each job is held against; all rows where not given.
+        scatter: Spreads the scoring.
+        held_to: For each job the one partition, and the row where it is known, that it is held
+            against; every row where not given.
 
     """
-    free, bars = rows.free.copy(), rows.bars.copy()
-    none = np.full(len(queue.jobs), -1, np.int64)
+    rows = encode_rows(snapshot, policy)
+    spent = len(snapshot.ordered)
+    queue = encode_jobs(
+        [*(one.job for one in snapshot.ordered), *jobs], rows, snapshot.distances, policy
+    )
+    only = np.full(len(queue.jobs), -1, np.int64)
+    only[:spent] = [_row(rows, one.partition, -1) for one in snapshot.ordered]
+    if held_to is not None:
+        only[spent:] = [_row(rows, partition, row) for partition, row in held_to]
+    board = Board(rows.version, rows.fixed, queue.shapes.codes)
+    found = _decide(rows, queue, score(board, queue.shapes, scatter), policy, only)
+    return rows, Decided(
+        found.verdicts[spent:], found.terms[spent:], found.chosen[spent:], found.starts[spent:]
+    )
+
+
+def _decide(rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, only: Ints) -> Decided:
     found = kernels.decide(
         scored, queue.shape, queue.shapes.numbers, queue.transfer, queue.reference,
-        queue.throttle, queue.salt, rows.fixed, free, bars, rows.release_after.copy(),
-        rows.release_nodes.copy(), rows.backlog.copy(), rows.waiting.copy(), rows.speed, rows.salt,
-        float(policy.idle_accelerator_s), float(policy.unknown_release_s),
-        none if only is None else only,
+        queue.throttle, queue.salt, rows.fixed, rows.free, rows.bars, rows.release_after,
+        rows.release_nodes, rows.backlog, rows.waiting, rows.speed, rows.salt,
+        float(policy.idle_accelerator_s), float(policy.unknown_release_s), only,
     )  # fmt: skip
     return Decided(*found)
 
@@ -76,24 +100,21 @@ def recheck(
     """
     if not assignments:
         return ()
-    rows = encode_rows(snapshot, policy)
-    queue = encode_jobs([jobs[one.job] for one in assignments], rows, snapshot.distances, policy)
-    board = Board(rows.version, rows.fixed, queue.shapes.codes)
-    only = np.array([_row(rows, one) for one in assignments], np.int64)
-    decided = decide(rows, queue, score(board, queue.shapes, in_process), policy, only)
+    held_to = [(one.partition, one.row) for one in assignments]
+    rows, decided = consider(
+        snapshot, [jobs[one.job] for one in assignments], policy, held_to=held_to
+    )
     return tuple(
-        _verdict(decided, number, only[number], assignment)
+        _verdict(decided, number, _row(rows, *held_to[number]), assignment)
         for number, assignment in enumerate(assignments)
     )
 
 
-def _row(rows: RowArrays, assignment: Assignment) -> int:
-    """Find the assignment's row; a partition that is gone counts as past the last row."""
-    if assignment.row < len(rows.frame) and rows.frame[assignment.row] == assignment.partition:
-        return assignment.row
-    if assignment.partition in rows.frame:
-        return rows.frame.index(assignment.partition)
-    return len(rows.frame)
+def _row(rows: RowArrays, partition: PartitionId, row: int) -> int:
+    """Find a partition's row; a partition that is gone counts as past the last row."""
+    if 0 <= row < len(rows.frame) and rows.frame[row] == partition:
+        return row
+    return rows.frame.index(partition) if partition in rows.frame else len(rows.frame)
 
 
 def _verdict(decided: Decided, number: int, row: int, assignment: Assignment) -> Reason | None:

@@ -10,12 +10,11 @@ from res_federation.model.job import Job
 from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
-from res_federation.placement.decide import Decided, decide
+from res_federation.placement.decide import Decided, consider
 from res_federation.placement.order import in_order
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import RowArrays, encode_rows
-from res_federation.placement.score import Board, Scatter, in_process, score
-from res_federation.placement.shapes import encode_jobs
+from res_federation.placement.rows import RowArrays
+from res_federation.placement.score import Scatter, in_process
 from res_federation.placement.snapshot import Snapshot
 
 __all__ = ["Scatter", "in_process", "place"]
@@ -32,11 +31,9 @@ def place(
     Equal scores (to the microsecond) are settled by xorshift64(blake2b(seed, job) xor
     blake2b(partition)).  Neither the order of jobs or rows nor *scatter* changes the outcome.
     """
-    rows = encode_rows(snapshot, policy)
-    queue = encode_jobs(in_order(jobs), rows, snapshot.distances, policy)
-    board = Board(rows.version, rows.fixed, queue.shapes.codes)
-    decided = decide(rows, queue, score(board, queue.shapes, scatter), policy)
-    return _plan(rows, queue.jobs, decided)
+    ordered = in_order(jobs)
+    rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
+    return _plan(rows, ordered, decided)
 
 
 def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from res_federation.model.capacity import FreeNodes
 from res_federation.model.identifiers import PartitionId
+from res_federation.model.job import Job
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.topology.distances import NOWHERE, DistanceTable
@@ -67,6 +68,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Ordered:
+    """A job that was sent to a partition and does not show in the site's report yet."""
+
+    job: Job
+    partition: PartitionId
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All the latest reports at one version. Frozen and picklable.
 
@@ -75,6 +84,7 @@ class Snapshot:
         at: UTC seconds.
         rows: By partition identifier, then by shape: the order never depends on arrival.
         distances: The network between sites.
+        ordered: Jobs whose capacity is spent before any other job is considered.
 
     """
 
@@ -82,3 +92,4 @@ class Snapshot:
     at: float
     rows: tuple[Row, ...]
     distances: DistanceTable = field(default=NOWHERE)
+    ordered: tuple[Ordered, ...] = ()

@@ -9,6 +9,7 @@ from res_federation.model.resources import ResourceRequest
 from res_federation.placement.decide import recheck
 from res_federation.placement.engine import place
 from res_federation.placement.policy import Policy
+from res_federation.placement.snapshot import Ordered
 from tests.builders import a_job, a_row, a_snapshot, busy
 
 POLICY = Policy()
@@ -64,3 +65,14 @@ def test_a_job_that_was_to_wait_still_may():
     assignments = place(waiting, tuple(jobs.values()), POLICY).assignments
     assert not assignments[0].starts_now
     assert recheck(waiting, jobs, assignments, POLICY) == (None,)
+
+
+def test_what_is_ordered_already_is_spent_before_anything_else():
+    ordered, waiting = a_job(1, WHOLE_NODE), a_job(2, WHOLE_NODE)
+    free = a_snapshot(a_row("bsc", nodes=1))
+    assert place(free, [waiting], POLICY).assignments[0].starts_now
+    spent = replace(free, ordered=(Ordered(ordered, free.rows[0].partition),))
+    plan = place(spent, [waiting], POLICY)
+    assert [one.job for one in plan.assignments] == [waiting.id], "what is ordered is not planned"
+    assert not plan.assignments[0].starts_now, "the node is spent"
+    assert recheck(spent, {waiting.id: waiting}, plan.assignments, POLICY) == (None,)

@@ -8,13 +8,10 @@ import numpy as np
 
 from res_federation.model.capacity import FreeNodes
 from res_federation.model.reason import Code
-from res_federation.placement.decide import decide
+from res_federation.placement.decide import consider
 from res_federation.placement.engine import place
 from res_federation.placement.packing import frame_of, pack, unpack
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import encode_rows
-from res_federation.placement.score import Board, in_process, score
-from res_federation.placement.shapes import encode_jobs
 from tests.builders import A100, CPU, H100, a_job, a_row, a_snapshot, busy
 
 POLICY = Policy()
@@ -27,10 +24,7 @@ SNAPSHOT = a_snapshot(
 
 
 def test_all_numbers_of_a_decision_come_back():
-    rows = encode_rows(SNAPSHOT, POLICY)
-    queue = encode_jobs([a_job(n) for n in range(3)], rows, SNAPSHOT.distances, POLICY)
-    scored = score(Board(1, rows.fixed, queue.shapes.codes), queue.shapes, in_process)
-    decided = decide(rows, queue, scored, POLICY)
+    rows, decided = consider(SNAPSHOT, [a_job(n) for n in range(3)], POLICY)
     for number, decision in enumerate(pack(rows.frame_id, decided)):
         chosen, verdicts = unpack(decision)
         assert frame_of(decision) == rows.frame_id
