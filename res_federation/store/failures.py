@@ -30,6 +30,11 @@ _FULL: _Line = (
     "the disk of {place} is full: nothing was written",
     "free some space and try again",
 )
+_NO_ROOM: _Line = (
+    ResourceExhausted,
+    "{place} cannot grow: {words}: nothing was written",
+    "look at the space of its disk, at quotas and at ulimit -f",
+)
 _READ_ONLY: _Line = (
     InvalidArgument,
     "{place} may not be written: {words}",
@@ -49,10 +54,11 @@ _LOCKED: _Line = (
 _TWICE: _Line = (AlreadyExists, "{place} has it already: {words}", "")
 _NOT_ALLOWED: _Line = (PermissionDenied, "{place} does not let this program in: {words}", "")
 _NO_DATABASE: _Line = (InvalidArgument, "{place}: {words}", "create it, or give another URL")
+_WRONG_URL: _Line = (InvalidArgument, "{place}: {words}", "correct the URL")
 _UNFIT: _Line = (InvalidArgument, "{place} cannot hold a value: {words}", "")
 _SILENT: _Line = (Unavailable, "the database {place} does not answer: {words}", "is it running?")
 
-# Primary result codes of SQLite (the low byte of an extended one).
+# Result codes of SQLite: extended ones first, then primary ones (the low byte).
 _SQLITE: dict[int, _Line] = {
     1: _NOT_OURS,  # ERROR: a table that is not as we made it
     3: _READ_ONLY,  # PERM
@@ -66,6 +72,8 @@ _SQLITE: dict[int, _Line] = {
     18: _UNFIT,  # TOOBIG
     19: _TWICE,  # CONSTRAINT
     26: _NOT_OURS,  # NOTADB
+    778: _NO_ROOM,  # IOERR_WRITE: of all that fails in a write, only ENOSPC is called FULL
+    4874: _NO_ROOM,  # IOERR_SHMSIZE: no space for the index of the write-ahead log
 }
 # SQLSTATEs of PostgreSQL: whole ones first, then classes.
 _POSTGRES: dict[str, _Line] = {
@@ -88,8 +96,10 @@ _WORDS: dict[str, _Line] = {
     "no pg_hba.conf entry": _NOT_ALLOWED,
     'role "': _NOT_ALLOWED,
     'database "': _NO_DATABASE,
-    "invalid connection option": _NO_DATABASE,
-    "invalid uri query parameter": _NO_DATABASE,
+    "invalid connection option": _WRONG_URL,
+    "invalid uri query parameter": _WRONG_URL,
+    "invalid port number": _WRONG_URL,
+    "bad value for": _WRONG_URL,
 }
 _ERRNO: dict[int, _Line] = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EROFS: _READ_ONLY}
 
@@ -125,7 +135,7 @@ class Place:
             return self._line(_ERRNO.get(origin.errno or 0, _NO_PLACE), origin.strerror or words)
         code = getattr(origin, "sqlite_errorcode", None)
         if code is not None:
-            return self._line(_SQLITE.get(code & 0xFF, _SILENT), words)
+            return self._line(_SQLITE.get(code) or _SQLITE.get(code & 0xFF, _SILENT), words)
         state = getattr(origin, "sqlstate", None) or ""
         line = _POSTGRES.get(state) or _POSTGRES.get(state[:2])
         if line is None:

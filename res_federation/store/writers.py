@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,8 +59,13 @@ class SqliteWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def hold(self) -> None:
-        """Make the file's directory and lock the file beside it, for as long as this lives."""
+        """Make the file's directory and lock the file beside it, for as long as this lives.
+
+        Who holds it already waits for what is being written, though nobody waits for that any
+        more: what is read afterwards stays true.
+        """
         if self._lock is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, lambda: None)
             return
         with self._place.told():
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +76,10 @@ class SqliteWriter:
             file.close()
             raise self._place.in_use() from None
         self._lock = file
+        # SQLite opens a file that it may not write, and says so at the first change only.
+        if self._path.exists() and not os.access(self._path, os.W_OK):
+            with self._place.told():
+                raise OSError(errno.EROFS, "the file is read-only")
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* returns, once its transaction is on disk."""
@@ -122,9 +133,14 @@ class PostgresWriter:
         self._engine: AsyncEngine = create_async_engine(url, pool_size=1)
         self._place = place
         self._session: AsyncConnection | None = None
+        self._turn = asyncio.Lock()  # a session has one transaction at a time
 
     async def hold(self) -> None:
         """Connect and lock, unless both are done."""
+        async with self._turn:
+            await self._hold()
+
+    async def _hold(self) -> None:
         if self._session is not None and not await self._alive(self._session):
             await self._drop()
         if self._session is not None:
@@ -155,6 +171,10 @@ class PostgresWriter:
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* returns, once its transaction is on disk."""
+        async with self._turn:
+            return await self._run(work)
+
+    async def _run(self, work: Callable[[Connection], T]) -> T:
         session = self._session
         if session is None or session.closed or session.invalidated:
             raise Unavailable(

@@ -50,6 +50,9 @@ async def _refusal(url: str) -> FederationError:
         "sqlite:///:memory:",
         "sqlite:///file:x?mode=memory&uri=true",
         "sqlite://somewhere/broker.db",
+        "sqlite:///broker\0.db",
+        "sqlite:///broker-\udcff.db",
+        f"postgresql://ana:{SECRET}@here/db?port=x",
     ],
 )
 async def test_a_wrong_url_is_refused(url):
@@ -58,9 +61,46 @@ async def test_a_wrong_url_is_refused(url):
     assert "sqlite:///PATH" in refusal.way_out
 
 
+@pytest.mark.parametrize(
+    ("options", "culprit"),
+    [
+        ("mode=memory&uri=true", "'mode'"),  # would open a file of another name, without a lock
+        ("isolation_level=DEFERRED", "'isolation_level'"),
+        (f"two%0Alines={SECRET}", "'two"),
+        ("timeout=soon", "timeout"),
+        ("timeout=nan", "timeout"),
+        ("timeout=-1", "timeout"),
+        ("timeout=1&timeout=2", "timeout"),
+    ],
+)
+async def test_an_option_that_sqlite_does_not_have_here_is_refused(tmp_path, options, culprit):
+    refusal = await _refusal(f"sqlite:///{tmp_path}/broker.db?{options}")
+    assert isinstance(refusal, InvalidArgument)
+    assert culprit in refusal.message
+    assert "timeout=" in refusal.way_out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "culprit"),
+    [
+        ("localhost:1/db?connect_timeout=soon", "connect_timeout"),
+        ("localhost:99999/db", "99999"),
+        ("localhost:1/db?no_such_option=1", "no_such_option"),
+    ],
+)
+async def test_a_server_s_url_that_makes_no_sense_is_the_callers_mistake(rest, culprit):
+    refusal = await _refusal(f"postgresql://ana:{SECRET}@{rest}")
+    assert isinstance(refusal, InvalidArgument)
+    assert culprit in refusal.message
+    assert "correct the URL" in refusal.way_out
+
+
 async def test_a_place_that_cannot_be_is_refused(tmp_path: Path):
     (tmp_path / "file").touch()
-    for place in (tmp_path / "file" / "broker.db", tmp_path):
+    (tmp_path / "ring").symlink_to("ring")
+    ring = tmp_path / "ring"
+    for place in (tmp_path / "file" / "broker.db", tmp_path, ring, ring / "broker.db"):
         refusal = await _refusal(f"sqlite:///{place}")
         assert isinstance(refusal, InvalidArgument)
         assert str(place) in refusal.message
