@@ -39,6 +39,8 @@ def sentence(reason: Reason) -> str:
             return f"would complete {duration(needed)} later than the chosen one"
         case _:
             text = _PLAIN[reason.code]
+            if "{" not in text:
+                return text
             return text.format(needed=needed, have=have) if needed >= 0 else text.split(":")[0]
 
 

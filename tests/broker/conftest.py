@@ -1,0 +1,94 @@
+"""A real broker with real agents in one event loop; only Ray is left out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest_asyncio
+
+from res_federation.agent.main import run_agent
+from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
+from res_federation.broker.main import run_broker
+from res_federation.client import FederationClient, SiteState
+from res_federation.config.broker import broker_settings
+from res_federation.config.sites import load_distances, load_sites
+from res_federation.model.site import Site
+from res_federation.placement.policy import Policy
+
+SITES = Path(__file__).resolve().parents[2] / "sites"
+
+
+@dataclass
+class Running:
+    """A federation that runs in this event loop."""
+
+    address: str
+    home: Path
+    members: dict[str, Site]
+    agents: dict[str, asyncio.Task[None]]
+
+    def connect(self, site: str) -> None:
+        agent = run_agent(self.members[site], self.address, self.home / site, beat_s=0.5)
+        self.agents[site] = asyncio.create_task(agent)
+
+    async def disconnect(self, site: str) -> None:
+        self.agents[site].cancel()
+        await asyncio.gather(self.agents.pop(site), return_exceptions=True)
+
+    @asynccontextmanager
+    async def jobs(self) -> AsyncIterator[Any]:
+        """The generated stub itself; its types know the synchronous calls only."""
+        async with grpc.aio.insecure_channel(self.address) as channel:
+            yield JobServiceStub(channel)
+
+
+def _why(broker: asyncio.Task[None]) -> BaseException:
+    return broker.exception() or RuntimeError("the broker ended before it was ready")
+
+
+@pytest_asyncio.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    """A broker of all members, with the agents of csuc and iac."""
+    settings = broker_settings(
+        listen="127.0.0.1:0", db="", home=tmp_path, ray="", ray_workers=0, environment={}
+    )
+    members = load_sites(SITES)
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    broker = asyncio.create_task(
+        run_broker(
+            settings,
+            sites=members,
+            distances=load_distances(SITES, members),
+            policy=Policy(),
+            on_ready=ready.set_result,
+        )
+    )
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not ready.done():
+            ready.set_exception(_why(task))
+
+    broker.add_done_callback(ended)
+    federation = Running(await ready, tmp_path, {str(site.id): site for site in members}, {})
+    try:
+        for site in ("csuc", "iac"):
+            federation.connect(site)
+        async with FederationClient(federation.address) as client:
+            ready_sites = set()
+            async for seen in client.watch_capacity(("csuc", "iac")):
+                if seen.state is SiteState.READY:
+                    ready_sites.add(seen.id)
+                if len(ready_sites) == 2:
+                    break
+        yield federation
+    finally:
+        for site in list(federation.agents):
+            await federation.disconnect(site)
+        broker.cancel()
+        await asyncio.gather(broker, return_exceptions=True)
