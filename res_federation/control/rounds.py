@@ -148,5 +148,8 @@ def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -
         return [runs.finish(state, job, JobState.INFEASIBLE, at, reason)]
     state.fresh.pop(job.id, None)
     state.held[job.id] = None
-    job.reason = f"waits: {sentence(rejection.reason)}"
+    reason = f"waits: {sentence(rejection.reason)}"
+    if job.reason == reason:
+        return []  # a long queue that stays as it is has no news for anybody
+    job.reason = reason
     return [JobHeld(job)]

@@ -124,6 +124,13 @@ async def test_another_programs_tables_are_left_alone(tmp_path: Path):
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("jobs",)]
 
 
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second broker give up sooner; that it waits a while is for one that was killed."""
+    monkeypatch.setattr("res_federation.store.writers._NOTICE_S", 0.2)
+
+
+@pytest.mark.usefixtures("_impatient")
 async def test_a_second_broker_is_kept_out_until_the_first_has_left(store: Store, url: str):
     await store.commit(Log().submit(a_job(1)))
     refusal = await _refusal(url)
@@ -288,6 +295,7 @@ async def test_a_lost_session_writes_nothing_until_the_state_is_read_back(postgr
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("_impatient")
 async def test_who_lost_the_session_stays_out_while_another_broker_is_in(postgres: PostgresServer):
     url = postgres.new_database()
     store = await Store.open(url)

@@ -60,11 +60,11 @@ async def test_the_last_page_may_be_full(store: Store):
     assert await store.jobs(JobFilter(user="nobody"), 2, "") == ([], "")
 
 
-@pytest.mark.parametrize("size", [0, -1, 1001])
-async def test_a_size_out_of_range_is_refused(store: Store, size):
-    with pytest.raises(InvalidArgument, match="page_size") as refusal:
-        await store.jobs(ALL, size, "")
-    assert refusal.value.field == "page_size"
+async def test_a_size_out_of_range_is_refused(store: Store):
+    for size in (0, -1, 1001):
+        with pytest.raises(InvalidArgument, match=str(size)) as refusal:
+            await store.jobs(ALL, size, "")
+        assert refusal.value.field == "page_size"
 
 
 @given(st.data())
