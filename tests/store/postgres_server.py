@@ -36,6 +36,7 @@ class PostgresServer:
         self._person = person
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._emptied = ""
 
     @property
     def data(self) -> Path:
@@ -77,6 +78,20 @@ class PostgresServer:
         name = f"federation_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {options}")
         return self.url(name)
+
+    def empty_database(self) -> str:
+        """Return the URL of the one database that is emptied for each: much faster than a new one.
+
+        Its sessions are ended first, for one that was left behind would keep the next broker out.
+        """
+        if not self._emptied:
+            self._emptied = self.new_database()
+        name = self._emptied.partition("?")[0].rpartition("/")[2]
+        others = f"FROM pg_stat_activity WHERE datname = '{name}'"
+        self.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+        self.execute("DROP SCHEMA public CASCADE", name)
+        self.execute("CREATE SCHEMA public", name)
+        return self._emptied
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement as superuser, outside of any transaction."""

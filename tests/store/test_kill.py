@@ -35,7 +35,7 @@ def _run_and_kill(url: str, lines: int) -> dict[str, tuple[int, str]]:
     return said
 
 
-@pytest.mark.parametrize("lines", [1, 333])
+@pytest.mark.parametrize("lines", [1, 40, 333])
 async def test_what_was_acknowledged_outlives_a_kill(url: str, lines):
     said = await asyncio.to_thread(_run_and_kill, url, lines)
     said |= await asyncio.to_thread(_run_and_kill, url, lines)

@@ -27,7 +27,7 @@ def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
 
 
 async def test_without_the_server_every_word_is_unavailable(server: PostgresServer):
-    url = server.new_database()
+    url = server.empty_database()
     store = await Store.open(url)
     await store.commit(Log().submit(a_job(1)))
     await asyncio.to_thread(server.cut_off)
@@ -52,7 +52,7 @@ async def test_without_the_server_every_word_is_unavailable(server: PostgresServ
 
 
 async def test_readers_of_before_read_again_after_a_restart(server: PostgresServer):
-    store = await Store.open(server.new_database())
+    store = await Store.open(server.empty_database())
     await store.commit(Log().submit(a_job(1)))
     await asyncio.gather(*[store.events() for _ in range(5)])  # as many idle connections
     await asyncio.to_thread(server.cut_off)
@@ -64,14 +64,14 @@ async def test_readers_of_before_read_again_after_a_restart(server: PostgresServ
 
 
 async def test_a_store_closes_though_its_server_is_gone(server: PostgresServer):
-    store = await Store.open(server.new_database())
+    store = await Store.open(server.empty_database())
     await store.events()
     await asyncio.to_thread(server.cut_off)
     await store.close()
 
 
 async def test_what_was_acknowledged_outlives_the_server(server: PostgresServer):
-    store = await Store.open(server.new_database())
+    store = await Store.open(server.empty_database())
     said: list[JobId] = []
     tried: list[JobId] = []
 

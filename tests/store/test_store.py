@@ -58,7 +58,7 @@ async def test_the_script_of_nobody_is_not_found(store: Store):
     assert await store.job(an_id(9)) is None
 
 
-@pytest.mark.parametrize("count", [1, 3, 64, 777])
+@pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 300, 777])
 async def test_a_step_of_any_size_is_written_whole(store: Store, count):
     jobs = [a_job(number, key=str(number)) for number in range(count)]
     log = Log()
