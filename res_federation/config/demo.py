@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from res_federation.errors import InvalidArgument
+from res_federation.config.problems import Problem, checked, first, read
 from res_federation.model.job_state import JobState
 
 
@@ -59,17 +58,13 @@ def load_expectations(path: Path) -> tuple[Expectation, ...]:
     """Return what each script must do, in the order of the file.
 
     Raises:
-        InvalidArgument: If the file cannot be read or a field is wrong; it is named.
+        InvalidArgument: With file, line and field of the first fault.
 
     """
-    try:
-        scripts = _File.model_validate(tomllib.loads(path.read_text("utf-8"))).script
-    except OSError as error:
-        raise InvalidArgument(f"cannot read '{path}': {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidArgument(str(error), field=str(path)) from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidArgument(f"{where}: {first['msg']}", field=str(path)) from None
-    return tuple(Expectation(**script.model_dump()) for script in scripts)
+    document = read(path)
+    if isinstance(document, Problem):
+        raise first([document])
+    table = checked(document, _File)
+    if isinstance(table, list):
+        raise first(table)
+    return tuple(Expectation(**script.model_dump()) for script in table.script)

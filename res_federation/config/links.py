@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from res_federation.config.problems import Document, Problem, checked, read
-from res_federation.config.site_file import Known, Strict, Text, Word
+from res_federation.config.site_file import Address, Known, Strict, Text, Word
 from res_federation.topology.graph import Link
 
 Placed = tuple[Callable[[str], Problem], Link]
@@ -38,8 +38,9 @@ class _Links(Strict):
 
 class _Source(Strict):
     title: Text
-    url: Text | None = None
+    url: Address | None = None
     date: Text | None = None
+    note: Text | None = None
 
 
 class _Sources(Strict):

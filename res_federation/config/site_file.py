@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -29,7 +30,14 @@ def _confidence(text: object) -> Confidence:
         raise ValueError(f"{text!r} says not how well it is known; write one of: {words}") from None
 
 
+def _address(text: object) -> str:
+    if not isinstance(text, str) or not re.fullmatch(r"https?://\S+", text):
+        raise ValueError(f"{text!r} is not an address of a page; write https://... and no more")
+    return text
+
+
 Word = Annotated[str, BeforeValidator(_word)]
+Address = Annotated[str, BeforeValidator(_address)]
 Known = Annotated[Confidence, BeforeValidator(_confidence)]
 Memory = Annotated[int, BeforeValidator(memory_mib)]
 Duration = Annotated[int, BeforeValidator(duration_s)]
@@ -119,7 +127,7 @@ class SiteTable(Strict):
     region: Text | None = None
     country: Annotated[str, Field(min_length=2, max_length=2)] = "ES"
     status: Text | None = None
-    docs: Text | None = None
+    docs: Address | None = None
     batch: Literal["local", "slurm", ""]
     batch_system: Text | None = None
     batch_system_confidence: Known | None = None

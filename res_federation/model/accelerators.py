@@ -1,7 +1,7 @@
 """Canonical accelerator names, the many spellings that mean them, and what a job asks for.
 
 A canonical name is ``vendor-family[-form][-NNgb]``, as precise as the source is:
-``nvidia-h100-sxm-64gb`` on MareNostrum 5, ``nvidia-a100`` where the memory is not published.
+``nvidia-h100-sxm-80gb`` on Caléndula, ``nvidia-a100`` where the memory is not published.
 A request names a family (``a100``), sometimes a memory size, seldom a form.
 """
 
@@ -63,12 +63,22 @@ FAMILIES: dict[str, str] = {
 }  # fmt: skip
 
 _ALIASES = {
-    "volta": "v100", "hopper": "h100", "ampere": "a100", "tesla_v100": "v100",
-    "pvc": "max1550", "teslat4": "t4",
+    "volta": "v100", "hopper": "h100", "ampere": "a100", "pvc": "max1550",
+    "teslat4": "t4", "teslav100": "v100", "teslap100": "p100", "teslak80": "k80",
 }  # fmt: skip
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _MEMORY = re.compile(r"^(\d{1,4})(?:gb|g|gib)$")
-_FORMS = ("sxm5", "sxm4", "sxm2", "sxm", "nvl", "pcie", "hbm3", "hbm2e", "hbm2")
+_SLICE = re.compile(r"(?<![a-z0-9])\d+g\.(\d{1,3})gb(?![a-z0-9])")
+_BARE = "16|20|24|32|40|48|64|80|94|96|128|141|144|180|192|288"
+"""Memory sizes that devices have, in GB: the only digits without a unit that are read as one."""
+_GLUED = re.compile(rf"m?(?P<bare>{_BARE})|m?(?P<size>\d{{1,3}})(?:gb|gib|g)|sxm\d?|pcie|nvl|x\d+")
+"""What may stand directly behind a family: ``a10080``, ``v100m32``, ``h10080gb``, ``h100sxm5``."""
+_SIZED = ("a100", "a800", "h100", "h800", "h200", "v100")
+"""Families sold with several sizes: a number beside them (``a100-80``) is a size."""
+_BESIDE = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_SIZED)})m?[-_ ](?:{_BARE})(?![a-z0-9])")
+_HOST_MEMORY = {"gh200": (120, 240, 480)}
+"""Sizes in a product's name that are the processor's memory and not the device's."""
+_FORMS = ("sxm5", "sxm4", "sxm2", "sxm", "nvl", "pcie")
 
 
 def _families_by_length() -> tuple[str, ...]:
@@ -81,8 +91,9 @@ _BY_LENGTH = _families_by_length()
 def family_in(text: str) -> str:
     """Return the accelerator family that a word such as ``acc_h100`` names, or "".
 
-    The family must stand as a whole part between separators or be glued to digits of a memory
-    size (``V100M32``, ``a100-40``): ``cal`` does not name an ``a1`` and ``gpu2`` names nothing.
+    The family must stand as a whole part between separators or be glued to a memory size or a
+    form (``V100M32``, ``h100sxm5``): ``cal`` does not name an ``a1``, ``gpu2`` names nothing, and
+    ``a4000`` is a product of its own and no ``a40``.
     """
     parts = [part for part in _SPLIT.split(text.lower()) if part]
     joined = {a + b for a, b in pairwise(parts)}
@@ -91,22 +102,50 @@ def family_in(text: str) -> str:
             return part
         if part in _ALIASES:
             return _ALIASES[part]
-        for family in _BY_LENGTH:
-            if part.startswith(family) and re.fullmatch(
-                r"(m?\d{2,3}(g|gb|gib)?|sxm\d?|pcie|nvl|x\d+)", part[len(family) :]
-            ):
-                return family
+        family, _ = _glued(part)
+        if family:
+            return family
     return ""
 
 
+def _glued(part: str) -> tuple[str, int]:
+    """Return family and GB of a part such as ``a10080gb``; ("", 0) where it is none."""
+    for family in _BY_LENGTH:
+        rest = _GLUED.fullmatch(part[len(family) :]) if part.startswith(family) else None
+        if rest:
+            return family, int(rest["bare"] or rest["size"] or 0)
+    return "", 0
+
+
 def memory_in(text: str) -> int:
-    """Return the device memory in MiB that a word such as ``a100-80gb`` names, or 0."""
-    for part in _SPLIT.split(text.lower()):
+    """Return the device memory in MiB that a word such as ``a100-80gb`` names, or 0.
+
+    Of a slice (``a100_1g.5gb``) it is the memory of the slice.
+    """
+    lower = text.lower()
+    piece = _SLICE.search(lower)
+    if piece:
+        return int(piece[1]) * GIB
+    parts = [part for part in _SPLIT.split(lower) if part]
+    units = [a + b for a, b in pairwise(parts) if b in ("gb", "gib")]
+    host = _HOST_MEMORY.get(family_in(lower), ())
+    for part in [*parts, *units]:
         size = _MEMORY.match(part)
-        if size:
-            return int(size.group(1)) * GIB
-    bare = re.search(r"(?:a100|h100|v100|v100m|a800|h800)[-_m](\d{2})(?!\d)", text.lower())
-    return int(bare.group(1)) * GIB if bare else 0
+        if size and int(size[1]) not in host:
+            return int(size[1]) * GIB
+    beside = _BESIDE.search(lower)
+    if beside:
+        return int(_SPLIT.split(beside[0])[-1]) * GIB
+    return max((_glued(part)[1] for part in parts), default=0) * GIB
+
+
+def _form_in(lower: str, family: str) -> str:
+    form = next((form for form in _FORMS if form in lower), "")
+    if form.startswith("sxm"):
+        return "sxm"
+    if not form and family in ("h100", "h800") and "hbm3" in lower:
+        return "sxm"  # of these two only the SXM one reports itself with HBM3
+    return form
 
 
 def accelerator(text: str, memory_mib: int | None = None) -> Accelerator | None:
@@ -121,10 +160,8 @@ def accelerator(text: str, memory_mib: int | None = None) -> Accelerator | None:
     if not family:
         return None
     memory = memory_mib if memory_mib is not None else (memory_in(text) or None)
-    form = next((f for f in _FORMS if f in text.lower()), "")
-    form = "sxm" if form in ("sxm5", "sxm4", "sxm2", "hbm3") else form
-    form = "" if form in ("hbm2e", "hbm2") else form
     size = f"{memory // GIB}gb" if memory else ""
+    form = _form_in(text.lower(), family)
     name = "-".join(part for part in (FAMILIES[family], family, form, size) if part)
     return Accelerator(name=name, family=family, memory_mib=memory)
 

@@ -104,6 +104,46 @@ def test_a_time_limit_is_the_loosest_sourced_one_that_is_not_on_request():
     assert partition(load_site(CATALOGUE / "cesga"), "ilk").max_time_s is None  # seen, not sourced
 
 
+def limits(site: str) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Return the partitions of a site's file, each with the QoS whose limits hold for it."""
+    file = written(site)
+    documented = [
+        qos
+        for qos in file.get("qos", [])
+        if qos["confidence"] == "sourced"
+        and not re.search("on request|user script", qos.get("note", ""))
+    ]
+    return [
+        (part, [qos for qos in documented if part["name"] in qos.get("opens", [])])
+        for part in file.get("partition", [])
+    ]
+
+
+@pytest.mark.parametrize("site", MEMBERS)
+@pytest.mark.parametrize("limit", ["max_time", "max_nodes"])
+def test_a_limit_of_a_partition_is_the_loosest_documented_one(site, limit):
+    for part, opening in limits(site):
+        known = [qos[limit] for qos in opening if limit in qos]
+        loosest = max(known, key=lambda text: int(str(text).split(":")[0])) if known else None
+        assert part.get(limit) == loosest, part["name"]
+
+
+@pytest.mark.parametrize("site", MEMBERS)
+def test_a_quality_of_service_that_scripts_name_opens_what_it_stands_for(site):
+    file = written(site)
+    for qos in file.get("qos", []):
+        meant = [p["name"] for p in file["partition"] if qos["name"] in p.get("aliases", [])]
+        assert not meant or meant == qos["opens"], qos["name"]
+
+
+def test_no_address_of_a_person_and_only_public_pages():
+    for file in CATALOGUE.rglob("*.*"):
+        assert not re.search(r"[\w.-]+@[\w-]+\.\w", file.read_text("utf-8")), file
+    sources = tomllib.loads((CATALOGUE / "sources.toml").read_text("utf-8"))["source"]
+    for key, source in sources.items():
+        assert re.fullmatch(r"https?://\S+", source.get("url", "https://none")), key
+
+
 def test_some_sites_only():
     assert [site.id for site in load_sites(CATALOGUE, only=["upm", "bsc"])] == ["bsc", "upm"]
 

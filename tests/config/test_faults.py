@@ -70,6 +70,7 @@ CASES = [
     ('max_time = "72:00:00"', "max_time = 72", "partition[2].max_time", '"72:00:00"'),
     ("cores = 64", "core = 64", "partition[1].core", "did you mean 'cores'?"),
     ('city = "Here"', 'zzz = "Here"\ncity = "H"', "zzz", "known here: id, name"),
+    ('city = "Here"', 'city = "Here"\ndocs = "see www"', "docs", "write https://..."),
     ("gbps = 10", "gpbs = 10\ngbps = 10", "network.gpbs", "did you mean 'gbps'?"),
     ("cores = 64", "cores = -64", "partition[1].cores", "at least 1"),
     ("cores = 64", "cores = 6.5", "partition[1].cores", "not a whole number"),
