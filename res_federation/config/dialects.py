@@ -188,7 +188,7 @@ def _faults(table: DialectTable, site: Site) -> Iterator[tuple[Path_, str]]:
         if rule.name in ruled[:index]:
             yield (*at, "name"), f"'{rule.name}' stands here twice; remove one"
         if (rule.gres == "typed") != (rule.gres_type is not None):
-            yield (*at, "gres"), 'a typed one needs gres_type, an untyped one has none'
+            yield (*at, "gres"), "a typed one needs gres_type, an untyped one has none"
         if rule.cpus == "never" and rule.cores_per_gpu is None:
             yield (*at, "cpus"), "says what a job gets instead: add cores_per_gpu"
     for name in names:
@@ -211,9 +211,7 @@ def _list(words: Iterable[str]) -> str:
     return f"there is: {', '.join(words) or 'none'}"
 
 
-def _unsourced(
-    document: Document, keys: Collection[str] | None
-) -> Iterator[tuple[Path_, str]]:
+def _unsourced(document: Document, keys: Collection[str] | None) -> Iterator[tuple[Path_, str]]:
     if keys is None:
         return
     values = document.values

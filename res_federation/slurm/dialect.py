@@ -198,9 +198,7 @@ class Dialect:
 
 
 @lru_cache(maxsize=65536)
-def _implied(
-    implications: tuple[Implication, ...], option: str, word: str
-) -> Implication | None:
+def _implied(implications: tuple[Implication, ...], option: str, word: str) -> Implication | None:
     for each in implications:
         if each.option == option and fnmatchcase(word, each.pattern):
             return each
@@ -216,7 +214,9 @@ def conservative(site: Site) -> Dialect:
     return Dialect(
         site=site.id,
         machine=site.machine,
-        rules={part.name: PartitionRule(part.name, directive=part.name) for part in site.partitions},
+        rules={
+            part.name: PartitionRule(part.name, directive=part.name) for part in site.partitions
+        },
         implications=implied_by(site.partitions),
     )
 
