@@ -40,7 +40,7 @@ class Stated(Strict):
     """A table whose rules are known somehow."""
 
     confidence: Known
-    sources: list[Text] = []
+    sources: list[Text] = Field(default=[])
     note: str = ""
 
 
@@ -63,7 +63,7 @@ class QosUseTable(Stated):
 
     use: Wanted
     purpose: Word | None = None
-    choice: list[ChoiceTable] = []
+    choice: list[ChoiceTable] = Field(default=[])
 
 
 class ArrayTable(Stated):
@@ -114,15 +114,15 @@ class DialectTable(Stated):
 
     site: Word
     profile: Literal["documented", "conservative"]
-    licenses: list[Value] = []
-    gres: list[Value] = []
+    licenses: list[Value] = Field(default=[])
+    gres: list[Value] = Field(default=[])
     account: AccountTable
     qos: QosUseTable
     array: ArrayTable | None = None
-    partition: list[RuleTable] = []
-    implies: list[ImpliesTable] = []
-    export: list[ExportTable] = []
-    mark: list[MarkTable] = []
+    partition: list[RuleTable] = Field(default=[])
+    implies: list[ImpliesTable] = Field(default=[])
+    export: list[ExportTable] = Field(default=[])
+    mark: list[MarkTable] = Field(default=[])
 
 
 def load_dialects(directory: Path, sites: Iterable[Site]) -> dict[str, Dialect]:
@@ -177,8 +177,13 @@ def dialect_of(
 
 
 def _faults(table: DialectTable, site: Site) -> Iterator[tuple[Path_, str]]:
+    yield from _rule_faults(table, site)
+    yield from _qos_faults(table, site)
     if table.site != site.id:
         yield ("site",), f"'{table.site}' stands beside the site.toml of '{site.id}'"
+
+
+def _rule_faults(table: DialectTable, site: Site) -> Iterator[tuple[Path_, str]]:
     names = [part.name for part in site.partitions]
     ruled = [rule.name for rule in table.partition]
     for index, rule in enumerate(table.partition):
@@ -197,6 +202,9 @@ def _faults(table: DialectTable, site: Site) -> Iterator[tuple[Path_, str]]:
     for index, word in enumerate(table.implies):
         if word.partition not in names:
             yield ("implies", index, "partition"), f"'{word.partition}' is none; {_list(names)}"
+
+
+def _qos_faults(table: DialectTable, site: Site) -> Iterator[tuple[Path_, str]]:
     known = {qos.name for qos in site.qos}
     purposes = [choice.purpose for choice in table.qos.choice]
     for index, choice in enumerate(table.qos.choice):

@@ -114,7 +114,7 @@ def _sized(need: Need, rule: PartitionRule, partition: Partition) -> Fit | str:
         lies = layout(plain, shape)
         if isinstance(lies, Reason):
             return _sentence(lies, plain, shape)
-        wanted = _cores(plain, lies, rule, shape, whole=whole)
+        wanted = _cores(lies, rule, shape, whole=whole or request.exclusive)
         if isinstance(wanted, str):
             return wanted
         if wanted <= lies.cores_per_node or rule.cpus is Use.NEVER:
@@ -122,7 +122,7 @@ def _sized(need: Need, rule: PartitionRule, partition: Partition) -> Fit | str:
             return Fit(given, lies, None, rule, implied, whole)
         if shape.cores is not None and wanted > shape.cores:
             return f"needs {wanted} cores on a node for its GPUs or memory, there are {shape.cores}"
-        plain = _raised(plain, lies, wanted)
+        plain = _raised(plain, lies, wanted, follows=rule.memory is Use.NEVER)
     return "cores for its GPUs and memory cannot be asked for in equal parts for each task"
 
 
@@ -144,9 +144,7 @@ def _with_memory(need: Need, rule: PartitionRule, shape: NodeShape) -> tuple[Res
     return (replace(request, memory_per_cpu_mib=amount), amount) if amount else (request, 0)
 
 
-def _cores(
-    request: ResourceRequest, lies: Layout, rule: PartitionRule, shape: NodeShape, *, whole: bool
-) -> int | str:
+def _cores(lies: Layout, rule: PartitionRule, shape: NodeShape, *, whole: bool) -> int | str:
     """Return the least cores of a node that the site's rules make of the request."""
     cores = lies.cores_per_node
     floor = rule.cores_per_gpu * lies.accelerators_per_node
@@ -165,19 +163,30 @@ def _cores(
                 f"{floor} with {lies.accelerators_per_node} GPUs and takes no other number"
             )
         return cores
-    del request
     return max(cores, floor)
 
 
-def _raised(request: ResourceRequest, lies: Layout, wanted: int) -> ResourceRequest:
-    """Ask for at least *wanted* cores a node; memory named per core stays the amount it was."""
+def _raised(
+    request: ResourceRequest, lies: Layout, wanted: int, *, follows: bool
+) -> ResourceRequest:
+    """Ask for at least *wanted* cores a node.
+
+    Args:
+        request: What is asked for now.
+        lies: How that lies on the nodes.
+        wanted: Cores of a node.
+        follows: True where memory follows the cores: what was named per core is then the amount
+            that it was before, and no more for more cores.
+
+    """
+    if follows and request.memory_per_cpu_mib:
+        request = replace(
+            request, memory_per_cpu_mib=None, memory_per_node_mib=lies.memory_per_node_mib
+        )
     if request.cpus_per_accelerator and lies.accelerators_per_node:
-        each = -(-wanted // lies.accelerators_per_node)
-        raised = replace(request, cpus_per_accelerator=each)
-    else:
-        tasks = max(1, lies.cores_per_node // request.cpus_per_task)
-        raised = replace(request, cpus_per_task=-(-wanted // tasks))
-    return raised
+        return replace(request, cpus_per_accelerator=-(-wanted // lies.accelerators_per_node))
+    tasks = max(1, lies.cores_per_node // request.cpus_per_task)
+    return replace(request, cpus_per_task=-(-wanted // tasks))
 
 
 def _qos(need: Need, nodes: int, target: Dialect, rule: PartitionRule) -> QosChoice | str | None:

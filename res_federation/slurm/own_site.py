@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from res_federation.model.accelerators import family_in
 from res_federation.model.job import JobSpec
 from res_federation.model.reason import Reason
 from res_federation.model.resources import accelerator_fits, layout
@@ -24,7 +25,7 @@ def own_faults(spec: JobSpec, dialect: Dialect, partition: Partition) -> tuple[s
     if spec.qos and dialect.qos.choices and choice is None:
         faults.append(f"--qos={spec.qos} is no QoS of {dialect.site}")
     lies = layout(spec.request, partition.shape)
-    if isinstance(lies, Reason) or accelerator_fits_not(spec, partition):
+    if isinstance(lies, Reason) or _wrong_accelerator(spec, partition):
         faults.append(f"the job does not fit on the nodes of {partition.name}")
         return tuple(faults)
     cards = lies.accelerators_per_node if spec.request.accelerator else 0
@@ -46,16 +47,7 @@ def own_faults(spec: JobSpec, dialect: Dialect, partition: Partition) -> tuple[s
     return tuple(faults)
 
 
-def accelerator_fits_not(spec: JobSpec, partition: Partition) -> bool:
-    """Tell whether the job wants other accelerators than the partition has."""
+def _wrong_accelerator(spec: JobSpec, partition: Partition) -> bool:
     need = spec.request.accelerator
-    if need is None or not need.family:
-        return need is not None and partition.shape.accelerators <= 0
-    return accelerator_fits(need, partition.shape, partition_family(partition)) is not None
-
-
-def partition_family(partition: Partition) -> str:
-    """Return the family of the partition's accelerators, or ""."""
-    from res_federation.model.accelerators import family_in
-
-    return family_in(partition.shape.accelerator)
+    family = family_in(partition.shape.accelerator)
+    return accelerator_fits(need, partition.shape, family) is not None

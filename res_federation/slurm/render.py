@@ -158,9 +158,11 @@ def _wanted(
     wanted = {
         name: value for name, value in given.items() if name in own or name not in CLIENT_ONLY
     }
-    for name in _DROPPED:
-        if name in wanted:
-            notes.append(f"left out: --{name}={wanted.pop(name)}, which means nothing there")
+    notes += [
+        f"left out: --{name}={wanted.pop(name)}, which means nothing there"
+        for name in _DROPPED
+        if name in wanted
+    ]
     rule = found.rule
     _put(wanted, "partition", rule.directive, notes)
     _put(wanted, "constraint", rule.constraint, notes)
@@ -233,12 +235,12 @@ def _listed(options: Mapping[str, str]) -> str:
 def _cpus(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: list[str]) -> None:
     rule = found.rule
     if rule.cpus is Use.NEVER:
-        for name in ("cpus-per-task", "cpus-per-gpu"):
-            if name in wanted:
-                notes.append(
-                    f"left out: --{name}={wanted.pop(name)}; the site gives "
-                    f"{rule.cores_per_gpu} cores with each GPU"
-                )
+        notes += [
+            f"left out: --{name}={wanted.pop(name)}; the site gives {rule.cores_per_gpu} cores "
+            "with each GPU"
+            for name in ("cpus-per-task", "cpus-per-gpu")
+            if name in wanted
+        ]
         return
     for name, before, after in (
         ("cpus-per-task", asked.cpus_per_task, found.request.cpus_per_task),
@@ -253,12 +255,12 @@ def _cpus(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: lis
 
 def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: list[str]) -> None:
     if found.rule.memory is Use.NEVER:
-        for name in _MEMORY_OPTIONS:
-            if name in wanted:
-                notes.append(
-                    f"left out: --{name}={wanted.pop(name)}; memory follows the cores there, and "
-                    "there are enough of them"
-                )
+        notes += [
+            f"left out: --{name}={wanted.pop(name)}; memory follows the cores there, and there "
+            "are enough of them"
+            for name in _MEMORY_OPTIONS
+            if name in wanted
+        ]
         if found.whole_nodes and not asked.exclusive:
             wanted["exclusive"] = ""
             notes.append("--exclusive added: whole nodes, for all their memory")
