@@ -156,7 +156,9 @@ def _cores(lies: Layout, rule: PartitionRule, shape: NodeShape, *, whole: bool) 
         if not share:
             return "memory cannot be asked for there, and what a core gets is not known"
         cores = max(cores, -(-memory // share))
-    if rule.cpus is Use.NEVER and lies.accelerators_per_node:
+    if rule.cpus is Use.NEVER:
+        if not floor:
+            return "the site gives cores with GPUs only, and none are asked for"
         if cores > floor:
             return (
                 f"needs {cores} cores on a node (with the memory they bring), the site gives "
