@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from res_federation.model.accelerators import family_in
 from res_federation.model.job import JobSpec
-from res_federation.model.reason import Reason
+from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import accelerator_fits, layout
 from res_federation.model.site import Partition
 from res_federation.slurm.dialect import Dialect, Use
+
+_NOT_KNOWN = (Code.MEMORY_UNKNOWN, Code.SHAPE_UNKNOWN)
 
 
 def own_faults(spec: JobSpec, dialect: Dialect, partition: Partition) -> tuple[str, ...]:
@@ -25,6 +27,8 @@ def own_faults(spec: JobSpec, dialect: Dialect, partition: Partition) -> tuple[s
     if spec.qos and dialect.qos.choices and choice is None:
         faults.append(f"--qos={spec.qos} is no QoS of {dialect.site}")
     lies = layout(spec.request, partition.shape)
+    if isinstance(lies, Reason) and lies.code in _NOT_KNOWN:
+        return tuple(faults)  # what is not published says nothing against it
     if isinstance(lies, Reason) or _wrong_accelerator(spec, partition):
         faults.append(f"the job does not fit on the nodes of {partition.name}")
         return tuple(faults)

@@ -178,12 +178,12 @@ def _wanted(
 
 
 def _put(wanted: dict[str, str], name: str, value: str, notes: list[str]) -> None:
-    before = wanted.pop(name, "")
+    before = wanted.pop(name, None)
     if value:
         wanted[name] = value
-    if before and not value:
+    if before is not None and not value:
         notes.append(f"left out: --{name}={before}")
-    elif before != value:
+    elif value and before != value:
         notes.append(f"--{name}={value}" + (f" in place of {before}" if before else " added"))
 
 

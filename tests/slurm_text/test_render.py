@@ -117,7 +117,11 @@ def test_nothing_is_lost_silently(directives: tuple[str, ...], to: str, why: str
 
 @pytest.mark.parametrize(
     ("directives", "site", "to"),
-    [(PICASSO, "uma", "uma/exa"), (MN5, "bsc", "bsc/acc")],
+    [
+        (PICASSO, "uma", "uma/exa"),
+        (MN5, "bsc", "bsc/acc"),
+        (("-p standard-gpu", "--gres=gpu:a100:1", "--mem=8G"), "upm", "upm/gpu-a100"),
+    ],
 )
 def test_at_home_a_script_is_left_as_it_is(directives: tuple[str, ...], site: str, to: str) -> None:
     spec = job(*directives)
