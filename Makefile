@@ -1,14 +1,18 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto bench deps clean
+.PHONY: help setup demo test lint format proto bench fuzz sbatch-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
+EXAMPLES ?= 70000
+# of make fuzz: with 15 lines in the mean, about a million directive lines
+SEED ?= 1
+DIR ?=
 ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
 STALE := pyproject.toml .ci/constraints.txt
 
 help: ## List what there is to do
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 28
 
 setup: .venv/.dev ## Set up .venv with everything (the others do it themselves)
 
@@ -33,9 +37,16 @@ proto: .venv/.dev ## Generate res_federation/api/v1 from proto/
 	@cd proto && ../$(BIN)/buf lint
 	@.ci/proto .
 
-bench: .venv/.run ## Measure: submits as a ratio to an empty echo, placements a second
+bench: .venv/.run ## Measure: submits as a ratio to an empty echo, placements and translations a second
 	@$(BIN)/resfed bench submit --json $(ARGS)
 	@$(BIN)/resfed bench place --json $(ARGS)
+	@$(BIN)/resfed bench translate --json
+
+fuzz: .venv/.dev ## Fuzz the reader and the renderer of scripts: EXAMPLES of each kind, from SEED
+	@RESFED_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -p no:randomly --timeout 7200 --hypothesis-seed=$(SEED) tests/slurm_text/test_fuzz.py
+
+sbatch-conformance: .venv/.dev ## Compare with sbatch: recorded answers, or the real one: DIR=folder
+	@PYTHONPATH=. $(BIN)/python tests/conformance/sbatch.py $(DIR)
 
 deps: ## Install Debian packages for the tests on real components (root)
 	@.ci/deps

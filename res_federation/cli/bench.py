@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("submit", epilog="Example: resfed bench submit --json")(submit)
     group.command("place", epilog="Example: resfed bench place --json")(place)
+    group.command("translate", epilog="Example: resfed bench translate --json")(translate)
     app.add_typer(group, name="bench")
 
 
@@ -50,6 +51,19 @@ def place(
     members = load_sites(sites or default_sites())
     result = bench_place(members, jobs=jobs, workers=workers, repeats=repeats, begin=logs.configure)
     _tell(result, as_json=as_json)
+
+
+def translate(
+    scripts: Annotated[int, typer.Option(help="How many are judged.", min=1)] = 10_000,
+    sites: Annotated[Path | None, typer.Option(help="Catalogue; default: sites/.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure scripts read and judged for every site, on one core."""
+    from res_federation.cli import bench_translate  # pydantic
+    from res_federation.config.places import default_sites
+
+    texts = bench_translate.scripts(scripts)
+    _tell(bench_translate.measure(texts, sites or default_sites()), as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:

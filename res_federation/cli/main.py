@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "wait": "jobs",
     "output": "jobs",
     "script": "script",
+    "translate": "translate",
     "bench": "bench",
 }
 # typer keeps the bases of its own exceptions private; BadParameter is public and leads to them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from res_federation.config.dialects import DIALECT_FILE, dialect_of
 from res_federation.config.links import links_of, source_keys
 from res_federation.config.problems import Document, Problem, checked, first, read
 from res_federation.config.site_file import PartitionTable, QosTable, SiteTable
@@ -93,7 +94,10 @@ def check(path: Path) -> list[Problem]:
     if not path.is_dir() or (path / SITE_FILE).is_file():
         file = path / SITE_FILE if path.is_dir() else path
         found = _site(file)
-        return found if isinstance(found, list) else list(_unsourced(file, file.parent.parent))
+        if isinstance(found, list):
+            return found
+        catalogue = file.parent.parent
+        return [*_unsourced(file, catalogue), *_dialect_problems(file, found, catalogue)]
     try:
         files = _site_files(path)
     except InvalidArgument as error:
@@ -107,6 +111,7 @@ def check(path: Path) -> list[Problem]:
             continue
         sites[name] = found
         problems += [*_misplaced(file, found), *_unsourced(file, path)]
+        problems += _dialect_problems(file, found, path)
     return problems + _link_problems(path, set(files), sites)
 
 
@@ -151,6 +156,16 @@ def _unsourced(file: Path, catalogue: Path) -> Iterator[Problem]:
             if key not in known:
                 message = f"'{key}' is not in {SOURCES_FILE}; add it there"
                 yield document.problem((*path, "sources"), message)
+
+
+def _dialect_problems(file: Path, site: Site, catalogue: Path) -> list[Problem]:
+    """Return the faults of the dialect beside a ``site.toml``; a site may have none."""
+    dialect = file.parent / DIALECT_FILE
+    if not dialect.exists():
+        return []
+    known = source_keys(catalogue / SOURCES_FILE)
+    found = dialect_of(dialect, site, known if isinstance(known, frozenset) else None)
+    return found if isinstance(found, list) else []
 
 
 def _link_problems(catalogue: Path, known: set[str], sites: dict[str, Site]) -> list[Problem]:
@@ -306,4 +321,5 @@ def _qos(table: QosTable) -> Qos:
         max_time_s=table.max_time,
         confidence=table.confidence,
         note=table.note,
+        opens=tuple(table.opens),
     )

@@ -56,7 +56,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Qos:
-    """A quality of service and its limits, as the site documents them."""
+    """A quality of service, its limits as the site documents them, the partitions it opens."""
 
     name: str
     partition: str
@@ -64,6 +64,7 @@ class Qos:
     max_time_s: int | None = None
     confidence: Confidence = Confidence.SOURCED
     note: str = ""
+    opens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,22 @@ def read(
     )
 
 
+def directive_words(script: str) -> list[tuple[str, int]]:
+    """Return the words of the script's own directives, each with its line, counted from 1.
+
+    Args:
+        script: One that `read` does not refuse, of one component.
+
+    """
+    parts = _parts(_header_lines(script), [], [])
+    return [pair for part in parts for pair in zip(part.words, part.lines, strict=True)]
+
+
+def body_line(script: str) -> int:
+    """Return the line of the first command, counted from 1."""
+    return len(_header_lines(script)) + 1
+
+
 def _text(script: str | bytes) -> str:
     """Return the script as text, or say why it is none."""
     size = len(script)
