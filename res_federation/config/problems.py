@@ -75,7 +75,7 @@ def read(file: Path) -> Document | Problem:
     if len(data) > _MAX_FILE_BYTES:
         return Problem(str(file), 1, "", "is larger than 4 MiB; this is no file of the catalogue")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # editors on Windows put a mark before the text
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         return Problem(str(file), line, "", "is not UTF-8 text; save it as UTF-8")
@@ -119,6 +119,8 @@ def _translated(document: Document, model: type[BaseModel], error: ErrorDetails)
     words = _WORDS.get(error["type"])
     if error["type"] == "extra_forbidden":
         return document.problem(path, unknown_key(str(path[-1]), _keys_at(model, path[:-1])))
+    if error["type"] == "missing" and _models_at(model, path):
+        return document.problem(path, f"is missing; add the table [{field_name(path)}]")
     message = words(error) if words else error["msg"]
     return document.problem(path, message)
 
@@ -132,15 +134,20 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
 
 def _keys_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Return the keys that *model* knows at *path* (fields may hold models or lists of them)."""
+    fields = _models_at(model, path)[0].model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _models_at(model: type[BaseModel], path: Sequence[str | int]) -> list[type[BaseModel]]:
+    """Return the models of tables that may stand at *path*; none where it is a plain value."""
+    found = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        inner = model.model_fields[part].annotation
-        model = next(each for each in _flat(inner) if isinstance(each, type))
-    return [field.alias or name for name, field in model.model_fields.items()]
+        if isinstance(part, str):
+            found = _flat(found[0].model_fields[part].annotation)
+    return found
 
 
-def _flat(annotation: Any) -> list[Any]:
+def _flat(annotation: Any) -> list[type[BaseModel]]:
     inner = [each for part in get_args(annotation) for each in _flat(part)]
     mine = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return [annotation] if mine else inner

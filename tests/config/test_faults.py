@@ -82,6 +82,7 @@ CASES = [
     ('confidence = "derived"', 'confidence = "sure"', "partition[2].confidence", "general-know"),
     ('city = "Here"\n', "", "city", "is missing; add 'city = ...'"),
     ("latitude = 40.0\n", "", "location.latitude", "is missing"),
+    ("[location]\nlatitude = 40.0\nlongitude = -3.5\n", "", "location", "add the table [location]"),
     ('name = "gpu"', 'name = "cpu"', "partition[2].name", "twice"),
     ('name = "gpu"', 'name = "GPU"', "partition[2].name", "lower-case"),
     ('name = "gpu"', 'name = "../up"', "partition[2].name", "lower-case"),
@@ -162,6 +163,11 @@ def test_a_file_that_is_not_text(tmp_path):
     file = put(tmp_path, GOOD)
     file.write_bytes(GOOD.replace("A site", "A s\xedte").encode("latin-1"))
     assert str(check(file)[0]) == f"{file}:2: is not UTF-8 text; save it as UTF-8"
+
+
+def test_a_mark_before_the_text_is_no_fault(tmp_path):
+    file = put(tmp_path, "\ufeff" + GOOD.replace("\n", "\r\n"))
+    assert check(file) == []
 
 
 def test_a_site_in_a_directory_of_another_name(tmp_path):
