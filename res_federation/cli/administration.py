@@ -89,7 +89,7 @@ def check(
         output.say(f"{path}: no errors")
     else:
         for problem in problems:
-            output.note(f"{problem.file}:{problem.line}: {problem.field}: {problem.message}")
+            output.note(str(problem))
     return 2 if problems else 0
 
 
