@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,20 +99,3 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
             await batch.close()
     finally:
         journal.close()
-
-
-async def serve_agent(site: Site, broker: str, state: Path, *, beat_s: float = 5.0) -> None:
-    """Run an agent as a process of its own: SIGTERM and SIGINT end it cleanly.
-
-    Raises what `run_agent` raises.
-    """
-    loop = asyncio.get_running_loop()
-    agent = asyncio.create_task(run_agent(site, broker, state, beat_s=beat_s))
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, agent.cancel)
-    try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await agent
-    finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)

@@ -83,7 +83,7 @@ def serve(
     members = load_sites(catalogue)
     logs.configure(settings.log_level)
     asyncio.run(
-        _until_told_to_end(
+        until_told_to_end(
             run_broker(
                 settings,
                 sites=members,
@@ -103,7 +103,7 @@ def tell_ready(address: str, *, as_json: bool) -> None:
         output.say(f"ready {address}")
 
 
-async def _until_told_to_end(work: Coroutine[Any, Any, None]) -> None:
+async def until_told_to_end(work: Coroutine[Any, Any, None]) -> None:
     """Run *work* until it ends, or until SIGTERM or SIGINT ends it."""
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
@@ -141,4 +141,4 @@ def run_agent_command(
         grace_s=settings.grace_s,
         keep_s=settings.keep_s,
     )
-    asyncio.run(_until_told_to_end(agent))
+    asyncio.run(until_told_to_end(agent))

@@ -6,7 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from res_federation.agent.main import serve_agent
+from res_federation.agent.main import run_agent
+from res_federation.cli.serve import until_told_to_end
 from res_federation.model.identifiers import PartitionId, SiteId
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition, Site
@@ -18,4 +19,5 @@ SITE = Site(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    asyncio.run(serve_agent(SITE, sys.argv[1], Path(sys.argv[2]), beat_s=0.5))
+    agent = run_agent(SITE, sys.argv[1], Path(sys.argv[2]), beat_s=0.5)
+    asyncio.run(until_told_to_end(agent))

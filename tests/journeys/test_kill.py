@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -10,21 +11,23 @@ import pytest
 from res_federation.client import Federation, job_from_script
 from tests.journeys.running import until, up
 
-JOBS = 120
+JOBS = int(os.environ.get("RESFED_KILL_JOBS", "120"))
+SITES = os.environ.get("RESFED_KILL_SITES", "csuc,iac,uma")
+"""`make kill-campaign` takes 500 jobs and every member."""
 
 
 @pytest.mark.slow
 def test_every_side_effect_is_there_exactly_once(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     script = f"#!/bin/sh\nsleep 0.3\necho $RESFED_JOB >> {marks}\n"
-    with up(tmp_path / "home", "csuc,iac,uma") as federation:
+    with up(tmp_path / "home", SITES) as federation:
         with Federation(federation.address) as client:
             jobs = [
                 client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(JOBS)
             ]
         for words in (
             ("broker", "serve"), ("agent", "run", "csuc"), ("ray::",), ("broker", "serve"),
-            ("agent", "run", "iac"), ("agent", "run", "uma"),
+            ("agent", "run", "iac"), ("raylet",), ("agent", "run", "uma"),
         ):  # fmt: skip
             until(lambda words=words: federation.kill(*words))
         until(lambda: federation.children("broker", "serve"))
