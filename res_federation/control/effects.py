@@ -98,13 +98,20 @@ class RenewLeases:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginRuns:
+    """It is on disk that payloads of these fenced runs begin: let them."""
+
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetRuns:
     """The end of these runs is on disk: the agent may drop them."""
 
     tokens: tuple[RunToken, ...]
 
 
-Order = StartRun | CancelRun | RenewLeases | ForgetRuns
+Order = StartRun | CancelRun | RenewLeases | BeginRuns | ForgetRuns
 
 
 @dataclass(frozen=True, slots=True)

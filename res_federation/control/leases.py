@@ -1,9 +1,10 @@
 """Time passes: reports grow old, leases run out.
 
 A lease says until when an agent may *begin* a queued run.  When it has run out and the site has
-been silent since, the run surely does not begin any more, but whether it began in the last
-seconds before is not known.  So only a job whose user allowed a second beginning (``--requeue``)
-is placed elsewhere; the others wait for their site, and say so.
+been silent since, the run surely does not begin any more; whether it began in the seconds before
+is known only of a fenced run, which cannot begin before the broker has written that down.  So
+fenced runs, and jobs whose user allowed a second beginning (``--requeue``), are placed elsewhere;
+the others wait for their site, and say so (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def tick(state: FederationState, event: Ticked) -> list[Effect]:
             run = job.run
             assert run is not None, f"{token} has no run"
             expired = run.lease_until and event.at > run.lease_until
-            if expired and not run.begun and job.spec.requeue and not frozen:
+            if expired and not run.begun and (run.fenced or job.spec.requeue) and not frozen:
                 since = event.at - site.received
                 effects += runs.lose(
                     state, job, event.at, f"{site.site.id} silent for {since:.0f} s, lease ran out"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from res_federation.control import runs
 from res_federation.control.effects import (
+    BeginRuns,
     CancelRun,
     Effect,
     ForgetRuns,
@@ -74,6 +75,8 @@ def _hold(
         gone.append(observation.token)
     elif job.cancel_asked:
         orders.append(CancelRun(observation.token))
+    elif observation.asks:
+        orders.append(BeginRuns((observation.token,)))
     run = job.run
     if run is not None and not run.begun:
         run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s

@@ -15,13 +15,21 @@ def observe(
     run = job.run
     assert run is not None, f"{job.id} has no run"
     run.confirmed = True
+    run.script_sha256 = observation.script_sha256 or run.script_sha256
+    if observation.asks and not run.begun:
+        return _let_begin(state, job, run, at)
+    fence_news = observation.fenced and not run.begun and not run.fenced
     run.begun = run.begun or observation.begun or observation.state is JobState.RUNNING
+    run.fenced = (run.fenced or observation.fenced) and not run.begun
+    if observation.withdrawn and not run.begun:
+        return _withdrawn(state, job, run, observation, at)
     if observation.refused and not run.begun:
         return _refused(state, job, run, observation, at)
     if observation.state.final:
         return _ended(state, job, run, observation, at)
     moved = observation.state is not run.state and may_move(job.state, observation.state)
-    if not moved and (observation.reason, observation.tasks) == (run.reason, run.tasks):
+    said = (run.reason, run.tasks)
+    if not moved and not fence_news and (observation.reason, observation.tasks) == said:
         return []
     run.reason = observation.reason
     run.tasks = observation.tasks
@@ -55,6 +63,32 @@ def _why(job: Job, observation: RunObservation) -> str:
     return f"{observation.state.value.lower()} at the site, which gave no reason"
 
 
+def _let_begin(state: FederationState, job: Job, run: Run, at: float) -> list[Effect]:
+    """Write down that a fenced run begins, before it is let; one that must end is not let.
+
+    From here on the job is never placed elsewhere unless its user said ``--requeue``.
+    """
+    if job.cancel_asked:
+        return []
+    run.begun, run.fenced = True, False
+    return [changed(state, job, "beginning", at)]
+
+
+def _withdrawn(
+    state: FederationState, job: Job, run: Run, observation: RunObservation, at: float
+) -> list[Effect]:
+    """Place the job again: its run surely did not begin, and the site does not mind such jobs."""
+    run.state, run.ended = JobState.CANCELLED, at
+    run.reason = observation.reason or "withdrawn before it began"
+    _leave(state, run)
+    if job.cancel_asked:
+        return [finish(state, job, JobState.CANCELLED, at, "cancelled before it began")]
+    if len(job.runs) >= state.terms.max_attempts:
+        why = f"{len(job.runs)} attempts ended before they began; the last: {run.reason}"
+        return [finish(state, job, JobState.FAILED, at, why)]
+    return requeue(state, job, at, f"withdrawn from {run.site}: {run.reason}")
+
+
 def _refused(
     state: FederationState, job: Job, run: Run, observation: RunObservation, at: float
 ) -> list[Effect]:
@@ -83,12 +117,13 @@ def requeue(state: FederationState, job: Job, at: float, reason: str) -> list[Ef
 def lose(state: FederationState, job: Job, at: float, evidence: str) -> list[Effect]:
     """End the newest run as lost; its payload may have begun, so it is not tried again.
 
-    Only a user who allowed it (``--requeue``) gets another attempt.
+    Another attempt is for a run that was fenced (it cannot have begun unasked) and for a user who
+    allowed a second beginning (``--requeue``).
     """
     run = job.run
     assert run is not None, f"{job.id} has no run"
     run.state, run.reason, run.ended = JobState.LOST, evidence, at
-    if job.spec.requeue and not job.cancel_asked:
+    if (run.fenced or job.spec.requeue) and not job.cancel_asked:
         _leave(state, run)
         return requeue(state, job, at, evidence)
     return [finish(state, job, JobState.LOST, at, evidence)]

@@ -22,6 +22,7 @@ class Terms:
         margin_s: How much longer the broker waits: covers drift of clocks and delays.
         resend_s: An order whose run is not yet held is repeated after this.
         max_refusals: A job that so many sites surely refused has failed.
+        max_attempts: A job whose attempts so often ended before they began has failed.
         round_jobs: Most jobs of one round.
         round_interval_s: Least time between the starts of two rounds: a lone job never waits
             for it, a stream of jobs shares rounds.
@@ -32,6 +33,7 @@ class Terms:
     margin_s: float = 60.0
     resend_s: float = 2.0
     max_refusals: int = 5
+    max_attempts: int = 50
     round_jobs: int = 10_000
     round_interval_s: float = 0.1
 
@@ -126,6 +128,7 @@ class FederationState:
             assert len(live) <= 1, f"{job.id} has {len(live)} live runs"
             assert bool(live) == (job.state is not JobState.QUEUED), f"{job.id}: {job.state}"
             for run in live:
+                assert not (run.fenced and run.begun), f"{run.token} is fenced and has begun"
                 assert self.sites[run.site].runs.get(run.token) == job.id, f"{run.token} astray"
         for site in self.sites.values():
             for token, job_id in site.runs.items():

@@ -116,7 +116,12 @@ class RunObservation:
         ended: UTC seconds when the last task ended.
         exit_code: The first non-zero exit code of a task, 0 when all ended well.
         refused: True when the site surely did not take it: the broker may place it elsewhere.
+        withdrawn: True when it ended without a payload, and not because the site does not take
+            such a job: the broker may place it anywhere again, there too.
         begun: True when a payload may have begun, so it must not begin elsewhere.
+        fenced: True when no payload of it can begin before the broker has said so.
+        asks: True when a fenced run has its nodes and waits for that word.
+        script_sha256: Hash of the script that was submitted, once it was.
         tasks: Each task that has anything to tell.
 
     """
@@ -128,7 +133,11 @@ class RunObservation:
     ended: float | None = None
     exit_code: int | None = None
     refused: bool = False
+    withdrawn: bool = False
     begun: bool = False
+    fenced: bool = False
+    asks: bool = False
+    script_sha256: str = ""
     tasks: tuple[TaskOutcome, ...] = ()
 
 
@@ -148,11 +157,15 @@ class Run:
     journal: str = ""
     """Life of the agent's journal to which the start order went."""
     begun: bool = False
+    fenced: bool = False
+    """Whether its payload can begin only after the broker wrote down that it does."""
     lease_until: float = 0.0
     started: float | None = None
     ended: float | None = None
     exit_code: int | None = None
     expected_start_s: float = 0.0
+    script_sha256: str = ""
+    """Of the script as the site's batch system got it."""
     tasks: tuple[TaskOutcome, ...] = ()
 
 

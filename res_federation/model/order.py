@@ -34,6 +34,13 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """The broker has written down that payloads of these fenced runs begin: let them."""
+
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """The broker has the end of these runs on disk."""
 
@@ -52,7 +59,7 @@ class Read:
     limit: int
 
 
-Order = Start | Cancel | Renew | Forget | Read
+Order = Start | Cancel | Renew | Begin | Forget | Read
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from res_federation.api.v1 import agents_pb2
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import RunObservation
-from res_federation.model.order import Cancel, Forget, Order, Piece, Read, Renew, Start
+from res_federation.model.order import Begin, Cancel, Forget, Order, Piece, Read, Renew, Start
 from res_federation.wire import sites
 from res_federation.wire.jobs import (
     STATE_TO_WIRE,
@@ -31,7 +31,11 @@ def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
         end_time=None if run.ended is None else to_timestamp(run.ended),
         exit_code=run.exit_code,
         refused=run.refused,
+        withdrawn=run.withdrawn,
         begun=run.begun,
+        fenced=run.fenced,
+        asks=run.asks,
+        script_sha256=run.script_sha256,
         tasks=[task_to_message(task) for task in run.tasks],
     )
 
@@ -46,7 +50,11 @@ def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
         ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         refused=message.refused,
+        withdrawn=message.withdrawn,
         begun=message.begun,
+        fenced=message.fenced,
+        asks=message.asks,
+        script_sha256=message.script_sha256,
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )
 
@@ -90,6 +98,8 @@ def order_to_message(order: Order) -> agents_pb2.Order:
             return agents_pb2.Order(
                 renew=agents_pb2.RenewOrder(sequence=sequence, lease=to_duration(lease_s))
             )
+        case Begin(tokens):
+            return agents_pb2.Order(begin=agents_pb2.BeginOrder(tokens=tokens))
         case Forget(tokens):
             return agents_pb2.Order(forget=agents_pb2.ForgetOrder(tokens=tokens))
         case Read(request_id, token, task, standard_error, offset, limit):
@@ -120,6 +130,8 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
             return Cancel(RunToken(cancel.token), cancel.task if cancel.HasField("task") else None)
         case "renew":
             return Renew(message.renew.sequence, from_duration(message.renew.lease))
+        case "begin":
+            return Begin(tuple(RunToken(token) for token in message.begin.tokens))
         case "forget":
             return Forget(tuple(RunToken(token) for token in message.forget.tokens))
         case "read":

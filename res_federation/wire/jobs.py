@@ -75,6 +75,7 @@ def run_to_message(run: Run) -> jobs_pb2.Run:
         place_time=to_timestamp(run.placed),
         exit_code=run.exit_code,
         expected_start_s=run.expected_start_s,
+        script_sha256=run.script_sha256,
         tasks=[task_to_message(task) for task in run.tasks],
         **_times(run.started, run.ended),
     )
@@ -94,6 +95,7 @@ def run_from_message(message: jobs_pb2.Run) -> Run:
         ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         expected_start_s=message.expected_start_s,
+        script_sha256=message.script_sha256,
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from res_federation.control.effects import CancelRun, ForgetRuns, Order, StartRun
+from res_federation.control.effects import (
+    BeginRuns,
+    CancelRun,
+    ForgetRuns,
+    Order,
+    StartRun,
+)
 from res_federation.control.events import SiteReported
 from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity
 from res_federation.model.identifiers import RunToken
@@ -21,6 +27,7 @@ class ModelSite:
     held: dict[RunToken, RunObservation] = field(default_factory=dict)
     seen: set[RunToken] = field(default_factory=set)
     begun: list[RunToken] = field(default_factory=list)
+    fenced: set[RunToken] = field(default_factory=set)
     sequence: int = 0
     journal: str = "first"
 
@@ -35,6 +42,11 @@ class ModelSite:
                     held = self.held.get(token)
                     if held and not held.state.final:
                         self.end(token, JobState.CANCELLED)
+                case BeginRuns(tokens):
+                    for token in tokens:
+                        if token in self.held and self.held[token].asks:
+                            self.fenced.discard(token)
+                            self.begin(token)
                 case ForgetRuns(tokens):
                     for token in tokens:
                         if token in self.held and self.held[token].state.final:
@@ -42,12 +54,22 @@ class ModelSite:
                 case _:
                     pass
 
+    def fence(self, token: RunToken) -> None:
+        self.fenced.add(token)
+        self.held[token] = RunObservation(token, JobState.SUBMITTED, fenced=True)
+
     def begin(self, token: RunToken) -> None:
+        if token in self.fenced:
+            self.held[token] = RunObservation(token, JobState.SUBMITTED, fenced=True, asks=True)
+            return
         self.begun.append(token)
         self.held[token] = RunObservation(token, JobState.RUNNING, begun=True, started=1.0)
 
     def refuse(self, token: RunToken) -> None:
         self.held[token] = RunObservation(token, JobState.FAILED, reason="no", refused=True)
+
+    def withdraw(self, token: RunToken) -> None:
+        self.held[token] = RunObservation(token, JobState.CANCELLED, withdrawn=True, ended=2.0)
 
     def end(self, token: RunToken, state: JobState = JobState.COMPLETED) -> None:
         begun = self.held[token].state is JobState.RUNNING
@@ -60,6 +82,7 @@ class ModelSite:
         self.journal += "'"
         self.held.clear()
         self.seen.clear()
+        self.fenced.clear()
 
     def report(self, at: float) -> SiteReported:
         self.sequence += 1

@@ -107,7 +107,10 @@ class Federation(RuleBasedStateMachine):
         else:
             self.do(RoundFailed(self.at, "a worker died"))
 
-    @rule(pick=st.randoms(use_true_random=False), deed=st.sampled_from(["begin", "end", "refuse"]))
+    @rule(
+        pick=st.randoms(use_true_random=False),
+        deed=st.sampled_from(["fence", "begin", "end", "refuse", "withdraw"]),
+    )
     def site_works(self, pick, deed: str) -> None:
         site = self.sites[pick.choice(sorted(self.sites))]
         wanted = JobState.RUNNING if deed == "end" else JobState.SUBMITTED

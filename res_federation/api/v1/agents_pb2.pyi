@@ -37,6 +37,10 @@ class HeldRun(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     BEGUN_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    FENCED_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    SCRIPT_SHA256_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Which."""
     state: _jobs_pb2.JobState.ValueType
@@ -49,6 +53,14 @@ class HeldRun(_message.Message):
     """The site surely did not take it; it may be placed elsewhere."""
     begun: _builtins.bool
     """A payload may have begun; it must not begin elsewhere."""
+    withdrawn: _builtins.bool
+    """It ended without a payload, not because the site does not take such a job: place it anywhere."""
+    fenced: _builtins.bool
+    """No payload of it can begin before a BeginOrder."""
+    asks: _builtins.bool
+    """It has its nodes and waits for that order."""
+    script_sha256: _builtins.str
+    """SHA-256 of the script as the batch system got it, in hexadecimal; empty before."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the payload of the first task began."""
@@ -73,10 +85,14 @@ class HeldRun(_message.Message):
         refused: _builtins.bool = ...,
         begun: _builtins.bool = ...,
         tasks: _abc.Iterable[_jobs_pb2.TaskOutcome] | None = ...,
+        withdrawn: _builtins.bool = ...,
+        fenced: _builtins.bool = ...,
+        asks: _builtins.bool = ...,
+        script_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "begun", b"begun", "end_time", b"end_time", "exit_code", b"exit_code", "reason", b"reason", "refused", b"refused", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "asks", b"asks", "begun", b"begun", "end_time", b"end_time", "exit_code", b"exit_code", "fenced", b"fenced", "reason", b"reason", "refused", b"refused", "script_sha256", b"script_sha256", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
@@ -253,6 +269,30 @@ class CancelOrder(_message.Message):
 Global___CancelOrder: _TypeAlias = CancelOrder  # noqa: Y015
 
 @_typing.final
+class BeginOrder(_message.Message):
+    """The broker has it on disk that payloads of these fenced runs begin: let them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which."""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BeginOrder: _TypeAlias = BeginOrder  # noqa: Y015
+
+@_typing.final
 class ForgetOrder(_message.Message):
     """The broker has the end of these runs on disk: drop them from the set."""
 
@@ -359,6 +399,7 @@ class Order(_message.Message):
     RENEW_FIELD_NUMBER: _builtins.int
     FORGET_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
+    BEGIN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___StartOrder:
         """Start a run."""
@@ -379,6 +420,10 @@ class Order(_message.Message):
     def read(self) -> Global___ReadOrder:
         """Read output."""
 
+    @_builtins.property
+    def begin(self) -> Global___BeginOrder:
+        """Let fenced runs begin."""
+
     def __init__(
         self,
         *,
@@ -387,12 +432,13 @@ class Order(_message.Message):
         renew: Global___RenewOrder | None = ...,
         forget: Global___ForgetOrder | None = ...,
         read: Global___ReadOrder | None = ...,
+        begin: Global___BeginOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read"]  # noqa: Y015
+    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read", "begin"]  # noqa: Y015
     _WhichOneofArgType_order: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_order) -> _WhichOneofReturnType_order | None: ...
 

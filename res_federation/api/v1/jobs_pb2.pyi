@@ -471,6 +471,7 @@ class Run(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _builtins.int
     EXPECTED_START_S_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
+    SCRIPT_SHA256_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Names the attempt everywhere: JOB-ATTEMPT."""
     attempt: _builtins.int
@@ -487,6 +488,8 @@ class Run(_message.Message):
     """First non-zero exit code of a task."""
     expected_start_s: _builtins.float
     """Expected seconds from placement to start, as the round saw it."""
+    script_sha256: _builtins.str
+    """SHA-256 of the script as the site's batch system got it, in hexadecimal; empty before."""
     @_builtins.property
     def place_time(self) -> _timestamp_pb2.Timestamp:
         """When it was placed."""
@@ -518,10 +521,11 @@ class Run(_message.Message):
         exit_code: _builtins.int | None = ...,
         expected_start_s: _builtins.float = ...,
         tasks: _abc.Iterable[Global___TaskOutcome] | None = ...,
+        script_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "place_time", b"place_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "script_sha256", b"script_sha256", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

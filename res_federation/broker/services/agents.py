@@ -12,7 +12,14 @@ from res_federation.api.v1 import agents_pb2, agents_pb2_grpc
 from res_federation.broker.federation import Federation
 from res_federation.broker.outboxes import Outbox
 from res_federation.broker.services import answers
-from res_federation.control.effects import CancelRun, ForgetRuns, Order, RenewLeases, StartRun
+from res_federation.control.effects import (
+    BeginRuns,
+    CancelRun,
+    ForgetRuns,
+    Order,
+    RenewLeases,
+    StartRun,
+)
 from res_federation.control.events import SiteConnected, SiteDisconnected, SiteReported
 from res_federation.errors import InvalidArgument
 from res_federation.model import order as orders
@@ -119,6 +126,8 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 return orders.Cancel(token, task)
             case RenewLeases(sequence, lease_s):
                 return orders.Renew(sequence, lease_s)
+            case BeginRuns(tokens):
+                return orders.Begin(tokens)
             case ForgetRuns(tokens):
                 return orders.Forget(tokens)
             case orders.Read():
