@@ -6,7 +6,7 @@ by a number that the batch system may give away again, and one `observe` looks a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,9 +37,10 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The batch system has it, under this number."""
+    """The batch system has it, under this number; *script_sha256* is of what it was given."""
 
     batch_id: str
+    script_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,14 @@ class Unsettled:
     text: str
 
 
-SubmitOutcome = Accepted | Refused | Unsettled
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The batch system surely never had it, and may have it later: it did not answer."""
+
+    text: str
+
+
+SubmitOutcome = Accepted | Refused | Unsettled | NotSent
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,10 @@ class Found:
         tasks: Each task that began or ended; a task that waits may be left out. A task in a final
             state with ``started`` None promises that its payload never began.
         reason: Why the rest waits, in the batch system's own words, or "".
+        partial: True while it has only a part of the run (some pieces of a long array): submit
+            again, and only what is missing is.
+        returned: True for a run that ended without a payload for a reason that says nothing about
+            the site: it may be placed there again.
 
     """
 
@@ -76,17 +88,62 @@ class Found:
     batch_id: str
     tasks: tuple[TaskOutcome, ...]
     reason: str = ""
+    partial: bool = False
+    returned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a batch system knew at one moment.
+
+    Attributes:
+        found: Each token that was asked for and is there; one that is absent was surely not
+            there at *taken_at*.
+        taken_at: UTC seconds.
+
+    """
+
+    found: Mapping[RunToken, Found]
+    taken_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the site has.
+
+    Attributes:
+        partitions: What each group of like nodes has.
+        taken_at: UTC seconds when the figures were taken.
+        problem: Why the figures are old, or "".
+
+    """
+
+    partitions: tuple[PartitionCapacity, ...]
+    taken_at: float
+    problem: str = ""
 
 
 class BatchSystem(Protocol):
-    """Six verbs. Each may raise Unavailable when the batch system does not answer."""
+    """Six verbs. Each may raise Unavailable when the batch system does not answer.
+
+    Attributes:
+        fences: Whether its wrapper obeys a fence in the run's directory.
+        settle_grace_s: How long after a submission of unknown outcome, or after an accepted run
+            vanished, the batch system may still come up with it.
+
+    """
+
+    fences: bool
+    settle_grace_s: float
 
     async def submit(self, request: RunRequest) -> SubmitOutcome:
         """Submit a run."""
         ...
 
-    async def find(self, tokens: Sequence[RunToken]) -> dict[RunToken, Found]:
-        """Look for runs by token; one that is absent from the answer is surely not there.
+    async def find(self, tokens: Sequence[RunToken], *, since: float) -> View:
+        """Look for runs by token, in a view that is not older than *since* (UTC seconds).
+
+        With *since* 0 it answers from what it knows, at once and without a command.
 
         Raises:
             Unavailable: If the batch system cannot be sure now (its controller is down or hung):
@@ -99,8 +156,8 @@ class BatchSystem(Protocol):
         """Cancel a run or one task of it; cancelling what has ended is not an error."""
         ...
 
-    async def capacity(self) -> tuple[PartitionCapacity, ...]:
-        """Return what each group of like nodes has now."""
+    async def capacity(self) -> Measured:
+        """Return what the site has; old figures say so."""
         ...
 
     async def changed(self) -> None:

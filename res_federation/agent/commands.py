@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from res_federation.agent.accounts import Account
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -21,13 +23,22 @@ class Finished:
 
 
 async def run(
-    argv: Sequence[str], *, deadline_s: float, environment: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    deadline_s: float,
+    environment: Mapping[str, str] | None = None,
+    account: Account | None = None,
 ) -> Finished:
     """Run a command and return what it said.
 
     Past the deadline its whole process group is killed: a client that is left behind may still
     carry out later what it was asked (sbatch does).  A program that is not there is code 127.
+
+    *account* is another account to run it as, set by the kernel before the program begins: the
+    batch system sees that user as it sees a login, the file system checks that user's rights, and
+    neither an option of one version of sbatch (``--uid``) nor another program is needed.
     """
+    other = account if account is not None and account.other else None
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -36,9 +47,14 @@ async def run(
             stderr=asyncio.subprocess.PIPE,
             env=None if environment is None else dict(environment),
             start_new_session=True,
+            user=None if other is None else other.uid,
+            group=None if other is None else other.gid,
+            extra_groups=None if other is None else other.groups,
         )
     except FileNotFoundError:
         return Finished(127, "", f"{argv[0]}: not found")
+    except OSError as error:
+        return Finished(126, "", f"{argv[0]}: {error.strerror}")
     try:
         async with asyncio.timeout(deadline_s):
             out, err = await process.communicate()

@@ -168,15 +168,15 @@ class Link:
                 continue
 
     async def _message(self) -> agents_pb2.ConnectRequest:
-        partitions = await self._batch.capacity()
+        measured = await self._batch.capacity()
         at = self._now()
-        sequence, runs = self._runs.report(at)
+        sequence, runs = self._runs.report(at, measured.taken_at)
         report = CapacityReport(
             site=self._site,
             sequence=sequence,
             taken_at=at,
             time_to_live_s=3 * self._beat_s + 1.0,
-            partitions=partitions,
+            partitions=measured.partitions,
         )
         return agents_pb2.ConnectRequest(
             report=report_to_message(report, runs, self._journal, self._runs.complete)

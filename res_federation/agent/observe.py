@@ -46,7 +46,8 @@ def observe(spec: JobSpec, found: Found) -> RunObservation:
         started=started,
         ended=max((task.ended for task in over if task.ended is not None), default=None),
         exit_code=_exit_code(over) if begun else None,
-        refused=not begun and worst.state is not JobState.CANCELLED,
+        refused=not begun and not found.returned and worst.state is not JobState.CANCELLED,
+        withdrawn=not begun and found.returned,
         begun=begun,
         tasks=tasks,
     )

@@ -10,7 +10,6 @@ from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.identifiers import PartitionId
-from res_federation.model.job_state import JobState
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
@@ -29,11 +28,12 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
 
 
 def _ordered(state: FederationState) -> Iterator[Ordered]:
-    """Yield what was ordered and does not show in a report yet, in the order of placement."""
+    """Yield what was ordered and does not count in a report yet, in the order of placement."""
     for site in state.sites.values():
         for job_id in site.runs.values():
             job = state.jobs[job_id]
-            if job.state is JobState.PLACED:
+            run = job.run
+            if run is not None and not run.counted:
                 yield Ordered(job, PartitionId(job.partition))
 
 

@@ -15,6 +15,7 @@ def observe(
     run = job.run
     assert run is not None, f"{job.id} has no run"
     run.confirmed = True
+    run.counted = observation.counted and observation.state is not JobState.PLACED
     run.script_sha256 = observation.script_sha256 or run.script_sha256
     if observation.asks and not run.begun:
         return _let_begin(state, job, run, at)

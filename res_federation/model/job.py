@@ -121,6 +121,7 @@ class RunObservation:
         begun: True when a payload may have begun, so it must not begin elsewhere.
         fenced: True when no payload of it can begin before the broker has said so.
         asks: True when a fenced run has its nodes and waits for that word.
+        counted: False while the capacity figures of the same report do not count it yet.
         script_sha256: Hash of the script that was submitted, once it was.
         tasks: Each task that has anything to tell.
 
@@ -137,6 +138,7 @@ class RunObservation:
     begun: bool = False
     fenced: bool = False
     asks: bool = False
+    counted: bool = True
     script_sha256: str = ""
     tasks: tuple[TaskOutcome, ...] = ()
 
@@ -159,6 +161,8 @@ class Run:
     begun: bool = False
     fenced: bool = False
     """Whether its payload can begin only after the broker wrote down that it does."""
+    counted: bool = False
+    """Whether the newest capacity report of its site has it in its figures."""
     lease_until: float = 0.0
     started: float | None = None
     ended: float | None = None

@@ -35,6 +35,7 @@ def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
         begun=run.begun,
         fenced=run.fenced,
         asks=run.asks,
+        uncounted=not run.counted,
         script_sha256=run.script_sha256,
         tasks=[task_to_message(task) for task in run.tasks],
     )
@@ -54,6 +55,7 @@ def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
         begun=message.begun,
         fenced=message.fenced,
         asks=message.asks,
+        counted=not message.uncounted,
         script_sha256=message.script_sha256,
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )

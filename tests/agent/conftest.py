@@ -77,7 +77,7 @@ class Bench:
         return token
 
     async def look(self, token: RunToken) -> Found:
-        return (await self.batch.find([token]))[token]
+        return (await self.batch.find([token], since=0.0)).found[token]
 
     async def until(
         self, token: RunToken, done: Callable[[Found], bool], limit_s: float = 20.0

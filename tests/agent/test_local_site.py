@@ -178,7 +178,7 @@ async def test_a_job_goes_on_across_a_restart_and_keeps_its_nodes(bench) -> None
     await bench.restart()
     (task,) = (await bench.look(token)).tasks
     assert task.state is JobState.RUNNING
-    cpu = next(c for c in await bench.batch.capacity() if c.id == bench.cpu)
+    cpu = next(c for c in (await bench.batch.capacity()).partitions if c.id == bench.cpu)
     assert cpu.free == ()
     assert cpu.pending_jobs == 1
     assert [release.nodes for release in cpu.releases] == [4]

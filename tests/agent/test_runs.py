@@ -44,14 +44,16 @@ class Agent:
         self.journal.close()
 
     async def exchange(self, *orders: Order, lease_s: float = 60.0) -> tuple[RunObservation, ...]:
-        sequence, runs = self.runs.report(time.time())
+        sequence, runs = self.runs.report(time.time(), time.time())
         if orders is not None:
             self.runs.carry_out((Renew(sequence, lease_s), *orders))
             await self.runs.step()
         return runs
 
     def observation(self, token: RunToken = TOKEN) -> RunObservation:
-        (found,) = [run for run in self.runs.report(time.time())[1] if run.token == token]
+        (found,) = [
+            run for run in self.runs.report(time.time(), time.time())[1] if run.token == token
+        ]
         return found
 
     async def to_the_end(self, order: Start) -> None:
@@ -138,10 +140,10 @@ async def test_nothing_is_submitted_without_a_lease(agent, bench) -> None:
     assert (await agent.end()).state is JobState.COMPLETED
 
 
-async def test_a_lease_that_ran_out_in_the_queue_is_a_refusal(agent, bench) -> None:
+async def test_a_run_whose_lease_ran_out_in_the_queue_is_given_back(agent, bench) -> None:
     await agent.exchange(start(bench.spec("true")), lease_s=0.0)
     assert agent.observation().state is JobState.PLACED  # no lease any more: not even submitted
-    sequence, _ = agent.runs.report(time.time())
+    sequence, _ = agent.runs.report(time.time(), time.time())
     agent.runs.carry_out([Renew(sequence, 30.0)])
     real = agent.batch.submit
 
@@ -152,7 +154,7 @@ async def test_a_lease_that_ran_out_in_the_queue_is_a_refusal(agent, bench) -> N
     agent.batch.submit = slow
     await agent.runs.step()
     over = await agent.end(lease_s=0.0)
-    assert (over.state, over.refused, over.begun) == (JobState.FAILED, True, False)
+    assert (over.withdrawn, over.refused, over.begun) == (True, False, False)
     assert over.reason == "lease expired before start"
 
 

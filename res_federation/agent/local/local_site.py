@@ -17,7 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from res_federation.agent import payload
-from res_federation.agent.batch import Accepted, Found, Refused, RunRequest, SubmitOutcome
+from res_federation.agent.batch import (
+    Accepted,
+    Found,
+    Measured,
+    Refused,
+    RunRequest,
+    SubmitOutcome,
+    View,
+)
 from res_federation.agent.clock import Clock
 from res_federation.agent.commands import detach
 from res_federation.agent.disk import saying, write_whole
@@ -38,7 +46,6 @@ from res_federation.agent.local.queue import easy
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.errors import FederationError
-from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import TaskOutcome
 from res_federation.model.job_state import JobState
@@ -53,6 +60,9 @@ _RETRY_S = 1.0
 
 class LocalBatch:
     """A small batch system on this machine. Needs a running event loop."""
+
+    fences = False
+    settle_grace_s = 0.0
 
     def __init__(
         self,
@@ -126,8 +136,13 @@ class LocalBatch:
         self._kick()
         return Accepted(str(number))
 
-    async def find(self, tokens: Sequence[RunToken]) -> dict[RunToken, Found]:
-        """Return what is known of each token that was ever accepted."""
+    async def find(
+        self,
+        tokens: Sequence[RunToken],
+        *,
+        since: float,  # noqa: ARG002 - never old
+    ) -> View:
+        """Return what is known of each token that was ever accepted: as of now, always."""
         found: dict[RunToken, Found] = {}
         for token in tokens:
             job = self._jobs.get(token)
@@ -141,8 +156,9 @@ class LocalBatch:
                 continue
             over = self._ledger.finished(token)
             if over is not None:
-                found[token] = Found(token, str(over[0]), over[1])
-        return found
+                returned = all(task.reason == records.LEASE_EXPIRED for task in over[1])
+                found[token] = Found(token, str(over[0]), over[1], returned=returned)
+        return View(found, self._now())
 
     async def cancel(self, token: RunToken, task: int | None) -> None:
         """End a job or a task; raises ResourceExhausted if the wish cannot be written down."""
@@ -161,9 +177,10 @@ class LocalBatch:
                 live.watch.terminate()
         self._after(job)
 
-    async def capacity(self) -> tuple[PartitionCapacity, ...]:
+    async def capacity(self) -> Measured:
         """Return what each partition has now."""
-        return tuple([home.capacity() for home in self._partitions.values()])
+        partitions = tuple([home.capacity() for home in self._partitions.values()])
+        return Measured(partitions, self._now())
 
     async def changed(self) -> None:
         """Return when a task began or ended since the last call."""

@@ -41,6 +41,7 @@ class HeldRun(_message.Message):
     FENCED_FIELD_NUMBER: _builtins.int
     ASKS_FIELD_NUMBER: _builtins.int
     SCRIPT_SHA256_FIELD_NUMBER: _builtins.int
+    UNCOUNTED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Which."""
     state: _jobs_pb2.JobState.ValueType
@@ -61,6 +62,8 @@ class HeldRun(_message.Message):
     """It has its nodes and waits for that order."""
     script_sha256: _builtins.str
     """SHA-256 of the script as the batch system got it, in hexadecimal; empty before."""
+    uncounted: _builtins.bool
+    """The capacity figures of this report do not count it yet."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When the payload of the first task began."""
@@ -89,10 +92,11 @@ class HeldRun(_message.Message):
         fenced: _builtins.bool = ...,
         asks: _builtins.bool = ...,
         script_sha256: _builtins.str = ...,
+        uncounted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "asks", b"asks", "begun", b"begun", "end_time", b"end_time", "exit_code", b"exit_code", "fenced", b"fenced", "reason", b"reason", "refused", b"refused", "script_sha256", b"script_sha256", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "asks", b"asks", "begun", b"begun", "end_time", b"end_time", "exit_code", b"exit_code", "fenced", b"fenced", "reason", b"reason", "refused", b"refused", "script_sha256", b"script_sha256", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "uncounted", b"uncounted", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015

@@ -1,0 +1,175 @@
+"""A run's fence and its start-once marks: who may still begin, proved with files alone.
+
+A wrapper first takes the mark ``begun.TASK`` and only then looks for ``cancel`` and ``fence``; the
+agent first writes ``cancel`` or ``fence`` and only then looks for marks.  So, whichever comes
+first, at least one of the two sees the other: an agent that finds no mark after it wrote has
+proved that no payload begins unless it allows it, on whatever node and whatever Slurm forgot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from res_federation.agent.disk import saying, write_whole
+
+WAIT, GO, END = "wait", "go", "end"
+_UNBEGUN = ("cancelled", "lease-expired", "unanswered", "failed")
+"""Causes in ``exit.TASK`` that say that the payload never began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a wrapper ended.
+
+    Attributes:
+        cause: ``exit``, or why the payload did not begin.
+        code: Exit status of the payload.
+        started: UTC seconds, None when it never began.
+        ended: UTC seconds.
+        asked_to_end: Whether somebody sent it SIGTERM.
+
+    """
+
+    cause: str
+    code: int
+    started: float | None
+    ended: float
+    asked_to_end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The start-once mark: when, under which number, on which nodes (as far as written)."""
+
+    at: float | None
+    number: str
+    nodes: str
+
+
+def _first_line(path: Path) -> str | None:
+    """Return a small file's first line, "" for an empty one, None for none. Links are not read."""
+    try:
+        if path.is_symlink():
+            return None
+        with path.open("rb") as file:
+            return file.readline(4096).decode(errors="replace").strip()
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Marks and fence of the run in *path*."""
+
+    path: Path
+
+    def word(self) -> str:
+        """Return ``wait``, ``go`` or ``end``; "" without a fence."""
+        return _first_line(self.path / "fence") or ""
+
+    def _say(self, word: str) -> None:
+        with saying(self.path):
+            write_whole(self.path / "fence", f"{word}\n".encode(), mode=0o644)
+
+    def put_up(self) -> bool:
+        """Let no payload begin unasked; return whether that came in time for all tasks."""
+        if not self.word():
+            self._say(WAIT)
+        return self.unbegun()
+
+    def let_begin(self) -> None:
+        """Let payloads of the run begin."""
+        self._say(GO)
+
+    def withdraw(self) -> bool:
+        """Let no task begin any more, if surely none has; return whether that is so.
+
+        The fence comes first: behind it every task waits while the others are looked at. Where one
+        has begun, the rest of the array may too.
+        """
+        if not self.put_up():
+            if self.word() == WAIT:
+                self.let_begin()
+            return False
+        with saying(self.path):
+            write_whole(self.path / "cancel", b"withdrawn\n", mode=0o644)
+        self._say(END)
+        return True
+
+    def cancel_all(self) -> None:
+        """Let no further task begin, whatever the others do."""
+        with saying(self.path):
+            write_whole(self.path / "cancel", b"cancelled\n", mode=0o644)
+        if self.word() == WAIT:
+            self._say(END)
+
+    def cancel(self, task: str) -> None:
+        """Let one task not begin."""
+        with saying(self.path):
+            write_whole(self.path / f"cancel.{task}", b"cancelled\n", mode=0o644)
+
+    def marks(self) -> list[str]:
+        """Return the tasks whose mark was taken."""
+        with contextlib.suppress(OSError):
+            return [p.name.removeprefix("begun.") for p in self.path.iterdir()
+                    if p.name.startswith("begun.")]  # fmt: skip
+        return []
+
+    def unbegun(self) -> bool:
+        """Tell whether no task's payload began, nor can now without the agent's word."""
+        go = self.word() == GO
+        return all(self._surely_not(task, go) for task in self.marks())
+
+    def _surely_not(self, task: str, go: bool) -> bool:
+        over = self.exit(task)
+        if over is not None:
+            return over.started is None
+        return not go and (self.path / f"asks.{task}").exists()
+
+    def asking(self) -> bool:
+        """Tell whether a payload of a fenced run has its nodes and waits for a word."""
+        if self.word() != WAIT:
+            return False
+        return any(
+            (self.path / f"asks.{task}").exists() and self.exit(task) is None
+            for task in self.marks()
+        )
+
+    def waits(self, task: str) -> bool:
+        """Tell whether this task's wrapper stands at the fence."""
+        return (self.path / f"asks.{task}").exists() and self.word() in (WAIT, END)
+
+    def begun(self, task: str) -> Begun | None:
+        """Return the task's start-once mark, or None."""
+        line = _first_line(self.path / f"begun.{task}")
+        if line is None:
+            return None
+        words = line.split()
+        at = _number(words[0]) if words else None
+        return Begun(at, words[1] if len(words) > 1 else "", words[2] if len(words) > 2 else "")
+
+    def again(self, task: str) -> bool:
+        """Tell whether the batch system started the task a second time."""
+        return (self.path / f"again.{task}").exists()
+
+    def exit(self, task: str) -> Exit | None:
+        """Return how the task's wrapper ended, or None when it wrote nothing whole."""
+        words = (_first_line(self.path / f"exit.{task}") or "").split()
+        if len(words) != 6 or words[5] != ".":
+            return None
+        cause, code, started, ended, asked, _ = words
+        at, last = _number(started), _number(ended)
+        if not code.isdigit() or last is None or (cause not in _UNBEGUN and cause != "exit"):
+            return None
+        began = at if cause == "exit" else None
+        return Exit(cause, int(code), began, last, asked == "yes")
+
+
+def _number(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e12 else None

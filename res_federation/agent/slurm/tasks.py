@@ -1,0 +1,198 @@
+"""How each task of a run stands: what the wrapper wrote, and what Slurm says, put together.
+
+The wrapper's files prove what the payload did; Slurm's word is needed for how it was ended from
+outside (time limit, memory, node, cancel) and for what waits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from res_federation.agent.batch import Found
+from res_federation.agent.fences import Begun, Exit, Fence
+from res_federation.agent.rundir import task_word
+from res_federation.model.identifiers import RunToken
+from res_federation.model.job import JobSpec, TaskOutcome
+from res_federation.model.job_state import JobState
+from res_federation.slurm.slurm_states import Phase, SlurmState
+
+_SETTLES_S = 30.0
+"""How long after a payload's end its job may still be ending at Slurm."""
+_STRAY_S = 60.0
+_NOT_BEGUN = {
+    "cancelled": "cancelled before it began",
+    "lease-expired": "its lease ran out in the queue",
+    "unanswered": "it had its nodes, and the federation did not say that it may begin",
+    "failed": "its working directory was not there",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What Slurm knows of one task (or of tasks that wait together).
+
+    Attributes:
+        number: Slurm's number.
+        state: Slurm's state.
+        reason: Slurm's reason.
+        exit_code: As Slurm has it.
+        ended: UTC seconds, or None.
+        nodes: Where, as Slurm writes it.
+
+    """
+
+    number: int
+    state: SlurmState
+    reason: str = ""
+    exit_code: int | None = None
+    ended: float | None = None
+    nodes: str = ""
+
+
+@dataclass(slots=True)
+class TaskBook:
+    """The tasks of one run, those that are over kept."""
+
+    token: RunToken
+    spec: JobSpec
+    path: Path
+    over: dict[int, TaskOutcome]
+    returned: bool = False
+
+    def look(
+        self, records: Mapping[int, Record], waiting: Sequence[Record], number: str, now: float
+    ) -> Found:
+        """Return how the run stands.
+
+        Args:
+            records: By array index (-1 without an array), for tasks that Slurm lists by themselves.
+            waiting: Tasks that wait together.
+            number: Slurm's number of the run.
+            now: UTC seconds.
+
+        """
+        names = _names(self.path)
+        fence = Fence(self.path)
+        live: dict[int, TaskOutcome] = {}
+        for index in self.spec.array or (-1,):
+            if index in self.over:
+                continue
+            found = self._task(index, fence, names, records.get(index), now)
+            if found is not None and found.state.final:
+                self.over[index] = found
+            elif found is not None:
+                live[index] = found
+        both = self.over | live
+        reason = next((r.reason for r in waiting if r.reason not in ("", "None")), "")
+        began = any(task.started is not None for task in both.values())
+        return Found(
+            self.token,
+            number,
+            tuple([both[index] for index in sorted(both)]),
+            reason,
+            returned=self.returned and not began,
+        )
+
+    def _task(
+        self, index: int, fence: Fence, names: set[str], record: Record | None, now: float
+    ) -> TaskOutcome | None:
+        word = task_word(index)
+        over = fence.exit(word) if f"exit.{word}" in names else None
+        if over is not None and over.started is None:
+            self.returned = self.returned or over.cause != "cancelled"
+            why = _NOT_BEGUN.get(over.cause, over.cause)
+            return TaskOutcome(index, JobState.CANCELLED, ended=over.ended, reason=why)
+        mark = fence.begun(word) if f"begun.{word}" in names else None
+        if mark is not None and over is None and fence.waits(word):
+            mark = None
+        if mark is None:
+            return None if record is None else _never_began(index, record)
+        if over is not None:
+            return _ended(index, over, mark, record, now)
+        return _running(index, mark, record, now, again=f"again.{word}" in names)
+
+
+def _names(path: Path) -> set[str]:
+    try:
+        return set(os.listdir(path))  # noqa: PTH208 - names are all that is wanted
+    except OSError:
+        return set()
+
+
+def _never_began(index: int, record: Record) -> TaskOutcome | None:
+    if record.state.phase is not Phase.OVER or record.state.end is None:
+        return None
+    end = record.state.end
+    if end is JobState.COMPLETED:  # it says so of a wrapper that found its directory gone
+        end = JobState.FAILED
+    return TaskOutcome(
+        index, end, batch_id=str(record.number), ended=record.ended, reason=_said(record)
+    )
+
+
+def _said(record: Record) -> str:
+    """Return Slurm's state, with who and why as far as it tells."""
+    reason = "" if record.reason in ("", "None") else f" ({record.reason})"
+    return f"{record.state.word}{reason}"
+
+
+def _signal(code: int) -> int:
+    return code - 128 if 128 < code <= 128 + 64 else 0
+
+
+def _ended(index: int, over: Exit, mark: Begun, record: Record | None, now: float) -> TaskOutcome:
+    state = record.state if record is not None else None
+    doubtful = over.code != 0 or over.asked_to_end
+    if doubtful and state is not None and state.phase is not Phase.OVER:
+        if now - over.ended < _SETTLES_S:  # Slurm has yet to say whether it ended it
+            return TaskOutcome(
+                index, JobState.RUNNING, batch_id=mark.number, started=over.started,
+                nodes=mark.nodes,
+            )  # fmt: skip
+    end = JobState.FAILED if over.code else JobState.COMPLETED
+    reason = "NonZeroExitCode" if over.code else ""
+    if doubtful and record is not None and record.state.phase is Phase.OVER:
+        if record.state.end not in (None, JobState.COMPLETED, JobState.FAILED):
+            end, reason = record.state.end or end, _said(record)
+    return TaskOutcome(
+        index=index,
+        state=end,
+        exit_code=over.code,
+        signal=_signal(over.code),
+        batch_id=mark.number,
+        started=over.started,
+        ended=over.ended,
+        nodes=mark.nodes,
+        reason=reason,
+    )
+
+
+def _running(
+    index: int, mark: Begun, record: Record | None, now: float, *, again: bool
+) -> TaskOutcome:
+    """Say how a payload stands that began and wrote no end."""
+    runs = TaskOutcome(
+        index, JobState.RUNNING, batch_id=mark.number, started=mark.at or now, nodes=mark.nodes
+    )
+    if record is None or record.state.phase is not Phase.OVER or record.state.end is None:
+        return runs
+    ended = record.ended if record.ended is not None else now
+    if again:
+        if now - ended < _STRAY_S:
+            return runs  # Slurm forgot that it runs and started it once more: the first goes on
+        end, reason = JobState.LOST, "Slurm forgot that it ran, and its end was not written"
+    else:
+        end, reason = record.state.end, _said(record)
+    return TaskOutcome(
+        index=index,
+        state=end,
+        exit_code=record.exit_code,
+        batch_id=mark.number,
+        started=runs.started,
+        ended=ended,
+        nodes=mark.nodes,
+        reason=reason,
+    )

@@ -1,0 +1,81 @@
+"""The file that sbatch gets: the site's directives, then the wrapper, which runs the script."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib import resources
+from pathlib import Path
+
+from res_federation.model.identifiers import RunToken, job_of
+from res_federation.slurm.directives import directive, own_options
+
+_ON_COMMAND_LINE = frozenset(
+    {"job-name", "comment", "output", "error", "chdir", "open-mode", "parsable", "requeue",
+     "no-requeue", "array", "partition", "wait", "test-only", "quiet", "verbose", "wrap",
+     "clusters", "input", "bbf", "uid", "gid"}
+)  # fmt: skip
+"""What the agent itself says, or what would change what sbatch answers to it."""
+_SIGNAL = re.compile(r"B?R?B:(?:SIG)?([A-Z0-9]{1,9})(?:@|$)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+PATIENCE_S = 300
+"""How long a payload that holds its nodes waits for the federation's word that it may begin."""
+
+
+def _begin() -> str:
+    return resources.files(__package__).joinpath("begin.bash").read_text(encoding="utf-8")
+
+
+def shell_signal(signal: str) -> str:
+    """Return the signal that ``--signal`` sends to the batch shell alone (``B:``), or ""."""
+    found = _SIGNAL.match(signal)
+    return found.group(1).upper() if found else ""
+
+
+def batch_file(  # noqa: PLR0913 - what the wrapper must know
+    rendered: str,
+    *,
+    run: Path,
+    token: RunToken,
+    name: str,
+    site: str,
+    partition: str,
+    tasks: str = "",
+    repeat: bool = False,
+    patience_s: int = PATIENCE_S,
+) -> str:
+    """Return the file to submit: directives of *rendered*, then the wrapper around the payload.
+
+    Args:
+        rendered: The user's script in the site's dialect; the payload is ``RUN/script``.
+        run: The run's directory.
+        token: Which run.
+        name: The job's name as its user gave it.
+        site: For ``RESFED_SITE``.
+        partition: For ``RESFED_PARTITION``.
+        tasks: File in the run's directory with the array indices of this piece, or "".
+        repeat: Whether the payload may begin again (``--requeue``).
+        patience_s: How long it waits, once it has its nodes, for a word of the federation.
+
+    """
+    options = own_options(rendered)
+    variables = {
+        "rf_run": str(run),
+        "rf_token": token,
+        "rf_tasks": tasks,
+        "rf_name": _CONTROL.sub(" ", name),
+        "rf_repeat": "yes" if repeat else "no",
+        "rf_patience": str(patience_s),
+        "rf_forward": shell_signal(options.get("signal", "")),
+    }
+    exported = {
+        "RESFED_JOB": job_of(token),
+        "RESFED_RUN": token,
+        "RESFED_SITE": site,
+        "RESFED_PARTITION": partition,
+    }
+    lines = ["#!/bin/bash"]
+    lines += [directive(n, v) for n, v in options.items() if n not in _ON_COMMAND_LINE]
+    lines += [f"{key}={shlex.quote(value)}" for key, value in variables.items()]
+    lines += [f"export {key}={shlex.quote(value)}" for key, value in exported.items()]
+    return "\n".join([*lines, _begin()])

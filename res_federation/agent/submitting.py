@@ -1,0 +1,159 @@
+"""Everything that waits for the batch system: settle doubts, submit, pass cancels on.
+
+Every step is on disk before it is taken.  A run that was being submitted when the agent died, or
+whose submission had an unknown outcome, is looked for by its token, and submitted again only when
+the batch system surely does not have it and the grace has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import assert_never
+
+from res_federation.agent.batch import (
+    Accepted,
+    BatchSystem,
+    NotSent,
+    Refused,
+    RunRequest,
+    SubmitOutcome,
+    Unsettled,
+)
+from res_federation.agent.held import Held, Holdings
+from res_federation.agent.journal import Phase
+from res_federation.agent.observe import ended_unbegun
+from res_federation.errors import FederationError, Unavailable
+from res_federation.model.job import RunObservation
+from res_federation.model.job_state import JobState
+
+_AT_ONCE = 4
+"""Submissions in flight: more would only queue before the controller's lock."""
+
+
+class Submitting:
+    """The slow half of an agent's work; see `watching` for the quick one."""
+
+    def __init__(self, holdings: Holdings, batch: BatchSystem) -> None:
+        """Work on *holdings* through *batch*."""
+        self._holdings = holdings
+        self._batch = batch
+
+    async def step(self) -> None:
+        """Do once what is due.
+
+        Raises:
+            FederationError: If the disk or the batch system does not let it go on now.
+
+        """
+        await self._settle()
+        self._end_unsubmitted()
+        await self._submit()
+        await self._pass_cancels()
+
+    async def _settle(self) -> None:
+        """Find out about runs of which nobody knows whether they were submitted."""
+        holdings = self._holdings
+        doubtful = [h for h in holdings.in_phase(Phase.SUBMITTING) if h.doubt_since is not None]
+        if not doubtful:
+            return
+        view = await self._batch.find([h.token for h in doubtful], since=holdings.now())
+        here = [h for h in doubtful if h.phase is Phase.SUBMITTING]  # nobody withdrew it meanwhile
+        whole = {
+            h.token: view.found[h.token].batch_id
+            for h in here
+            if h.token in view.found and not view.found[h.token].partial
+        }
+        holdings.accepted(whole, {})
+        for held in here:
+            since = held.doubt_since
+            if held.token in whole or since is None:
+                continue
+            partial = held.token in view.found
+            if partial or view.taken_at - since >= self._batch.settle_grace_s:
+                held.doubt_since = None
+                held.phase = Phase.INTENDED  # surely not there: it may be submitted
+                holdings.say(held, RunObservation(held.token, JobState.PLACED))
+
+    def _end_unsubmitted(self) -> None:
+        """End what was cancelled before it was submitted; a cancelled task waits for the run."""
+        at = self._holdings.now()
+        gone = [held for held in self._holdings.in_phase(Phase.INTENDED) if None in held.cancels]
+        why = "cancelled before it was submitted"
+        self._holdings.ended(
+            [ended_unbegun(held.token, JobState.CANCELLED, why, at, refused=False) for held in gone]
+        )
+
+    async def _submit(self) -> None:
+        holdings = self._holdings
+        due = holdings.due()
+        if not due:
+            return
+        for held in due:
+            directory = holdings.directory(held.token)
+            directory.prepare(held.spec)
+            directory.write_lease(held.lease_until)
+            held.lease_written = held.lease_until
+        holdings.journal.submitting([held.token for held in due], holdings.now())
+        for held in due:
+            held.phase, held.doubt_since = Phase.SUBMITTING, holdings.now()
+        holdings.checkpoint("submitting")
+        queue = list(reversed(due))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(_AT_ONCE, len(queue))):
+                    group.create_task(self._hand_over(queue))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None  # the others would say the same
+        holdings.checkpoint("accepted")
+
+    async def _hand_over(self, queue: list[Held]) -> None:
+        """Submit one after another; what is not reached stays in doubt and is looked for."""
+        while queue:
+            held = queue.pop()
+            path = self._holdings.directory(held.token).path
+            request = RunRequest(held.token, held.partition, held.spec, path)
+            try:
+                outcome = await self._batch.submit(request)
+            except FederationError:
+                self._take_back(queue)
+                raise
+            self._holdings.checkpoint("submitted")
+            if held.phase is not Phase.SUBMITTING:
+                continue  # withdrawn while it was on its way: the fence holds it
+            self._settle_one(held, outcome, queue)
+
+    def _settle_one(self, held: Held, outcome: SubmitOutcome, queue: list[Held]) -> None:
+        at = self._holdings.now()
+        match outcome:
+            case Accepted(number, script):
+                self._holdings.accepted({held.token: number}, {held.token: script})
+            case Refused(text):
+                over = ended_unbegun(held.token, JobState.FAILED, text, at, refused=True)
+                self._holdings.ended([over])
+            case Unsettled(text):
+                held.doubt_since = at
+                self._say(held, f"not known yet whether it was submitted: {text}")
+                self._take_back(queue)  # the next ones would only be in doubt too
+            case NotSent(text):
+                self._take_back([held])
+                self._take_back(queue)
+                self._say(held, f"not submitted yet: {text}")
+                raise Unavailable(text)
+            case _:
+                assert_never(outcome)
+
+    def _take_back(self, queue: list[Held]) -> None:
+        """Let those that were not handed over wait for the next step."""
+        for held in queue:
+            held.phase, held.doubt_since = Phase.INTENDED, None
+        queue.clear()
+
+    def _say(self, held: Held, reason: str) -> None:
+        self._holdings.say(held, replace(held.observation, reason=reason))
+
+    async def _pass_cancels(self) -> None:
+        for held in self._holdings.in_phase(Phase.ACCEPTED):
+            for task in list(held.cancels):
+                await self._batch.cancel(held.token, task)
+                held.cancels.discard(task)

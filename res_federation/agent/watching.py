@@ -1,0 +1,150 @@
+"""The quick half of an agent's work: how runs stand, who asks to begin, what must be given back.
+
+It looks at files and at what the batch system was last seen to hold, and runs no command: a payload
+that asks to begin never waits behind a controller that hangs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from res_federation.agent.batch import BatchSystem, Found
+from res_federation.agent.held import Held, Holdings
+from res_federation.agent.journal import Phase
+from res_federation.agent.observe import ended_unbegun, observe
+from res_federation.model.job import RunObservation
+from res_federation.model.job_state import JobState
+
+MISSING_S = 60.0
+"""How long a run may be missing at the batch system before it is called lost."""
+FENCE_AFTER_S = 5.0
+"""A run that waits in the site's queue for longer than this is fenced."""
+_DARK_LEAST_S = 5.0
+
+
+class Watching:
+    """Looks at what the batch system has of what the agent holds."""
+
+    def __init__(self, holdings: Holdings, batch: BatchSystem) -> None:
+        """Look at *holdings* through *batch*."""
+        self._holdings = holdings
+        self._batch = batch
+        self._since = holdings.now()
+        self.lease_s = 0.0
+        """The length of the newest lease; 0 before the first."""
+
+    async def step(self) -> None:
+        """Look once.
+
+        Raises:
+            FederationError: If the disk does not let it go on now.
+
+        """
+        watched = self._holdings.in_phase(Phase.ACCEPTED)
+        if watched or self._holdings.in_phase(Phase.SUBMITTING, Phase.INTENDED):
+            view = await self._batch.find([held.token for held in watched], since=0.0)
+            over: list[RunObservation] = []
+            for held in watched:
+                found = view.found.get(held.token)
+                if found is not None:
+                    if found is held.seen and not self._fence_due(held):
+                        continue
+                    held.seen = found
+                    self._follow(held, found, over)
+                elif view.taken_at > max(held.accepted_at, self._since):
+                    self._missing(held, over)
+            self._holdings.ended(over)
+            self._give_back_in_the_dark(view.taken_at)
+
+    def _follow(self, held: Held, found: Found, over: list[RunObservation]) -> None:
+        held.missing_since = None
+        seen = observe(held.spec, found)
+        seen = replace(seen, script_sha256=held.observation.script_sha256)
+        if seen.state.final:
+            over.append(self._proved(held, seen))
+            return
+        if self._batch.fences:
+            seen = self._fenced(held, seen)
+        self._holdings.say(held, seen)
+
+    def _fence_due(self, held: Held) -> bool:
+        """Tell whether a run has waited so long in the site's queue that it is to be fenced."""
+        if held.fence_up or held.observation.begun or held.spec.requeue or not self._batch.fences:
+            return False
+        return self._holdings.now() - max(held.accepted_at, self._since) > FENCE_AFTER_S
+
+    def _proved(self, held: Held, seen: RunObservation) -> RunObservation:
+        """Say that an end was without a payload only when no wrapper can begin one any more."""
+        if seen.begun or not self._batch.fences:
+            return seen
+        if not self._holdings.fence(held.token).withdraw():
+            return replace(seen, begun=True, refused=False, withdrawn=False)
+        return seen
+
+    def _fenced(self, held: Held, seen: RunObservation) -> RunObservation:
+        """Put a fence before a run that waits, and tell when it asks to begin."""
+        fence = self._holdings.fence(held.token)
+        if seen.begun:
+            if held.fence_up:  # a task slipped through before the fence stood: let the others too
+                fence.let_begin()
+                held.fence_up = False
+            return seen
+        if self._fence_due(held):
+            held.fence_up = True
+            fence.put_up()
+        if not held.fence_up or not fence.unbegun():
+            return seen
+        return replace(seen, fenced=True, asks=fence.asking())
+
+    def _missing(self, held: Held, over: list[RunObservation]) -> None:
+        """Wait a while for a run that the batch system does not know; then give it back or end it.
+
+        Slurm's controller, killed hard, forgets what it had accepted in its last seconds.
+        """
+        at = self._holdings.now()
+        held.missing_since = at if held.missing_since is None else held.missing_since
+        gone_s = at - held.missing_since
+        if self._batch.fences and gone_s >= self._batch.settle_grace_s:
+            why = f"the batch system accepted it and has not known it for {gone_s:.0f} s"
+            if self._give_back(held, why, over):
+                return
+        if gone_s >= MISSING_S:
+            why = "the batch system accepted it and does not know it any more"
+            if self._batch.fences:
+                why += self._evidence(held)
+            over.append(RunObservation(held.token, JobState.LOST, reason=why, ended=at, begun=True))
+
+    def _evidence(self, held: Held) -> str:
+        fence = self._holdings.fence(held.token)
+        marks = fence.marks()
+        if not marks:
+            return ""
+        mark = fence.begun(marks[0])
+        where = "" if mark is None else f" as job {mark.number} on {mark.nodes}"
+        return f"; its payload began{where} and no end was written"
+
+    def _give_back(self, held: Held, why: str, over: list[RunObservation]) -> bool:
+        """Withdraw a run whose payload surely has not begun; tell whether that could be proved."""
+        if not self._holdings.fence(held.token).withdraw():
+            return False
+        ended = ended_unbegun(
+            held.token, JobState.CANCELLED, why, self._holdings.now(), refused=False
+        )
+        over.append(replace(ended, withdrawn=True))
+        return True
+
+    def _give_back_in_the_dark(self, seen_at: float) -> None:
+        """Give back what waits when the batch system has been silent for a whole lease."""
+        at = self._holdings.now()
+        dark_s = at - max(seen_at, self._since)
+        if not self.lease_s or dark_s < max(self.lease_s, _DARK_LEAST_S):
+            return
+        over: list[RunObservation] = []
+        why = f"its batch system has not answered for {dark_s:.0f} s"
+        for held in self._holdings.in_phase(Phase.ACCEPTED, Phase.SUBMITTING):
+            if self._batch.fences:
+                self._give_back(held, why, over)
+        for held in self._holdings.in_phase(Phase.INTENDED):
+            ended = ended_unbegun(held.token, JobState.CANCELLED, why, at, refused=False)
+            over.append(replace(ended, withdrawn=True))
+        self._holdings.ended(over)
