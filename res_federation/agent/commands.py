@@ -68,6 +68,19 @@ async def run(
     return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
+def end_leftovers(program: str, arguments: Sequence[str]) -> None:
+    """Kill what an earlier life of this agent left running: *program* with one of *arguments*.
+
+    A client that was left behind would still do what it was asked to, at a time nobody knows.
+    """
+    wanted = {argument.encode() for argument in arguments}
+    for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:  # noqa: PTH208
+        with contextlib.suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if not wanted.isdisjoint(words) and Path(os.fsdecode(words[0])).name == program:
+                os.kill(pid, signal.SIGKILL)
+
+
 def detach(argv: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
     """Start a program in a session of its own that outlives this process; return its pid.
 

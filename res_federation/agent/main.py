@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 
 from res_federation.agent import clock
+from res_federation.agent.accounts import account_for
 from res_federation.agent.batch import BatchSystem
 from res_federation.agent.journal import Journal
 from res_federation.agent.link import Link
@@ -17,18 +18,30 @@ from res_federation.agent.local.local_site import GRACE_S, LocalBatch
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.rundir import RunDirectory
 from res_federation.agent.runs import Runs
+from res_federation.agent.slurm.calls import Calls
+from res_federation.agent.slurm.slurm_site import SlurmBatch
 from res_federation.errors import FederationError, MissingComponent
 from res_federation.model.site import Site
+from res_federation.slurm.dialect import Dialect, conservative
 
 DAY_S = 24 * 3600.0
 _SWEEP_EVERY_S = 6 * 3600.0
 
 
-def _driver(
-    site: Site, state: Path, now: clock.Clock, slots: HostSlots | None, grace_s: float
+def _driver(  # noqa: PLR0913 - the settings of an agent
+    site: Site,
+    dialect: Dialect | None,
+    state: Path,
+    now: clock.Clock,
+    slots: HostSlots | None,
+    grace_s: float,
 ) -> BatchSystem:
     if site.batch in ("local", ""):  # a member without batch jobs has no partitions to offer
         return LocalBatch(site, state, now=now, slots=slots, grace_s=grace_s)
+    if site.batch == "slurm" and site.slurm is not None:
+        calls = Calls(site.slurm.conf, account_for(site.slurm.user), programs=site.slurm.programs)
+        calls.check()
+        return SlurmBatch(site, dialect or conservative(site), state, calls=calls, now=now)
     raise MissingComponent(
         f"site '{site.id}' wants the batch system '{site.batch}', which this version has not",
         field="batch",
@@ -55,6 +68,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     broker: str,
     state: Path,
     *,
+    dialect: Dialect | None = None,
     beat_s: float = 5.0,
     slots: HostSlots | None = None,
     grace_s: float = GRACE_S,
@@ -67,7 +81,9 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     Args:
         site: What it serves.
         broker: ``host:port`` that it dials.
-        state: Its own directory; only one agent at a time can have it.
+        state: Its own directory; only one agent at a time can have it. For Slurm it lies on a
+            file system that the compute nodes share.
+        dialect: How the site wants its scripts; the conservative one by default.
         beat_s: Seconds between reports when nothing happens.
         slots: Bound on real payloads, shared by the agents of one process; 32 by default.
         grace_s: Seconds between SIGTERM and SIGKILL for a job that must end.
@@ -84,7 +100,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     state = _absolute(state)
     journal = Journal(state, site.id)
     try:
-        batch = _driver(site, state, now, slots, grace_s)
+        batch = _driver(site, dialect, state, now, slots, grace_s)
         try:
             runs = Runs(journal, batch, state, now=now, beat_s=beat_s)
             link = Link(

@@ -123,6 +123,7 @@ def run_agent_command(
     from res_federation.agent.local.slots import HostSlots
     from res_federation.agent.main import run_agent
     from res_federation.config.agent import agent_settings
+    from res_federation.config.dialects import DIALECT_FILE, load_dialect
     from res_federation.config.sites import load_site
     from res_federation.telemetry import logs
 
@@ -136,6 +137,7 @@ def run_agent_command(
         found,
         address,
         state.absolute(),
+        dialect=load_dialect(site.parent / DIALECT_FILE, found) if site.is_file() else None,
         beat_s=settings.beat_s,
         slots=HostSlots(settings.host_jobs),
         grace_s=settings.grace_s,

@@ -77,6 +77,15 @@ class ClusterTable(Strict):
     title: Text
 
 
+class SlurmTable(Strict):
+    """How the agent reaches the site's Slurm."""
+
+    conf: Annotated[str, Field(pattern="^/")]
+    user: str = ""
+    account: str = ""
+    bin: Annotated[str, Field(pattern="^(/.*)?$")] = ""
+
+
 class PartitionTable(Strict):
     """A partition; a figure that is not known is left out."""
 
@@ -131,7 +140,6 @@ class SiteTable(Strict):
     batch: Literal["local", "slurm", ""]
     batch_system: Text | None = None
     batch_system_confidence: Known | None = None
-    slurm_conf: Text | None = None
     peak_pflops: Petaflops | None = None
     res_share_percent: Percent | None = None
     res_share_note: Text | None = None
@@ -142,6 +150,7 @@ class SiteTable(Strict):
     sources: list[Text] = []
     rules: list[Text] = []
     note: Text | None = None
+    slurm: SlurmTable | None = None
     location: LocationTable
     network: NetworkTable | None = None
     cluster: list[ClusterTable] = []

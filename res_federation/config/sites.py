@@ -8,12 +8,12 @@ from pathlib import Path
 from res_federation.config.dialects import DIALECT_FILE, dialect_of
 from res_federation.config.links import links_of, source_keys
 from res_federation.config.problems import Document, Problem, checked, first, read
-from res_federation.config.site_file import PartitionTable, QosTable, SiteTable
+from res_federation.config.site_file import PartitionTable, QosTable, SiteTable, SlurmTable
 from res_federation.errors import InvalidArgument
 from res_federation.model.accelerators import accelerator
 from res_federation.model.identifiers import SiteId, partition_id
 from res_federation.model.resources import NodeShape
-from res_federation.model.site import Partition, Qos, Site
+from res_federation.model.site import Partition, Qos, Site, SlurmAccess
 from res_federation.topology.distances import NOWHERE, DistanceTable
 from res_federation.topology.graph import Link, distance_table, graph
 
@@ -211,8 +211,8 @@ def _contradictions(table: SiteTable) -> Iterator[_Fault]:
         yield ("batch",), 'without a [[partition]] there is nothing to run on; write batch = ""'
     if table.partition and not table.batch:
         yield ("batch",), 'is empty, but there are partitions; write "local" or "slurm"'
-    if table.batch == "slurm" and table.slurm_conf is None:
-        yield ("batch",), '"slurm" needs the key slurm_conf, the path of slurm.conf'
+    if table.batch == "slurm" and table.slurm is None:
+        yield ("batch",), '"slurm" needs a table [slurm] with conf, the path of slurm.conf'
     clusters = [cluster.name for cluster in table.cluster]
     yield from _doubles("cluster", clusters)
     yield from _doubles("partition", [f"{each.cluster}/{each.name}" for each in table.partition])
@@ -284,8 +284,12 @@ def _made(table: SiteTable) -> Site:
         res_share_percent=table.res_share_percent,
         wan_gbps=None if network is None else network.gbps,
         country=table.country,
-        slurm_conf=table.slurm_conf or "",
+        slurm=None if table.slurm is None else _slurm(table.slurm),
     )
+
+
+def _slurm(table: SlurmTable) -> SlurmAccess:
+    return SlurmAccess(table.conf, table.user, table.account, table.bin)
 
 
 def _partition(site: str, part: PartitionTable) -> Partition:

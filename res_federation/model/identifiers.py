@@ -75,6 +75,12 @@ def run_token(job: JobId, attempt: int) -> RunToken:
     return RunToken(f"{job}-{attempt}")
 
 
+def is_run_token(text: str) -> bool:
+    """Tell whether *text* could be a token: a ULID, a dash, a number."""
+    job, dash, attempt = text.rpartition("-")
+    return bool(dash) and _ULID.match(job) is not None and attempt.isdigit()
+
+
 def job_of(token: RunToken) -> JobId:
     """Return the job of which *token* names an attempt."""
     return JobId(token.rsplit("-", 1)[0])

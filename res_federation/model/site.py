@@ -68,6 +68,24 @@ class Qos:
 
 
 @dataclass(frozen=True, slots=True)
+class SlurmAccess:
+    """How an agent reaches the Slurm of its site.
+
+    Attributes:
+        conf: Path of slurm.conf.
+        user: Local account that submits for the federation; "" for the agent's own.
+        account: Slurm account that is charged, or "" for what the dialect says.
+        programs: Directory of Slurm's commands, or "" to find them on the path.
+
+    """
+
+    conf: str
+    user: str = ""
+    account: str = ""
+    programs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A member's site.
 
@@ -85,7 +103,7 @@ class Site:
         res_share_percent: Share of the machine for RES, or None where it is not known.
         wan_gbps: Speed of the link to the national network, or None.
         country: ISO code.
-        slurm_conf: Path of slurm.conf for ``batch = "slurm"``, or "".
+        slurm: How its agent reaches Slurm, for ``batch = "slurm"``.
 
     """
 
@@ -102,4 +120,4 @@ class Site:
     res_share_percent: float | None = None
     wan_gbps: float | None = None
     country: str = "ES"
-    slurm_conf: str = ""
+    slurm: SlurmAccess | None = None

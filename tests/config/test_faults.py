@@ -95,7 +95,7 @@ CASES = [
      "there is: box"),
     ('batch = "local"', 'batch = "pbs"', "batch", "'local', 'slurm' or ''"),
     ('batch = "local"', 'batch = ""', "batch", "there are partitions"),
-    ('batch = "local"', 'batch = "slurm"', "batch", "slurm_conf"),
+    ('batch = "local"', 'batch = "slurm"', "batch", "[slurm]"),
     ("nodes = 2", "nodes = 2\nmax_nodes = 3", "partition[2].max_nodes", "more than"),
     ("nodes = 2", 'nodes = 2\nconfidence_of = { cores = "derived" }',
      "partition[2].confidence_of", "no figure"),

@@ -1,7 +1,7 @@
 # What stands around every payload of the federation, the same for all. Its variables are set above:
 # rf_run (the run's directory), rf_token, rf_tasks (a file of array indices, or nothing), rf_name,
-# rf_repeat (yes: a payload may begin again), rf_patience (seconds), rf_forward (a signal that the
-# user wants sent to the script's own shell).
+# rf_repeat (yes: a payload may begin again), rf_patience (seconds), rf_forward (the signal that the
+# user wants sent to the batch shell alone, or nothing).
 # It starts no program before the payload when nothing is in the way: a short job must stay short.
 cd -- "$rf_run" || { echo "resfed: the directory of $rf_token is not there: nothing began" >&2; exit 75; }
 rf_place=${SLURM_ARRAY_TASK_ID:-}
@@ -71,25 +71,15 @@ fi
 ring
 
 export SLURM_JOB_NAME=$rf_name
-rf_ended_by=no
-trap 'rf_hit=yes; rf_ended_by=yes' TERM
-for rf_each in INT HUP USR1 USR2; do
-    # shellcheck disable=SC2064 # each signal its own line
-    trap "rf_hit=yes" "$rf_each"
-done
-if [ -n "$rf_forward" ]; then
-    # shellcheck disable=SC2064
-    trap "rf_hit=yes; kill -s $rf_forward \"\$rf_child\" 2> /dev/null" "$rf_forward"
-fi
 cd work || unbegun failed "its working directory is not there"
-( trap - INT QUIT; exec "$rf_run/script" "$@" ) &
-rf_child=$!
-while :; do
-    rf_hit=
-    wait "$rf_child"
-    rf_code=$?
-    [ -n "$rf_hit" ] || break
-done
+if [ -n "$rf_forward" ]; then # its user wants a signal for the batch shell: the script must be that
+    exec "$rf_run/script" "$@"
+fi
+rf_ended_by=no
+trap 'rf_ended_by=yes' TERM # handled here, so that the end is written; the script has its own default
+trap : INT HUP USR1 USR2
+"$rf_run/script" "$@"
+rf_code=$?
 cd -- "$rf_run" || exit "$rf_code"
 leave exit "$rf_code" "$rf_started" "$rf_ended_by"
 exit "$rf_code"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from res_federation.agent import commands
 from res_federation.agent.accounts import Account
 from res_federation.agent.commands import Finished
-from res_federation.errors import Unavailable
+from res_federation.errors import MissingComponent, Unavailable
 
 _RESERVED = re.compile(r"SLURM_|SBATCH_|SCANCEL_|SQUEUE_|SACCT_|LD_|MUNGE|RESFED_")
 LOOK_DEADLINE_S = 15.0
@@ -36,6 +36,17 @@ class Calls:
         }
         self.count = 0
         """Commands run so far."""
+
+    def check(self) -> None:
+        """Find the commands; raises MissingComponent that names the one that is missing."""
+        for name in ("sbatch", "squeue", "scontrol", "scancel"):
+            if shutil.which(name, path=self._base["PATH"]) is None:
+                raise MissingComponent(
+                    f"Slurm's command '{name}' is not on this machine",
+                    field="slurm.bin",
+                    way_out="run the agent on a login node, or name their directory as bin in "
+                    "[slurm]; on Debian: apt-get install slurm-client",
+                )
 
     async def look(self, *argv: str, deadline_s: float = LOOK_DEADLINE_S) -> str:
         """Run a command that only looks; return what it printed.

@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from res_federation.agent.batch import Found
 from res_federation.agent.fences import Begun, Exit, Fence
 from res_federation.agent.rundir import task_word
+from res_federation.errors import FailedPrecondition
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
 from res_federation.model.job_state import JobState
@@ -61,6 +64,23 @@ class TaskBook:
     path: Path
     over: dict[int, TaskOutcome]
     returned: bool = False
+
+    @classmethod
+    def read(cls, token: RunToken, path: Path) -> TaskBook:
+        """Take up a run from its directory.
+
+        Raises:
+            FailedPrecondition: If its directory does not say what it runs.
+
+        """
+        try:
+            spec = msgspec.json.decode((path / "spec.json").read_bytes(), type=JobSpec)
+        except (OSError, msgspec.DecodeError) as error:
+            raise FailedPrecondition(
+                f"the directory of run {token} does not say what it runs: {error}",
+                way_out="restore it from a backup, or cancel the job",
+            ) from None
+        return cls(token, spec, path, {})
 
     def look(
         self, records: Mapping[int, Record], waiting: Sequence[Record], number: str, now: float

@@ -16,7 +16,7 @@ _ON_COMMAND_LINE = frozenset(
      "clusters", "input", "bbf", "uid", "gid"}
 )  # fmt: skip
 """What the agent itself says, or what would change what sbatch answers to it."""
-_SIGNAL = re.compile(r"B?R?B:(?:SIG)?([A-Z0-9]{1,9})(?:@|$)", re.IGNORECASE)
+_SIGNAL = re.compile(r"(?:B|RB|BR):(?:SIG)?([A-Z0-9]{1,9})(?:@|$)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 PATIENCE_S = 300
 """How long a payload that holds its nodes waits for the federation's word that it may begin."""

@@ -1,0 +1,294 @@
+"""`SlurmBatch`: a real Slurm behind the agent's small interface.
+
+A run is known by its token, in the job's name and comment, never by its number alone: a controller
+that was killed hard gives numbers away again.  What a payload did is read from the run's directory;
+what Slurm says comes from one look at the whole cluster (`view`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from res_federation.agent.accounts import Account
+from res_federation.agent.batch import (
+    Accepted,
+    Found,
+    Measured,
+    NotSent,
+    Refused,
+    RunRequest,
+    SubmitOutcome,
+    Unsettled,
+    View,
+)
+from res_federation.agent.clock import Clock
+from res_federation.agent.commands import end_leftovers
+from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.slurm import records
+from res_federation.agent.slurm.bell import Bell
+from res_federation.agent.slurm.calls import Calls, last_words
+from res_federation.agent.slurm.pieces import Piece, pieces
+from res_federation.agent.slurm.tasks import TaskBook
+from res_federation.agent.slurm.view import ClusterView
+from res_federation.agent.slurm.wrapper import batch_file
+from res_federation.errors import Unavailable
+from res_federation.model.identifiers import RunToken, is_run_token
+from res_federation.model.site import Site
+from res_federation.slurm import outcome
+from res_federation.slurm.dialect import Dialect
+from res_federation.slurm.render import Unrenderable, render
+from res_federation.slurm.slurm_states import Phase
+
+_STALE_AFTER_S = 20.0
+
+
+class SlurmBatch:
+    """One Slurm cluster. Needs a running event loop."""
+
+    fences = True
+    settle_grace_s = 15.0
+
+    def __init__(
+        self, site: Site, dialect: Dialect, state: Path, *, calls: Calls, now: Clock
+    ) -> None:
+        """Begin to look at the cluster.
+
+        Args:
+            site: The member, with its partitions as declared.
+            dialect: How it wants its scripts.
+            state: The agent's directory, on a file system that the compute nodes share.
+            calls: Runs Slurm's commands.
+            now: Reads the clock.
+
+        """
+        self._site, self._dialect, self._calls, self._now = site, dialect, calls, now
+        self._partitions = {partition.id: partition for partition in site.partitions}
+        self._runs = state / "runs"
+        self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if calls.account.other:  # another account works below it; its own runs alone are its own
+            for path in (state, self._runs):
+                path.chmod(0o711)
+        self._bell = Bell(state, shared=calls.account.other)
+        self._view = ClusterView(calls, site.id, site.partitions, now=now)
+        self._books: dict[RunToken, TaskBook] = {}
+        self._found: dict[RunToken, Found] = {}
+        self._dirty: set[RunToken] = set()
+        self._seen_at = -1.0
+        self._tasks = [
+            asyncio.create_task(self._view.watch()),
+            asyncio.create_task(self._cancel_strays()),
+        ]
+
+    # --- submit
+
+    async def submit(self, request: RunRequest) -> SubmitOutcome:
+        """Submit what of a run the cluster does not have yet."""
+        partition = self._partitions.get(request.partition)
+        if partition is None:
+            return Refused(f"{request.partition} is not in this site's file")
+        rendered = render(request.spec, None, self._dialect, partition)
+        if isinstance(rendered, Unrenderable):
+            return Refused("; ".join(rendered.reasons))
+        script = rendered.script
+        run = TaskBook(request.token, request.spec, request.directory, {})
+        self._books.setdefault(request.token, run)
+        cut = pieces(request.spec.array, self._view.max_array_size, request.spec.array_throttle)
+        self._write(request, script, cut)
+        have = records.numbers_of_pieces(self._listed(request.token))
+        last = ""
+        for piece in cut:
+            if piece.number in have:
+                last = str(have[piece.number])
+                continue
+            after = last if request.spec.array_throttle and piece.number > 1 else ""
+            said = await self._hand_over(request, piece, len(cut), partition.name, after)
+            if not isinstance(said, Accepted):
+                if piece.number > 1 and isinstance(said, Refused | NotSent):
+                    return Unsettled(said.text)  # a part of it is there: come again
+                return said
+            last = said.batch_id
+        self._view.soon()
+        return Accepted(last, hashlib.sha256(script.encode()).hexdigest())
+
+    def _listed(self, token: RunToken) -> records.Listed:
+        picture = self._view.picture
+        jobs = picture.ours.get(token, ()) if picture is not None else ()
+        return records.listed(token, jobs, self._view.accounted(token))
+
+    def _write(self, request: RunRequest, script: str, cut: Sequence[Piece]) -> None:
+        """Write script, batch files and lists of indices into the run's directory."""
+        path, spec = request.directory, request.spec
+        with saying(path):
+            write_whole(path / "script", script.encode(), mode=0o700)
+            array = spec.array or (-1,)
+            write_whole(path / "array", f"{len(array)} {array[0]} {array[-1]}\n".encode())
+            for piece in cut:
+                tasks = f"tasks.{piece.number}" if piece.mapped else ""
+                if tasks:
+                    text = "".join(f"{index}\n" for index in piece.indices)
+                    write_whole(path / tasks, text.encode())
+                text = batch_file(
+                    script, run=path, token=request.token, name=spec.name, site=self._site.id,
+                    partition=request.partition, tasks=tasks, repeat=spec.requeue,
+                )  # fmt: skip
+                write_whole(path / f"batch.{piece.number}", text.encode(), mode=0o700)
+            self._give_to(path, self._calls.account)
+
+    def _give_to(self, path: Path, account: Account) -> None:
+        """Let the account that the payload runs as own the run's directory."""
+        if not account.other:
+            return
+        for each in (path, path / "work", *path.iterdir()):
+            os.chown(each, account.uid, account.gid, follow_symlinks=False)
+
+    async def _hand_over(
+        self, request: RunRequest, piece: Piece, of: int, partition: str, after: str
+    ) -> SubmitOutcome:
+        path, spec = str(request.directory).replace("%", "%%"), request.spec
+        word = "batch" if not spec.array else "%a"
+        if piece.mapped:
+            word = f"piece{piece.number}.%a"  # the wrapper writes to the user's own index
+        argv = [
+            "sbatch", "--parsable", f"--job-name={request.token}",
+            f"--comment={request.token} {piece.number}/{of}", f"--partition={partition}",
+            f"--output={path}/out.{word}", f"--error={path}/err.{word}", "--open-mode=append",
+            f"--chdir={request.directory}/work", "--requeue" if spec.requeue else "--no-requeue",
+        ]  # fmt: skip
+        argv += [f"--array={piece.array}"] if piece.array else []
+        argv += [f"--dependency=afterany:{after}"] if after else []
+        argv += [f"{request.directory}/batch.{piece.number}", *spec.arguments]
+        done = await self._calls.act(argv, environment=dict(spec.environment))
+        what, text = outcome.of_submission(done.code, done.out, done.err)
+        match what:
+            case outcome.Outcome.ACCEPTED:
+                return Accepted(text)
+            case outcome.Outcome.REFUSED:
+                return Refused(text)
+            case outcome.Outcome.NOT_SENT:
+                return NotSent(text)
+            case _:
+                return Unsettled(text)
+
+    # --- look
+
+    async def find(self, tokens: Sequence[RunToken], *, since: float) -> View:
+        """Look for runs; raises Unavailable when a fresh look is wanted and not to be had."""
+        if since > 0:
+            end_leftovers("sbatch", [f"--job-name={token}" for token in tokens])
+            self._view.ask_accounting(tokens)
+            await self._view.look(since=since)
+        picture = self._view.picture
+        if picture is None:
+            return View({}, 0.0)
+        if picture.taken_at != self._seen_at:
+            self._seen_at = picture.taken_at
+            self._dirty.update(self._found)
+        found = {token: each for token in tokens if (each := self._one(token)) is not None}
+        if since <= 0:
+            self._view.ask_accounting(t for t in tokens if t not in picture.ours)
+            self._forget(set(tokens))
+        return View(found, picture.taken_at)
+
+    def _one(self, token: RunToken) -> Found | None:
+        if token in self._found and token not in self._dirty:
+            return self._found[token]
+        self._dirty.discard(token)
+        book = self._books.get(token)
+        if book is None:
+            book = self._books[token] = TaskBook.read(token, self._runs / token)
+        listed = self._listed(token)
+        cut = pieces(book.spec.array, self._view.max_array_size, book.spec.array_throttle)
+        tasks, waiting = records.by_task(listed, cut)
+        found = book.look(tasks, waiting, listed.number, self._now())
+        over = len(book.over) == book.spec.tasks
+        if not listed.jobs and not over and not self._younger(found):
+            self._found.pop(token, None)
+            return None  # Slurm does not know it: the caller counts the seconds
+        missing = len(records.numbers_of_pieces(listed)) < len(cut)
+        found = records.with_partial(found, partial=missing and not over)
+        self._found[token] = found
+        return found
+
+    def _younger(self, found: Found) -> bool:
+        """Tell whether a payload began so late that the last look could not show it."""
+        return any(
+            task.started is not None and task.started >= self._seen_at - 2.0 for task in found.tasks
+        )
+
+    def _forget(self, live: set[RunToken]) -> None:
+        for token in [token for token in self._books if token not in live]:
+            if token in self._found:
+                del self._books[token]
+                del self._found[token]
+
+    # --- act, measure
+
+    async def cancel(self, token: RunToken, task: int | None) -> None:
+        """Cancel by name: a number alone may be another's job by now.
+
+        Raises:
+            Unavailable: If the controller does not answer: it is to be tried again.
+
+        """
+        listed = self._listed(token)
+        for word in records.cancel_words(listed, self._cut(token), task):
+            argv = ["scancel", f"--name={token}", *([word] if word else [])]
+            done = await self._calls.act(argv, deadline_s=20.0)
+            text = last_words(done)
+            if done.code != 0 and "Invalid job id" not in text:
+                raise Unavailable(f"scancel: {text}")
+        self._view.soon()
+
+    def _cut(self, token: RunToken) -> tuple[Piece, ...]:
+        book = self._books.get(token) or TaskBook.read(token, self._runs / token)
+        return pieces(book.spec.array, self._view.max_array_size, book.spec.array_throttle)
+
+    async def _cancel_strays(self) -> None:
+        """Cancel what waits at Slurm though it can never begin: withdrawn while it was dark."""
+        while True:
+            await self._view.fresh_for_strays.wait()
+            self._view.fresh_for_strays.clear()
+            picture = self._view.picture
+            for name, jobs in picture.ours.items() if picture is not None else ():
+                waits = any(job.state.phase is Phase.WAITING for job in jobs)
+                if waits and is_run_token(name) and (self._runs / name / "cancel").exists():
+                    await self._calls.act(["scancel", f"--name={name}"], deadline_s=20.0)
+
+    async def capacity(self) -> Measured:
+        """Return what was last seen; old figures say why they are old."""
+        if self._view.picture is None and not self._view.failure:
+            with contextlib.suppress(Unavailable):
+                await self._view.look(since=0.0)
+        picture, since = self._view.picture, self._view.failing_since
+        problem = ""
+        if since is not None and (picture is None or self._now() - since > _STALE_AFTER_S):
+            problem = (
+                f"slurm has not answered for {self._now() - since:.0f} s: {self._view.failure}"
+            )
+        if picture is None:
+            return Measured((), self._now(), problem=problem or "slurm was not looked at yet")
+        return Measured(picture.partitions, picture.taken_at, problem=problem)
+
+    async def changed(self) -> None:
+        """Return when a wrapper rang, or the cluster was looked at again."""
+        fresh = asyncio.create_task(self._view.fresh.wait())
+        rung = asyncio.create_task(self._bell.rung(busy=bool(self._books)))
+        try:
+            await asyncio.wait({fresh, rung}, return_when=asyncio.FIRST_COMPLETED)
+            if rung.done():
+                self._dirty.update(rung.result())
+            self._view.fresh.clear()
+        finally:
+            fresh.cancel()
+            rung.cancel()
+
+    async def close(self) -> None:
+        """Let go; everything at Slurm goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,204 @@
+"""What a cluster was last seen to hold: two commands a cycle, four more a minute.
+
+A cycle runs ``squeue`` (all jobs: ours, and the depth of every queue) and ``scontrol show node``
+side by side.  Partitions, reservations, licences and the configuration change seldom and are read
+once a minute.  ``sacct`` is asked only for runs of ours that squeue does not list any more, all in
+one call.  There is never a command for one job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from res_federation.agent.clock import Clock
+from res_federation.agent.slurm.calls import Calls
+from res_federation.errors import FederationError, Unavailable
+from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId
+from res_federation.model.site import Partition
+from res_federation.slurm import (
+    capacity,
+    licenses,
+    nodes,
+    partitions,
+    reservations,
+    sacct,
+    slurm_config,
+    squeue,
+)
+from res_federation.slurm.sacct import AccountedJob
+from res_federation.slurm.squeue import QueuedJob
+
+CYCLE_S = 5.0
+_LEAST_GAP_S = 1.0
+_SELDOM_S = 60.0
+_ACCOUNTING_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One look at the cluster.
+
+    Attributes:
+        taken_at: UTC seconds before the commands ran: what was accepted later may be missing.
+        ours: Jobs by the token in their name.
+        partitions: Capacity.
+
+    """
+
+    taken_at: float
+    ours: Mapping[str, tuple[QueuedJob, ...]]
+    partitions: tuple[PartitionCapacity, ...]
+
+
+@dataclass(slots=True)
+class _Seldom:
+    """What is read once a minute."""
+
+    read_at: float = -1e9
+    partitions: tuple[partitions.SlurmPartition, ...] = ()
+    reservations: tuple[reservations.Reservation, ...] = ()
+    licenses: tuple[licenses.License, ...] = ()
+    config: slurm_config.SlurmConfig | None = None
+
+
+@dataclass(slots=True)
+class _Wish:
+    """What sacct is to be asked about, and what it said."""
+
+    tokens: frozenset[RunToken] = frozenset()
+    asked_at: float = -1e9
+    answered: dict[RunToken, tuple[AccountedJob, ...]] = field(default_factory=dict)
+
+
+class ClusterView:
+    """Looks at one cluster again and again, and remembers what it saw."""
+
+    def __init__(
+        self, calls: Calls, site: SiteId, declared: Sequence[Partition], *, now: Clock
+    ) -> None:
+        """Look with *calls*; *declared* gives words of the site file to what Slurm leaves open."""
+        self._calls, self._site, self._now = calls, site, now
+        self._declared: dict[PartitionId, Partition] = {part.id: part for part in declared}
+        self._log = structlog.get_logger("resfed.agent")
+        self._seldom = _Seldom()
+        self._wish = _Wish()
+        self._lock = asyncio.Lock()
+        self._soon = asyncio.Event()
+        self.fresh = asyncio.Event()
+        """Set after each look."""
+        self.fresh_for_strays = asyncio.Event()
+        """The same, for the one who cleans up."""
+        self.picture: Picture | None = None
+        self.failing_since: float | None = None
+        self.failure = ""
+
+    @property
+    def max_array_size(self) -> int:
+        """Slurm's ``MaxArraySize``, its own default before it is known."""
+        config = self._seldom.config
+        return config.max_array_size if config is not None and config.max_array_size else 1001
+
+    def soon(self) -> None:
+        """Look again as soon as that is decent."""
+        self._soon.set()
+
+    def ask_accounting(self, tokens: Iterable[RunToken]) -> None:
+        """Name the runs whose end squeue may not list any more."""
+        self._wish.tokens = frozenset(tokens)
+
+    def accounted(self, token: RunToken) -> tuple[AccountedJob, ...]:
+        """Return what sacct said of a run."""
+        return self._wish.answered.get(token, ())
+
+    async def watch(self) -> None:
+        """Look for ever, every few seconds and soon after something was submitted."""
+        while True:
+            began = self._now()
+            with contextlib.suppress(FederationError):  # kept in `failure`, and told
+                await self.look(since=began)
+            took = max(0.0, self._now() - began)
+            await asyncio.sleep(max(_LEAST_GAP_S, 4 * took))  # a slow controller is left in peace
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.1, CYCLE_S - _LEAST_GAP_S)):
+                    await self._soon.wait()
+
+    async def look(self, *, since: float) -> Picture:
+        """Return a picture that was taken after *since*.
+
+        Raises:
+            Unavailable: If the controller does not answer.
+
+        """
+        async with self._lock:
+            if self.picture is not None and self.picture.taken_at >= since:
+                return self.picture
+            try:
+                self.picture = await self._take()
+            except FederationError as error:
+                if self.failing_since is None:
+                    self.failing_since = self._now()
+                    self._log.warning("slurm does not answer", reason=str(error))
+                self.failure = str(error)
+                raise
+            finally:
+                self.fresh.set()
+                self.fresh_for_strays.set()
+            if self.failing_since is not None:
+                self._log.info("slurm answers again")
+            self.failing_since, self.failure = None, ""
+            return self.picture
+
+    async def _take(self) -> Picture:
+        self._soon.clear()
+        at = self._now()
+        await self._look_seldom(at)
+        try:
+            async with asyncio.TaskGroup() as group:
+                queue = group.create_task(self._calls.look(*squeue.argv()))
+                shown = group.create_task(self._calls.look(*nodes.ARGV))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+        jobs, _ = squeue.read(queue.result())
+        seldom = self._seldom
+        config = seldom.config
+        cluster = config.cluster if config is not None else ""
+        found = capacity.capacities(
+            self._site, cluster, nodes.read(shown.result()), seldom.partitions, jobs,
+            seldom.reservations, max_array=self.max_array_size, now=at, declared=self._declared,
+        )  # fmt: skip
+        ours: dict[str, list[QueuedJob]] = {}
+        for job in jobs:
+            ours.setdefault(job.name, []).append(job)
+        await self._look_up_ended(frozenset(ours), at)
+        return Picture(at, {name: tuple(each) for name, each in ours.items()}, found)
+
+    async def _look_seldom(self, at: float) -> None:
+        if at - self._seldom.read_at < _SELDOM_S:
+            return
+        look = self._calls.look
+        config = slurm_config.read(await look(*slurm_config.ARGV))
+        shown = partitions.read(await look(*partitions.ARGV))
+        windows = reservations.read(await look(*reservations.ARGV))
+        held = licenses.read(await look(*licenses.ARGV))
+        self._seldom = _Seldom(at, shown, windows, held, config)
+
+    async def _look_up_ended(self, listed: frozenset[str], at: float) -> None:
+        """Ask sacct for runs that squeue does not list; without accounting nothing is learnt."""
+        wish = self._wish
+        wanted = sorted(wish.tokens - listed - wish.answered.keys())[:200]
+        wish.answered = {t: wish.answered[t] for t in wish.answered.keys() & wish.tokens}
+        if not wanted or at - wish.asked_at < _ACCOUNTING_EVERY_S:
+            return
+        wish.asked_at = at
+        with contextlib.suppress(Unavailable):
+            text = await self._calls.look(*sacct.argv(names=wanted, since="now-8days"))
+            found: dict[str, list[AccountedJob]] = {}
+            for job in sacct.read(text)[0]:
+                found.setdefault(job.name, []).append(job)
+            wish.answered |= {RunToken(name): tuple(each) for name, each in found.items()}
