@@ -40,6 +40,83 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeStates:
+    """How the declared nodes of a group stand; each node counts once.
+
+    Attributes:
+        idle: Up, with nothing on it.
+        mixed: Up, partly given away.
+        allocated: Up, given away in whole.
+        drained: Taken out by an administrator, with or without jobs that still run.
+        down: Broken, or not answering.
+        reserved: Kept for a reservation or for maintenance now.
+        other: Switched off, booting, or in a state that is not known here.
+
+    """
+
+    idle: int = 0
+    mixed: int = 0
+    allocated: int = 0
+    drained: int = 0
+    down: int = 0
+    reserved: int = 0
+    other: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time to come in which nodes are kept for others.
+
+    Attributes:
+        name: The site's own name for it.
+        start: UTC seconds.
+        end: UTC seconds.
+        nodes: Nodes of the group that it covers.
+        maintenance: Whether it is for maintenance.
+
+    """
+
+    name: str
+    start: float
+    end: float
+    nodes: int
+    maintenance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QosLimit:
+    """What a quality of service allows; None for no limit.
+
+    Attributes:
+        name: As ``--qos`` spells it.
+        max_time_s: Longest time limit.
+        max_nodes: Most nodes of one job.
+        max_jobs: Most running jobs of one user.
+        max_submitted: Most jobs of one user that run or wait.
+        max_cores: Most cores of one user at a time.
+        max_accelerators: Most accelerators of one user at a time.
+
+    """
+
+    name: str
+    max_time_s: int | None = None
+    max_nodes: int | None = None
+    max_jobs: int | None = None
+    max_submitted: int | None = None
+    max_cores: int | None = None
+    max_accelerators: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """Licences that a batch system counts: so many in all, so many free."""
+
+    name: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionCapacity:
     """What one group of like nodes of one partition has, now.
 
@@ -60,6 +137,9 @@ class PartitionCapacity:
         max_nodes: Most nodes of one job now, or None.
         max_array: Most tasks of an array, or None.
         features: Constraint words that the nodes have.
+        states: How the declared nodes stand.
+        windows: Reservations and maintenance to come, by start.
+        qos: Qualities of service that the partition takes, with their limits.
 
     """
 
@@ -77,6 +157,9 @@ class PartitionCapacity:
     max_nodes: int | None = None
     max_array: int | None = None
     features: tuple[str, ...] = ()
+    states: NodeStates = NodeStates()
+    windows: tuple[Window, ...] = ()
+    qos: tuple[QosLimit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +172,10 @@ class CapacityReport:
         taken_at: UTC seconds at the site when it was taken.
         time_to_live_s: Past this age nothing new is sent to the site.
         partitions: One for each group of like nodes.
+        licenses: What the batch system counts by licence.
+        problem: Why the figures are old though the agent is well ("slurmctld does not answer"),
+            or "". With a problem nothing new is sent to the site.
+        measured_at: UTC seconds at the site when the figures were measured; None for *taken_at*.
 
     """
 
@@ -97,3 +184,13 @@ class CapacityReport:
     taken_at: float
     time_to_live_s: float
     partitions: tuple[PartitionCapacity, ...]
+    licenses: tuple[License, ...] = ()
+    problem: str = ""
+    measured_at: float | None = None
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds by which the figures are older than the report; both by the site's clock."""
+        if self.measured_at is None:
+            return 0.0
+        return max(0.0, self.taken_at - self.measured_at)

@@ -7,7 +7,16 @@ from typing import Any
 
 from res_federation.api.v1 import sites_pb2
 from res_federation.errors import InvalidArgument
-from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
+from res_federation.model.capacity import (
+    CapacityReport,
+    FreeNodes,
+    License,
+    NodeStates,
+    PartitionCapacity,
+    QosLimit,
+    Release,
+    Window,
+)
 from res_federation.model.identifiers import PartitionId, site_id
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
@@ -15,6 +24,10 @@ from res_federation.wire.times import from_duration, from_timestamp, to_duration
 
 _SHAPE_OPTIONAL = ("cores", "memory_mib", "accelerator_memory_mib")
 _LIMITS = ("max_time_s", "max_nodes", "max_array")
+_STATES = ("idle", "mixed", "allocated", "drained", "down", "reserved", "other")
+_QOS_LIMITS = (
+    "max_time_s", "max_nodes", "max_jobs", "max_submitted", "max_cores", "max_accelerators",
+)  # fmt: skip
 
 
 def shape_to_message(shape: NodeShape) -> sites_pb2.NodeShape:
@@ -76,6 +89,9 @@ def partition_capacity_to_message(part: PartitionCapacity) -> sites_pb2.Partitio
         max_nodes=part.max_nodes,
         max_array=part.max_array,
         features=part.features,
+        states=sites_pb2.NodeStates(**{name: getattr(part.states, name) for name in _STATES}),
+        windows=[_window_to_message(window) for window in part.windows],
+        qos=[_qos_to_message(qos) for qos in part.qos],
     )
 
 
@@ -114,8 +130,45 @@ def partition_capacity_from_message(message: sites_pb2.PartitionCapacity) -> Par
         pending_core_s=message.pending_core_s,
         pending_accelerator_s=message.pending_accelerator_s,
         features=tuple(message.features),
+        states=NodeStates(**{name: getattr(message.states, name) for name in _STATES}),
+        windows=tuple(_window_from_message(window) for window in message.windows),
+        qos=tuple(_qos_from_message(qos) for qos in message.qos),
         **limits,
     )
+
+
+def _window_to_message(window: Window) -> sites_pb2.Window:
+    return sites_pb2.Window(
+        name=window.name,
+        start_time=to_timestamp(window.start),
+        end_time=to_timestamp(window.end),
+        nodes=window.nodes,
+        maintenance=window.maintenance,
+    )
+
+
+def _window_from_message(message: sites_pb2.Window) -> Window:
+    return Window(
+        name=message.name,
+        start=from_timestamp(message.start_time),
+        end=from_timestamp(message.end_time),
+        nodes=message.nodes,
+        maintenance=message.maintenance,
+    )
+
+
+def _qos_to_message(qos: QosLimit) -> sites_pb2.QosLimit:
+    return sites_pb2.QosLimit(
+        name=qos.name, **{limit: getattr(qos, limit) for limit in _QOS_LIMITS}
+    )
+
+
+def _qos_from_message(message: sites_pb2.QosLimit) -> QosLimit:
+    limits: dict[str, int | None] = {
+        name: getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+        for name in _QOS_LIMITS
+    }
+    return QosLimit(message.name, **limits)
 
 
 def _check(message: sites_pb2.PartitionCapacity) -> None:
@@ -127,6 +180,8 @@ def _check(message: sites_pb2.PartitionCapacity) -> None:
         "pending_core_s": message.pending_core_s,
         "pending_accelerator_s": message.pending_accelerator_s,
         "free": min((min(f.nodes, f.cores, f.accelerators) for f in message.free), default=0),
+        "states": min(getattr(message.states, name) for name in _STATES),
+        "windows": min((window.nodes for window in message.windows), default=0),
     }
     for name, value in counts.items():
         if not math.isfinite(value) or value < 0:
@@ -141,6 +196,12 @@ def report_to_message(report: CapacityReport) -> sites_pb2.CapacityReport:
         take_time=to_timestamp(report.taken_at),
         time_to_live=to_duration(report.time_to_live_s),
         partitions=[partition_capacity_to_message(part) for part in report.partitions],
+        licenses=[
+            sites_pb2.License(name=one.name, total=one.total, free=one.free)
+            for one in report.licenses
+        ],
+        problem=report.problem,
+        measure_time=None if report.measured_at is None else to_timestamp(report.measured_at),
     )
 
 
@@ -159,6 +220,11 @@ def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
         taken_at=from_timestamp(message.take_time),
         time_to_live_s=from_duration(message.time_to_live),
         partitions=tuple(partition_capacity_from_message(part) for part in message.partitions),
+        licenses=tuple(License(one.name, one.total, one.free) for one in message.licenses),
+        problem=message.problem,
+        measured_at=(
+            from_timestamp(message.measure_time) if message.HasField("measure_time") else None
+        ),
     )
 
 

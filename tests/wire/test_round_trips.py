@@ -9,13 +9,23 @@ from hypothesis import given
 
 from res_federation.errors import FAMILIES, FederationError, InvalidArgument, ResourceExhausted
 from res_federation.model.accelerators import AcceleratorNeed
-from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
+from res_federation.model.capacity import (
+    CapacityReport,
+    FreeNodes,
+    License,
+    NodeStates,
+    PartitionCapacity,
+    QosLimit,
+    Release,
+    Window,
+)
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import MAX_SCRIPT_BYTES, JobSpec, RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Cancel, Forget, Order, Read, Renew, Start
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.wire import exchange
+from res_federation.wire.sites import report_from_message, report_to_message
 from res_federation.wire.specs import spec_from_message, spec_to_message
 from res_federation.wire.status import to_status
 
@@ -134,6 +144,39 @@ def test_an_exchange_comes_back_the_same(
     report = CapacityReport(SiteId("bsc"), 7, 123.5, 15.0, (part,))
     message = exchange.report_to_message(report, runs, "life", complete)
     assert exchange.report_from_message(message) == (report, tuple(runs), "life", complete)
+
+
+limits = st.none() | st.integers(0, 10**9)
+reports = st.builds(
+    CapacityReport,
+    site=st.just(SiteId("bsc")),
+    sequence=st.integers(0, 2**40),
+    taken_at=times,
+    time_to_live_s=st.floats(0, 1e6).map(lambda value: round(value, 3)),
+    partitions=st.lists(
+        st.builds(
+            PartitionCapacity,
+            id=st.just(PartitionId("bsc/mn5/acc")),
+            shape=st.just(NodeShape(80, None, "gpu", 4)),
+            nodes=counts,
+            available=counts,
+            states=st.builds(NodeStates, *[counts] * 7),
+            windows=st.lists(
+                st.builds(Window, words, times, times, counts, st.booleans()), max_size=2
+            ).map(tuple),
+            qos=st.lists(st.builds(QosLimit, words, *[limits] * 6), max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+    licenses=st.lists(st.builds(License, words, counts, counts), max_size=2).map(tuple),
+    problem=words,
+    measured_at=st.none() | times,
+)
+
+
+@given(reports)
+def test_a_capacity_report_comes_back_the_same(report: CapacityReport) -> None:
+    assert report_from_message(report_to_message(report)) == report
 
 
 @given(specs())

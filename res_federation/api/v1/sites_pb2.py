@@ -26,43 +26,51 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!res_federation/api/v1/sites.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x01\n\tNodeShape\x12\x12\n\x05\x63ores\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nmemory_mib\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\x12#\n\x16\x61\x63\x63\x65lerator_memory_mib\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\tB\x08\n\x06_coresB\r\n\x0b_memory_mibB\x19\n\x17_accelerator_memory_mib\"S\n\tFreeNodes\x12\r\n\x05nodes\x18\x01 \x01(\x03\x12\r\n\x05\x63ores\x18\x02 \x01(\x03\x12\x12\n\nmemory_mib\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\"o\n\x07Release\x12\x30\n\x0crelease_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x02 \x01(\x03\x12\r\n\x05\x63ores\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\"\xba\x03\n\x11PartitionCapacity\x12\x11\n\tpartition\x18\x01 \x01(\t\x12/\n\x05shape\x18\x02 \x01(\x0b\x32 .res_federation.api.v1.NodeShape\x12\r\n\x05nodes\x18\x03 \x01(\x03\x12\x11\n\tavailable\x18\x04 \x01(\x03\x12\n\n\x02up\x18\x05 \x01(\x08\x12.\n\x04\x66ree\x18\x06 \x03(\x0b\x32 .res_federation.api.v1.FreeNodes\x12\x30\n\x08releases\x18\x07 \x03(\x0b\x32\x1e.res_federation.api.v1.Release\x12\x14\n\x0cpending_jobs\x18\x08 \x01(\x03\x12\x16\n\x0epending_core_s\x18\t \x01(\x01\x12\x1d\n\x15pending_accelerator_s\x18\n \x01(\x01\x12\x17\n\nmax_time_s\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\x16\n\tmax_nodes\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x16\n\tmax_array\x18\r \x01(\x03H\x02\x88\x01\x01\x12\x10\n\x08\x66\x65\x61tures\x18\x0e \x03(\tB\r\n\x0b_max_time_sB\x0c\n\n_max_nodesB\x0c\n\n_max_array\"\xce\x01\n\x0e\x43\x61pacityReport\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12-\n\ttake_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0ctime_to_live\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\npartitions\x18\x05 \x03(\x0b\x32(.res_federation.api.v1.PartitionCapacity\"\xbf\x01\n\tPartition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05nodes\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12/\n\x05shape\x18\x03 \x01(\x0b\x32 .res_federation.api.v1.NodeShape\x12\x0b\n\x03\x63pu\x18\x04 \x01(\t\x12\x17\n\nmax_time_s\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nconfidence\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\tB\x08\n\x06_nodesB\r\n\x0b_max_time_s\"\x9d\x03\n\x04Site\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0f\n\x07machine\x18\x04 \x01(\t\x12\x0c\n\x04\x63ity\x18\x05 \x01(\t\x12\x10\n\x08latitude\x18\x06 \x01(\x01\x12\x11\n\tlongitude\x18\x07 \x01(\x01\x12/\n\x05state\x18\x08 \x01(\x0e\x32 .res_federation.api.v1.SiteState\x12/\n\x0breport_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cwaiting_jobs\x18\n \x01(\x03\x12\x14\n\x0crunning_jobs\x18\x0b \x01(\x03\x12\x34\n\npartitions\x18\x0c \x03(\x0b\x32 .res_federation.api.v1.Partition\x12\x37\n\x08\x63\x61pacity\x18\r \x01(\x0b\x32%.res_federation.api.v1.CapacityReport\x12\x14\n\x0c\x64rain_reason\x18\x0e \x01(\t\x12\r\n\x05\x62\x61tch\x18\x0f \x01(\t\"9\n\x10ListSitesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x11ListSitesResponse\x12*\n\x05sites\x18\x01 \x03(\x0b\x32\x1b.res_federation.api.v1.Site\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x0eGetSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x14WatchCapacityRequest\x12\r\n\x05names\x18\x01 \x03(\t\"B\n\x15WatchCapacityResponse\x12)\n\x04site\x18\x01 \x01(\x0b\x32\x1b.res_federation.api.v1.Site\"0\n\x10\x44rainSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"!\n\x11ResumeSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xa1\x01\n\tSiteState\x12\x1a\n\x16SITE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SITE_STATE_DISCONNECTED\x10\x01\x12\x14\n\x10SITE_STATE_READY\x10\x02\x12\x14\n\x10SITE_STATE_STALE\x10\x03\x12\x16\n\x12SITE_STATE_DRAINED\x10\x04\x12\x17\n\x13SITE_STATE_NO_BATCH\x10\x05\x32\xd2\x03\n\x0bSiteService\x12^\n\tListSites\x12\'.res_federation.api.v1.ListSitesRequest\x1a(.res_federation.api.v1.ListSitesResponse\x12M\n\x07GetSite\x12%.res_federation.api.v1.GetSiteRequest\x1a\x1b.res_federation.api.v1.Site\x12l\n\rWatchCapacity\x12+.res_federation.api.v1.WatchCapacityRequest\x1a,.res_federation.api.v1.WatchCapacityResponse0\x01\x12Q\n\tDrainSite\x12\'.res_federation.api.v1.DrainSiteRequest\x1a\x1b.res_federation.api.v1.Site\x12S\n\nResumeSite\x12(.res_federation.api.v1.ResumeSiteRequest\x1a\x1b.res_federation.api.v1.Siteb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!res_federation/api/v1/sites.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x01\n\tNodeShape\x12\x12\n\x05\x63ores\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nmemory_mib\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\x12#\n\x16\x61\x63\x63\x65lerator_memory_mib\x18\x05 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\tB\x08\n\x06_coresB\r\n\x0b_memory_mibB\x19\n\x17_accelerator_memory_mib\"S\n\tFreeNodes\x12\r\n\x05nodes\x18\x01 \x01(\x03\x12\r\n\x05\x63ores\x18\x02 \x01(\x03\x12\x12\n\nmemory_mib\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\"o\n\x07Release\x12\x30\n\x0crelease_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x02 \x01(\x03\x12\r\n\x05\x63ores\x18\x03 \x01(\x03\x12\x14\n\x0c\x61\x63\x63\x65lerators\x18\x04 \x01(\x03\"|\n\nNodeStates\x12\x0c\n\x04idle\x18\x01 \x01(\x03\x12\r\n\x05mixed\x18\x02 \x01(\x03\x12\x11\n\tallocated\x18\x03 \x01(\x03\x12\x0f\n\x07\x64rained\x18\x04 \x01(\x03\x12\x0c\n\x04\x64own\x18\x05 \x01(\x03\x12\x10\n\x08reserved\x18\x06 \x01(\x03\x12\r\n\x05other\x18\x07 \x01(\x03\"\x98\x01\n\x06Window\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x04 \x01(\x03\x12\x13\n\x0bmaintenance\x18\x05 \x01(\x08\"\x92\x02\n\x08QosLimit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\nmax_time_s\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\tmax_nodes\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\x08max_jobs\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x1a\n\rmax_submitted\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x16\n\tmax_cores\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12\x1d\n\x10max_accelerators\x18\x07 \x01(\x03H\x05\x88\x01\x01\x42\r\n\x0b_max_time_sB\x0c\n\n_max_nodesB\x0b\n\t_max_jobsB\x10\n\x0e_max_submittedB\x0c\n\n_max_coresB\x13\n\x11_max_accelerators\"4\n\x07License\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04\x66ree\x18\x03 \x01(\x03\"\xcb\x04\n\x11PartitionCapacity\x12\x11\n\tpartition\x18\x01 \x01(\t\x12/\n\x05shape\x18\x02 \x01(\x0b\x32 .res_federation.api.v1.NodeShape\x12\r\n\x05nodes\x18\x03 \x01(\x03\x12\x11\n\tavailable\x18\x04 \x01(\x03\x12\n\n\x02up\x18\x05 \x01(\x08\x12.\n\x04\x66ree\x18\x06 \x03(\x0b\x32 .res_federation.api.v1.FreeNodes\x12\x30\n\x08releases\x18\x07 \x03(\x0b\x32\x1e.res_federation.api.v1.Release\x12\x14\n\x0cpending_jobs\x18\x08 \x01(\x03\x12\x16\n\x0epending_core_s\x18\t \x01(\x01\x12\x1d\n\x15pending_accelerator_s\x18\n \x01(\x01\x12\x17\n\nmax_time_s\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12\x16\n\tmax_nodes\x18\x0c \x01(\x03H\x01\x88\x01\x01\x12\x16\n\tmax_array\x18\r \x01(\x03H\x02\x88\x01\x01\x12\x10\n\x08\x66\x65\x61tures\x18\x0e \x03(\t\x12\x31\n\x06states\x18\x0f \x01(\x0b\x32!.res_federation.api.v1.NodeStates\x12.\n\x07windows\x18\x10 \x03(\x0b\x32\x1d.res_federation.api.v1.Window\x12,\n\x03qos\x18\x11 \x03(\x0b\x32\x1f.res_federation.api.v1.QosLimitB\r\n\x0b_max_time_sB\x0c\n\n_max_nodesB\x0c\n\n_max_array\"\xc3\x02\n\x0e\x43\x61pacityReport\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12-\n\ttake_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0ctime_to_live\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12<\n\npartitions\x18\x05 \x03(\x0b\x32(.res_federation.api.v1.PartitionCapacity\x12\x30\n\x08licenses\x18\x06 \x03(\x0b\x32\x1e.res_federation.api.v1.License\x12\x0f\n\x07problem\x18\x07 \x01(\t\x12\x30\n\x0cmeasure_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbf\x01\n\tPartition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\x05nodes\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12/\n\x05shape\x18\x03 \x01(\x0b\x32 .res_federation.api.v1.NodeShape\x12\x0b\n\x03\x63pu\x18\x04 \x01(\t\x12\x17\n\nmax_time_s\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x12\n\nconfidence\x18\x06 \x01(\t\x12\x0c\n\x04note\x18\x07 \x01(\tB\x08\n\x06_nodesB\r\n\x0b_max_time_s\"\x9d\x03\n\x04Site\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0f\n\x07machine\x18\x04 \x01(\t\x12\x0c\n\x04\x63ity\x18\x05 \x01(\t\x12\x10\n\x08latitude\x18\x06 \x01(\x01\x12\x11\n\tlongitude\x18\x07 \x01(\x01\x12/\n\x05state\x18\x08 \x01(\x0e\x32 .res_federation.api.v1.SiteState\x12/\n\x0breport_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cwaiting_jobs\x18\n \x01(\x03\x12\x14\n\x0crunning_jobs\x18\x0b \x01(\x03\x12\x34\n\npartitions\x18\x0c \x03(\x0b\x32 .res_federation.api.v1.Partition\x12\x37\n\x08\x63\x61pacity\x18\r \x01(\x0b\x32%.res_federation.api.v1.CapacityReport\x12\x14\n\x0c\x64rain_reason\x18\x0e \x01(\t\x12\r\n\x05\x62\x61tch\x18\x0f \x01(\t\"9\n\x10ListSitesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"X\n\x11ListSitesResponse\x12*\n\x05sites\x18\x01 \x03(\x0b\x32\x1b.res_federation.api.v1.Site\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1e\n\x0eGetSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x14WatchCapacityRequest\x12\r\n\x05names\x18\x01 \x03(\t\"B\n\x15WatchCapacityResponse\x12)\n\x04site\x18\x01 \x01(\x0b\x32\x1b.res_federation.api.v1.Site\"0\n\x10\x44rainSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"!\n\x11ResumeSiteRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*\xa1\x01\n\tSiteState\x12\x1a\n\x16SITE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SITE_STATE_DISCONNECTED\x10\x01\x12\x14\n\x10SITE_STATE_READY\x10\x02\x12\x14\n\x10SITE_STATE_STALE\x10\x03\x12\x16\n\x12SITE_STATE_DRAINED\x10\x04\x12\x17\n\x13SITE_STATE_NO_BATCH\x10\x05\x32\xd2\x03\n\x0bSiteService\x12^\n\tListSites\x12\'.res_federation.api.v1.ListSitesRequest\x1a(.res_federation.api.v1.ListSitesResponse\x12M\n\x07GetSite\x12%.res_federation.api.v1.GetSiteRequest\x1a\x1b.res_federation.api.v1.Site\x12l\n\rWatchCapacity\x12+.res_federation.api.v1.WatchCapacityRequest\x1a,.res_federation.api.v1.WatchCapacityResponse0\x01\x12Q\n\tDrainSite\x12\'.res_federation.api.v1.DrainSiteRequest\x1a\x1b.res_federation.api.v1.Site\x12S\n\nResumeSite\x12(.res_federation.api.v1.ResumeSiteRequest\x1a\x1b.res_federation.api.v1.Siteb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'res_federation.api.v1.sites_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SITESTATE']._serialized_start=2174
-  _globals['_SITESTATE']._serialized_end=2335
+  _globals['_SITESTATE']._serialized_start=3048
+  _globals['_SITESTATE']._serialized_end=3209
   _globals['_NODESHAPE']._serialized_start=126
   _globals['_NODESHAPE']._serialized_end=336
   _globals['_FREENODES']._serialized_start=338
   _globals['_FREENODES']._serialized_end=421
   _globals['_RELEASE']._serialized_start=423
   _globals['_RELEASE']._serialized_end=534
-  _globals['_PARTITIONCAPACITY']._serialized_start=537
-  _globals['_PARTITIONCAPACITY']._serialized_end=979
-  _globals['_CAPACITYREPORT']._serialized_start=982
-  _globals['_CAPACITYREPORT']._serialized_end=1188
-  _globals['_PARTITION']._serialized_start=1191
-  _globals['_PARTITION']._serialized_end=1382
-  _globals['_SITE']._serialized_start=1385
-  _globals['_SITE']._serialized_end=1798
-  _globals['_LISTSITESREQUEST']._serialized_start=1800
-  _globals['_LISTSITESREQUEST']._serialized_end=1857
-  _globals['_LISTSITESRESPONSE']._serialized_start=1859
-  _globals['_LISTSITESRESPONSE']._serialized_end=1947
-  _globals['_GETSITEREQUEST']._serialized_start=1949
-  _globals['_GETSITEREQUEST']._serialized_end=1979
-  _globals['_WATCHCAPACITYREQUEST']._serialized_start=1981
-  _globals['_WATCHCAPACITYREQUEST']._serialized_end=2018
-  _globals['_WATCHCAPACITYRESPONSE']._serialized_start=2020
-  _globals['_WATCHCAPACITYRESPONSE']._serialized_end=2086
-  _globals['_DRAINSITEREQUEST']._serialized_start=2088
-  _globals['_DRAINSITEREQUEST']._serialized_end=2136
-  _globals['_RESUMESITEREQUEST']._serialized_start=2138
-  _globals['_RESUMESITEREQUEST']._serialized_end=2171
-  _globals['_SITESERVICE']._serialized_start=2338
-  _globals['_SITESERVICE']._serialized_end=2804
+  _globals['_NODESTATES']._serialized_start=536
+  _globals['_NODESTATES']._serialized_end=660
+  _globals['_WINDOW']._serialized_start=663
+  _globals['_WINDOW']._serialized_end=815
+  _globals['_QOSLIMIT']._serialized_start=818
+  _globals['_QOSLIMIT']._serialized_end=1092
+  _globals['_LICENSE']._serialized_start=1094
+  _globals['_LICENSE']._serialized_end=1146
+  _globals['_PARTITIONCAPACITY']._serialized_start=1149
+  _globals['_PARTITIONCAPACITY']._serialized_end=1736
+  _globals['_CAPACITYREPORT']._serialized_start=1739
+  _globals['_CAPACITYREPORT']._serialized_end=2062
+  _globals['_PARTITION']._serialized_start=2065
+  _globals['_PARTITION']._serialized_end=2256
+  _globals['_SITE']._serialized_start=2259
+  _globals['_SITE']._serialized_end=2672
+  _globals['_LISTSITESREQUEST']._serialized_start=2674
+  _globals['_LISTSITESREQUEST']._serialized_end=2731
+  _globals['_LISTSITESRESPONSE']._serialized_start=2733
+  _globals['_LISTSITESRESPONSE']._serialized_end=2821
+  _globals['_GETSITEREQUEST']._serialized_start=2823
+  _globals['_GETSITEREQUEST']._serialized_end=2853
+  _globals['_WATCHCAPACITYREQUEST']._serialized_start=2855
+  _globals['_WATCHCAPACITYREQUEST']._serialized_end=2892
+  _globals['_WATCHCAPACITYRESPONSE']._serialized_start=2894
+  _globals['_WATCHCAPACITYRESPONSE']._serialized_end=2960
+  _globals['_DRAINSITEREQUEST']._serialized_start=2962
+  _globals['_DRAINSITEREQUEST']._serialized_end=3010
+  _globals['_RESUMESITEREQUEST']._serialized_start=3012
+  _globals['_RESUMESITEREQUEST']._serialized_end=3045
+  _globals['_SITESERVICE']._serialized_start=3212
+  _globals['_SITESERVICE']._serialized_end=3678
 # @@protoc_insertion_point(module_scope)

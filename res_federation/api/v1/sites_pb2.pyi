@@ -181,6 +181,193 @@ class Release(_message.Message):
 Global___Release: _TypeAlias = Release  # noqa: Y015
 
 @_typing.final
+class NodeStates(_message.Message):
+    """How the declared nodes of a group stand; each counts once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDLE_FIELD_NUMBER: _builtins.int
+    MIXED_FIELD_NUMBER: _builtins.int
+    ALLOCATED_FIELD_NUMBER: _builtins.int
+    DRAINED_FIELD_NUMBER: _builtins.int
+    DOWN_FIELD_NUMBER: _builtins.int
+    RESERVED_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    idle: _builtins.int
+    """Up, with nothing on it."""
+    mixed: _builtins.int
+    """Up, partly given away."""
+    allocated: _builtins.int
+    """Up, given away in whole."""
+    drained: _builtins.int
+    """Taken out by an administrator."""
+    down: _builtins.int
+    """Broken, or not answering."""
+    reserved: _builtins.int
+    """Kept for a reservation or for maintenance now."""
+    other: _builtins.int
+    """Switched off, booting, or not known."""
+    def __init__(
+        self,
+        *,
+        idle: _builtins.int = ...,
+        mixed: _builtins.int = ...,
+        allocated: _builtins.int = ...,
+        drained: _builtins.int = ...,
+        down: _builtins.int = ...,
+        reserved: _builtins.int = ...,
+        other: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocated", b"allocated", "down", b"down", "drained", b"drained", "idle", b"idle", "mixed", b"mixed", "other", b"other", "reserved", b"reserved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeStates: _TypeAlias = NodeStates  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """A time to come in which nodes are kept for others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The site's own name for it."""
+    nodes: _builtins.int
+    """Nodes of the group that it covers."""
+    maintenance: _builtins.bool
+    """Whether it is for maintenance."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it begins."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        nodes: _builtins.int = ...,
+        maintenance: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "maintenance", b"maintenance", "name", b"name", "nodes", b"nodes", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class QosLimit(_message.Message):
+    """What a quality of service allows; a limit that is not set is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MAX_TIME_S_FIELD_NUMBER: _builtins.int
+    MAX_NODES_FIELD_NUMBER: _builtins.int
+    MAX_JOBS_FIELD_NUMBER: _builtins.int
+    MAX_SUBMITTED_FIELD_NUMBER: _builtins.int
+    MAX_CORES_FIELD_NUMBER: _builtins.int
+    MAX_ACCELERATORS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """As --qos spells it."""
+    max_time_s: _builtins.int
+    """Longest time limit in seconds."""
+    max_nodes: _builtins.int
+    """Most nodes of one job."""
+    max_jobs: _builtins.int
+    """Most running jobs of one user."""
+    max_submitted: _builtins.int
+    """Most jobs of one user that run or wait."""
+    max_cores: _builtins.int
+    """Most cores of one user at a time."""
+    max_accelerators: _builtins.int
+    """Most accelerators of one user at a time."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        max_time_s: _builtins.int | None = ...,
+        max_nodes: _builtins.int | None = ...,
+        max_jobs: _builtins.int | None = ...,
+        max_submitted: _builtins.int | None = ...,
+        max_cores: _builtins.int | None = ...,
+        max_accelerators: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_accelerators", b"_max_accelerators", "_max_cores", b"_max_cores", "_max_jobs", b"_max_jobs", "_max_nodes", b"_max_nodes", "_max_submitted", b"_max_submitted", "_max_time_s", b"_max_time_s", "max_accelerators", b"max_accelerators", "max_cores", b"max_cores", "max_jobs", b"max_jobs", "max_nodes", b"max_nodes", "max_submitted", b"max_submitted", "max_time_s", b"max_time_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_accelerators", b"_max_accelerators", "_max_cores", b"_max_cores", "_max_jobs", b"_max_jobs", "_max_nodes", b"_max_nodes", "_max_submitted", b"_max_submitted", "_max_time_s", b"_max_time_s", "max_accelerators", b"max_accelerators", "max_cores", b"max_cores", "max_jobs", b"max_jobs", "max_nodes", b"max_nodes", "max_submitted", b"max_submitted", "max_time_s", b"max_time_s", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_accelerators: _TypeAlias = _typing.Literal["max_accelerators"]  # noqa: Y015
+    _WhichOneofArgType__max_accelerators: _TypeAlias = _typing.Literal["_max_accelerators", b"_max_accelerators"]  # noqa: Y015
+    _WhichOneofReturnType__max_cores: _TypeAlias = _typing.Literal["max_cores"]  # noqa: Y015
+    _WhichOneofArgType__max_cores: _TypeAlias = _typing.Literal["_max_cores", b"_max_cores"]  # noqa: Y015
+    _WhichOneofReturnType__max_jobs: _TypeAlias = _typing.Literal["max_jobs"]  # noqa: Y015
+    _WhichOneofArgType__max_jobs: _TypeAlias = _typing.Literal["_max_jobs", b"_max_jobs"]  # noqa: Y015
+    _WhichOneofReturnType__max_nodes: _TypeAlias = _typing.Literal["max_nodes"]  # noqa: Y015
+    _WhichOneofArgType__max_nodes: _TypeAlias = _typing.Literal["_max_nodes", b"_max_nodes"]  # noqa: Y015
+    _WhichOneofReturnType__max_submitted: _TypeAlias = _typing.Literal["max_submitted"]  # noqa: Y015
+    _WhichOneofArgType__max_submitted: _TypeAlias = _typing.Literal["_max_submitted", b"_max_submitted"]  # noqa: Y015
+    _WhichOneofReturnType__max_time_s: _TypeAlias = _typing.Literal["max_time_s"]  # noqa: Y015
+    _WhichOneofArgType__max_time_s: _TypeAlias = _typing.Literal["_max_time_s", b"_max_time_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_accelerators) -> _WhichOneofReturnType__max_accelerators | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cores) -> _WhichOneofReturnType__max_cores | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_jobs) -> _WhichOneofReturnType__max_jobs | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_nodes) -> _WhichOneofReturnType__max_nodes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_submitted) -> _WhichOneofReturnType__max_submitted | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_time_s) -> _WhichOneofReturnType__max_time_s | None: ...
+
+Global___QosLimit: _TypeAlias = QosLimit  # noqa: Y015
+
+@_typing.final
+class License(_message.Message):
+    """Licences that a batch system counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    FREE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The site's word."""
+    total: _builtins.int
+    """In all."""
+    free: _builtins.int
+    """Not in use."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        total: _builtins.int = ...,
+        free: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free", b"free", "name", b"name", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___License: _TypeAlias = License  # noqa: Y015
+
+@_typing.final
 class PartitionCapacity(_message.Message):
     """What one group of like nodes of a partition has, now."""
 
@@ -200,6 +387,9 @@ class PartitionCapacity(_message.Message):
     MAX_NODES_FIELD_NUMBER: _builtins.int
     MAX_ARRAY_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    QOS_FIELD_NUMBER: _builtins.int
     partition: _builtins.str
     """"site/cluster/partition"."""
     nodes: _builtins.int
@@ -236,6 +426,18 @@ class PartitionCapacity(_message.Message):
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Constraint words of the nodes."""
 
+    @_builtins.property
+    def states(self) -> Global___NodeStates:
+        """How the declared nodes stand."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """Reservations and maintenance to come, by start."""
+
+    @_builtins.property
+    def qos(self) -> _containers.RepeatedCompositeFieldContainer[Global___QosLimit]:
+        """Qualities of service that the partition takes."""
+
     def __init__(
         self,
         *,
@@ -253,10 +455,13 @@ class PartitionCapacity(_message.Message):
         max_nodes: _builtins.int | None = ...,
         max_array: _builtins.int | None = ...,
         features: _abc.Iterable[_builtins.str] | None = ...,
+        states: Global___NodeStates | None = ...,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+        qos: _abc.Iterable[Global___QosLimit] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "shape", b"shape"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "shape", b"shape", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "available", b"available", "features", b"features", "free", b"free", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "nodes", b"nodes", "partition", b"partition", "pending_accelerator_s", b"pending_accelerator_s", "pending_core_s", b"pending_core_s", "pending_jobs", b"pending_jobs", "releases", b"releases", "shape", b"shape", "up", b"up"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "available", b"available", "features", b"features", "free", b"free", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "nodes", b"nodes", "partition", b"partition", "pending_accelerator_s", b"pending_accelerator_s", "pending_core_s", b"pending_core_s", "pending_jobs", b"pending_jobs", "qos", b"qos", "releases", b"releases", "shape", b"shape", "states", b"states", "up", b"up", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_array: _TypeAlias = _typing.Literal["max_array"]  # noqa: Y015
     _WhichOneofArgType__max_array: _TypeAlias = _typing.Literal["_max_array", b"_max_array"]  # noqa: Y015
@@ -284,10 +489,15 @@ class CapacityReport(_message.Message):
     TAKE_TIME_FIELD_NUMBER: _builtins.int
     TIME_TO_LIVE_FIELD_NUMBER: _builtins.int
     PARTITIONS_FIELD_NUMBER: _builtins.int
+    LICENSES_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    MEASURE_TIME_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Whose."""
     sequence: _builtins.int
     """Counts up within one life of the agent."""
+    problem: _builtins.str
+    """Why the figures are old though the agent is well, or empty."""
     @_builtins.property
     def take_time(self) -> _timestamp_pb2.Timestamp:
         """When it was taken, by the site's clock."""
@@ -300,6 +510,14 @@ class CapacityReport(_message.Message):
     def partitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartitionCapacity]:
         """One for each group of like nodes."""
 
+    @_builtins.property
+    def licenses(self) -> _containers.RepeatedCompositeFieldContainer[Global___License]:
+        """What the batch system counts by licence."""
+
+    @_builtins.property
+    def measure_time(self) -> _timestamp_pb2.Timestamp:
+        """When the figures were measured, by the site's clock; not present: at take_time."""
+
     def __init__(
         self,
         *,
@@ -308,10 +526,13 @@ class CapacityReport(_message.Message):
         take_time: _timestamp_pb2.Timestamp | None = ...,
         time_to_live: _duration_pb2.Duration | None = ...,
         partitions: _abc.Iterable[Global___PartitionCapacity] | None = ...,
+        licenses: _abc.Iterable[Global___License] | None = ...,
+        problem: _builtins.str = ...,
+        measure_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["measure_time", b"measure_time", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partitions", b"partitions", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licenses", b"licenses", "measure_time", b"measure_time", "partitions", b"partitions", "problem", b"problem", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
