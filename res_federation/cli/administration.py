@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from res_federation.cli import output
-from res_federation.cli.documents import site_document
+from res_federation.cli.documents import instant, site_document
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.client import SiteView
 
@@ -42,6 +42,9 @@ def sites(broker: Broker = "", as_json: Json = False) -> None:
         (_row(site) for site in found),
         empty="the federation has no members (is the broker's --sites directory right?)",
     )
+    for site in found:
+        if site.problem:
+            output.say(f"{site.id}: figures of {instant(site.measured)}: {site.problem}")
 
 
 def _row(site: SiteView) -> tuple[str, ...]:

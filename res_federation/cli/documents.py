@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -105,10 +106,13 @@ def site_document(site: SiteView) -> dict[str, Any]:
         "state": str(site.state),
         "drain_reason": site.drain_reason,
         "reported": instant(site.reported),
+        "measured": instant(site.measured),
+        "problem": site.problem,
         "waiting_jobs": site.waiting_jobs,
         "running_jobs": site.running_jobs,
         "partitions": [_partition(part) for part in site.partitions],
         "capacity": [_capacity(part) for part in site.capacity],
+        "licenses": [asdict(license_) for license_ in site.licenses],
     }
 
 
@@ -138,4 +142,19 @@ def _capacity(part: PartitionCapacity) -> dict[str, Any]:
         "free_cores": sum(free.nodes * free.cores for free in part.free),
         "free_accelerators": sum(free.nodes * free.accelerators for free in part.free),
         "pending_jobs": part.pending_jobs,
+        "pending_core_hours": round(part.pending_core_s / 3600, 3),
+        "pending_accelerator_hours": round(part.pending_accelerator_s / 3600, 3),
+        "accelerator": part.shape.accelerator or None,
+        "states": asdict(part.states),
+        "windows": [
+            {
+                "name": window.name,
+                "start": instant(window.start),
+                "end": instant(window.end),
+                "nodes": window.nodes,
+                "maintenance": window.maintenance,
+            }
+            for window in part.windows
+        ],
+        "qos": [asdict(qos) for qos in part.qos],
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from res_federation.api.v1 import sites_pb2
-from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.capacity import License, PartitionCapacity
 from res_federation.model.identifiers import PartitionId, SiteId
 from res_federation.model.site import Confidence, Partition
 from res_federation.wire.sites import partition_capacity_from_message, shape_from_message
@@ -43,6 +43,9 @@ class SiteView:
         running_jobs: Jobs of the federation that run there.
         partitions: What it declares.
         capacity: What it has now, one for each group of like nodes; empty before a report.
+        problem: Why the figures of its newest report are old, or "".
+        measured: UTC seconds by the site's clock when those figures were measured, or None.
+        licenses: What its batch system counts by licence.
 
     """
 
@@ -60,6 +63,9 @@ class SiteView:
     running_jobs: int = 0
     partitions: tuple[Partition, ...] = ()
     capacity: tuple[PartitionCapacity, ...] = ()
+    problem: str = ""
+    measured: float | None = None
+    licenses: tuple[License, ...] = ()
 
 
 def site_from_message(message: sites_pb2.Site) -> SiteView:
@@ -82,7 +88,16 @@ def site_from_message(message: sites_pb2.Site) -> SiteView:
         capacity=tuple(
             partition_capacity_from_message(part) for part in message.capacity.partitions
         ),
+        problem=message.capacity.problem,
+        measured=_measured(message.capacity),
+        licenses=tuple(License(one.name, one.total, one.free) for one in message.capacity.licenses),
     )
+
+
+def _measured(report: sites_pb2.CapacityReport) -> float | None:
+    if report.HasField("measure_time"):
+        return from_timestamp(report.measure_time)
+    return from_timestamp(report.take_time) if report.HasField("take_time") else None
 
 
 _STATES = frozenset(sites_pb2.SiteState.values())

@@ -68,6 +68,8 @@ def _problem(site: SiteState, at: float) -> tuple[Code, int]:
         return Code.SITE_DRAINED, -1
     if stale(site, at):
         return Code.REPORT_STALE, int(at - site.received)
+    if site.report.problem:  # the agent is well, and what it stands on is not
+        return Code.REPORT_STALE, int(at - site.received + site.report.lag_s)
     return Code.FITS, -1
 
 

@@ -32,7 +32,7 @@ def sentence(reason: Reason) -> str:
         case Code.ACCELERATOR_MEMORY_UNKNOWN:
             return f"needs {memory(needed)} per accelerator; its size is not published"
         case Code.REPORT_STALE if have >= 0:
-            return f"its newest report is {duration(have)} old"
+            return f"its newest figures are {duration(have)} old"
         case Code.OUTRANKED if needed == 0:
             return "as good as the chosen one: a seeded draw between equals decided"
         case Code.OUTRANKED if needed > 0:

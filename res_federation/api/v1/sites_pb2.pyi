@@ -34,7 +34,7 @@ class _SiteStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SiteState.V
     SITE_STATE_READY: _SiteState.ValueType  # 2
     """Reports, and takes jobs."""
     SITE_STATE_STALE: _SiteState.ValueType  # 3
-    """Its newest report is past its time to live."""
+    """Its newest report is past its time to live, or says itself that its figures are old."""
     SITE_STATE_DRAINED: _SiteState.ValueType  # 4
     """Takes no new jobs because an operator said so."""
     SITE_STATE_NO_BATCH: _SiteState.ValueType  # 5
@@ -50,7 +50,7 @@ SITE_STATE_DISCONNECTED: SiteState.ValueType  # 1
 SITE_STATE_READY: SiteState.ValueType  # 2
 """Reports, and takes jobs."""
 SITE_STATE_STALE: SiteState.ValueType  # 3
-"""Its newest report is past its time to live."""
+"""Its newest report is past its time to live, or says itself that its figures are old."""
 SITE_STATE_DRAINED: SiteState.ValueType  # 4
 """Takes no new jobs because an operator said so."""
 SITE_STATE_NO_BATCH: SiteState.ValueType  # 5

@@ -111,6 +111,6 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
             return sites_pb2.SITE_STATE_DRAINED
         if not known.connected or known.report is None:
             return sites_pb2.SITE_STATE_DISCONNECTED
-        if stale(known, self._federation.clock.now()):
+        if known.report.problem or stale(known, self._federation.clock.now()):
             return sites_pb2.SITE_STATE_STALE
         return sites_pb2.SITE_STATE_READY
