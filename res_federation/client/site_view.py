@@ -33,8 +33,8 @@ class SiteView:
         name: The institution.
         machine: The machine.
         city: Where it stands.
-        latitude: Degrees north.
-        longitude: Degrees east.
+        latitude: Degrees north, or None where the place is not known.
+        longitude: Degrees east, or None.
         batch: Batch system that its agent drives; "" for none.
         state: How it stands.
         drain_reason: Why an operator drained it, or "".
@@ -53,8 +53,8 @@ class SiteView:
     name: str
     machine: str
     city: str
-    latitude: float
-    longitude: float
+    latitude: float | None
+    longitude: float | None
     batch: str
     state: SiteState
     drain_reason: str = ""
@@ -76,8 +76,8 @@ def site_from_message(message: sites_pb2.Site) -> SiteView:
         name=message.display_name,
         machine=message.machine,
         city=message.city,
-        latitude=message.latitude,
-        longitude=message.longitude,
+        latitude=message.latitude if message.HasField("latitude") else None,
+        longitude=message.longitude if message.HasField("longitude") else None,
         batch=message.batch,
         state=SiteState(state.removeprefix("SITE_STATE_") or "UNSPECIFIED"),
         drain_reason=message.drain_reason,

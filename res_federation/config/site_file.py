@@ -130,9 +130,9 @@ class SiteTable(Strict):
     """A whole ``site.toml``."""
 
     id: Word
-    name: Text
+    name: Text | None = None
     machine: Text
-    city: Text
+    city: Text | None = None
     region: Text | None = None
     country: Annotated[str, Field(min_length=2, max_length=2)] = "ES"
     status: Text | None = None
@@ -151,7 +151,7 @@ class SiteTable(Strict):
     rules: list[Text] = []
     note: Text | None = None
     slurm: SlurmTable | None = None
-    location: LocationTable
+    location: LocationTable | None = None
     network: NetworkTable | None = None
     cluster: list[ClusterTable] = []
     partition: list[PartitionTable] = []

@@ -272,11 +272,11 @@ def _made(table: SiteTable) -> Site:
     place, network = table.location, table.network
     return Site(
         id=SiteId(table.id),
-        name=table.name,
+        name=table.name or table.id,
         machine=table.machine,
-        city=table.city,
-        latitude=place.latitude,
-        longitude=place.longitude,
+        city=table.city or "",
+        latitude=None if place is None else place.latitude,
+        longitude=None if place is None else place.longitude,
         batch=table.batch,
         partitions=tuple(_partition(table.id, part) for part in table.partition),
         clusters=tuple(cluster.name for cluster in table.cluster),

@@ -91,11 +91,11 @@ class Site:
 
     Attributes:
         id: Identifier such as ``csuc``.
-        name: The institution.
+        name: The institution; its identifier where nobody has written it down.
         machine: Name of the machine as people write it.
-        city: Where it stands.
-        latitude: Degrees north.
-        longitude: Degrees east.
+        city: Where it stands, or "".
+        latitude: Degrees north, or None where the place is not known.
+        longitude: Degrees east, or None.
         batch: ``local``, ``slurm``; "" for a site that runs no batch jobs for the federation.
         partitions: What can be asked for; empty for a data-only member.
         clusters: Names of its machines as they stand in partition ids; one Slurm each.
@@ -111,8 +111,8 @@ class Site:
     name: str
     machine: str
     city: str
-    latitude: float
-    longitude: float
+    latitude: float | None
+    longitude: float | None
     batch: str
     partitions: tuple[Partition, ...]
     clusters: tuple[str, ...] = ()

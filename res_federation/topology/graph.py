@@ -43,8 +43,12 @@ class Link:
     note: str = ""
 
 
-def great_circle_km(one: Site, other: Site) -> float:
-    """Return the distance over the ground between two sites (haversine)."""
+def great_circle_km(one: Site, other: Site) -> float | None:
+    """Return the distance over the ground (haversine), None where a place is not known."""
+    if one.latitude is None or one.longitude is None:
+        return None
+    if other.latitude is None or other.longitude is None:
+        return None
     a, b = math.radians(one.latitude), math.radians(other.latitude)
     half_height = math.sin((b - a) / 2)
     half_width = math.sin(math.radians(other.longitude - one.longitude) / 2)
@@ -53,8 +57,11 @@ def great_circle_km(one: Site, other: Site) -> float:
 
 
 def latency_ms(one: Site, other: Site) -> float:
-    """Return the estimated latency one way; see the module's words for the formula."""
-    return great_circle_km(one, other) * FIBRE_DETOUR / FIBRE_KM_PER_MS
+    """Return the estimated latency one way; see the module's words for the formula.
+
+    Of a site whose place is not known it is 0: beside the speed, which is known, it hardly counts.
+    """
+    return (great_circle_km(one, other) or 0.0) * FIBRE_DETOUR / FIBRE_KM_PER_MS
 
 
 def graph(sites: Sequence[Site], links: Sequence[Link]) -> nx.Graph[str]:

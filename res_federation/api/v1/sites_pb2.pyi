@@ -625,9 +625,9 @@ class Site(_message.Message):
     city: _builtins.str
     """Where it stands."""
     latitude: _builtins.float
-    """Degrees north."""
+    """Degrees north; not there where the place is not known."""
     longitude: _builtins.float
-    """Degrees east."""
+    """Degrees east; not there where the place is not known."""
     state: Global___SiteState.ValueType
     """How it stands."""
     waiting_jobs: _builtins.int
@@ -658,8 +658,8 @@ class Site(_message.Message):
         display_name: _builtins.str = ...,
         machine: _builtins.str = ...,
         city: _builtins.str = ...,
-        latitude: _builtins.float = ...,
-        longitude: _builtins.float = ...,
+        latitude: _builtins.float | None = ...,
+        longitude: _builtins.float | None = ...,
         state: Global___SiteState.ValueType = ...,
         report_time: _timestamp_pb2.Timestamp | None = ...,
         waiting_jobs: _builtins.int = ...,
@@ -669,11 +669,18 @@ class Site(_message.Message):
         drain_reason: _builtins.str = ...,
         batch: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "report_time", b"report_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "capacity", b"capacity", "latitude", b"latitude", "longitude", b"longitude", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__latitude: _TypeAlias = _typing.Literal["latitude"]  # noqa: Y015
+    _WhichOneofArgType__latitude: _TypeAlias = _typing.Literal["_latitude", b"_latitude"]  # noqa: Y015
+    _WhichOneofReturnType__longitude: _TypeAlias = _typing.Literal["longitude"]  # noqa: Y015
+    _WhichOneofArgType__longitude: _TypeAlias = _typing.Literal["_longitude", b"_longitude"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__latitude) -> _WhichOneofReturnType__latitude | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__longitude) -> _WhichOneofReturnType__longitude | None: ...
 
 Global___Site: _TypeAlias = Site  # noqa: Y015
 
