@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from res_federation.cli import output
+from res_federation.cli import output, site_discover
 from res_federation.cli.documents import instant, site_document
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.client import SiteView
@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog="Example: resfed site check sites/csuc/site.toml")(check)
     group.command(epilog="Example: resfed site drain csuc --reason 'cooling'")(drain)
     group.command(epilog="Example: resfed site resume csuc")(resume)
+    site_discover.register(group)
     app.add_typer(group, name="site")
 
 
@@ -66,12 +67,21 @@ def _row(site: SiteView) -> tuple[str, ...]:
 
 def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A site.toml or a directory.")],
+    live: Annotated[
+        bool, typer.Option("--live", help="Compare a site.toml with the cluster behind it.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """Check site files; every error names file, line and field. Leaves with 2 if there are any."""
+    """Check site files; every error names file, line and field. Leaves with 2 if there are any.
+
+    With --live it leaves with 1 if file and cluster differ, with 3 if the cluster does not answer.
+    """
     from res_federation.config.sites import check as problems_of  # pydantic
 
     problems = problems_of(path)
+    if live and not problems:
+        found = site_discover.live_differences(path)
+        return site_discover.tell_differences(path, found, as_json=as_json)
     if as_json:
         output.document(
             {

@@ -17,7 +17,7 @@ from res_federation.model.site import Confidence, Partition, Qos, Site, SlurmAcc
 
 WORDS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,10}", fullmatch=True)
 TEXTS = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
-ANY_TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20)
+ANY_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 MODELS = st.sampled_from(["", "h100", "nvidia_h100_80gb_hbm3", "a100", "mi250x", "v100m32"])
 
 
