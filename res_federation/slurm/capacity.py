@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from res_federation.model.capacity import PartitionCapacity, QosLimit
 from res_federation.model.identifiers import PartitionId, SiteId, partition_id
@@ -17,7 +18,7 @@ from res_federation.slurm import node_groups, queue_depth
 from res_federation.slurm.node_groups import NodeGroup
 from res_federation.slurm.nodes import Node
 from res_federation.slurm.partitions import SlurmPartition
-from res_federation.slurm.queue_depth import Holding
+from res_federation.slurm.queue_depth import Depth, Holding
 from res_federation.slurm.reservations import Reservation
 from res_federation.slurm.squeue import QueuedJob
 
@@ -44,57 +45,92 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         cluster: Its name as it stands in partition ids.
         nodes: All its nodes.
         partitions: All its partitions; the answer keeps their order.
-        jobs: Everything that waits or runs, the federation's and others'.
-        reservations: Those of now and those to come.
+        jobs: Everything that waits or runs.
+        reservations: Now and to come.
         max_array: Most tasks of an array, or None.
         now: UTC seconds by the site's clock.
-        declared: Partitions of the site file by id: they may name an accelerator that Slurm's own
-            words leave open.
+        declared: Partitions of the site file: they name accelerators that Slurm leaves open.
         qos: Limits of the qualities of service.
         memory_counted: Whether Slurm gives jobs memory; free memory is -1 where it does not.
         whole_nodes: Whether every job gets whole nodes (``select/linear``).
 
     """
-    members: defaultdict[str, list[Node]] = defaultdict(list)
-    for node in nodes:
-        for name in node.partitions:
-            members[name].append(node)
-    kept = frozenset(name for one in reservations if one.covers(now) for name in one.nodes)
+    members = _members(nodes)
     held = queue_depth.holdings(jobs, frozenset(node.name for node in nodes), now)
-    index = queue_depth.by_node(held)
+    cluster_now = _Now(
+        at=now,
+        reservations=reservations,
+        kept=frozenset(name for one in reservations if one.covers(now) for name in one.nodes),
+        held=queue_depth.by_node(held),
+        max_array=max_array,
+        memory_counted=memory_counted,
+        qos=qos,
+    )
     nameless = [holding for holding in held if not holding.names]
     found: list[PartitionCapacity] = []
     for partition in partitions:
         part_id = partition_id(site, cluster, partition.name)
         groups = node_groups.groups(
-            partition, members[partition.name], declared.get(part_id), whole_nodes=whole_nodes
+            partition,
+            members.get(partition.name, ()),
+            declared.get(part_id),
+            whole_nodes=whole_nodes,
         )
-        own, offered = _limits(partition, qos)
         depths = queue_depth.depths(groups, jobs)
-        for group, depth, strays in zip(groups, depths, _strays(groups, nameless), strict=True):
-            up = [node for node in group.nodes if node.state.up and node.name not in kept]
-            found.append(
-                PartitionCapacity(
-                    id=part_id,
-                    shape=group.shape,
-                    nodes=len(group.nodes),
-                    available=len(up),
-                    up=partition.up,
-                    free=node_groups.free(group, up, memory_counted=memory_counted),
-                    releases=queue_depth.releases(group, up, index, strays),
-                    pending_jobs=depth.jobs,
-                    pending_core_s=depth.core_s,
-                    pending_accelerator_s=depth.accelerator_s,
-                    max_time_s=_least(partition.max_time_s, own.max_time_s),
-                    max_nodes=_least(partition.max_nodes, own.max_nodes),
-                    max_array=max_array,
-                    features=group.features,
-                    states=node_groups.states(group.nodes, kept),
-                    windows=node_groups.windows(group.nodes, reservations, now),
-                    qos=offered,
-                )
-            )
+        strays = _strays(groups, nameless)
+        found += [
+            _capacity(part_id, group, depth, strays[number], cluster_now)
+            for number, (group, depth) in enumerate(zip(groups, depths, strict=True))
+        ]
     return tuple(found)
+
+
+def _members(nodes: Sequence[Node]) -> Mapping[str, list[Node]]:
+    members: defaultdict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        for name in node.partitions:
+            members[name].append(node)
+    return members
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What holds for every group of the cluster at this moment."""
+
+    at: float
+    reservations: Sequence[Reservation]
+    kept: frozenset[str]
+    held: dict[str, list[Holding]]
+    max_array: int | None
+    memory_counted: bool
+    qos: Sequence[QosLimit]
+
+
+def _capacity(
+    part_id: PartitionId, group: NodeGroup, depth: Depth, strays: Sequence[Holding], now: _Now
+) -> PartitionCapacity:
+    partition = group.partition
+    own, offered = _limits(partition, now.qos)
+    up = [node for node in group.nodes if node.state.up and node.name not in now.kept]
+    return PartitionCapacity(
+        id=part_id,
+        shape=group.shape,
+        nodes=len(group.nodes),
+        available=len(up),
+        up=partition.up,
+        free=node_groups.free(group, up, memory_counted=now.memory_counted),
+        releases=queue_depth.releases(group, up, now.held, strays),
+        pending_jobs=depth.jobs,
+        pending_core_s=depth.core_s,
+        pending_accelerator_s=depth.accelerator_s,
+        max_time_s=_least(partition.max_time_s, own.max_time_s),
+        max_nodes=_least(partition.max_nodes, own.max_nodes),
+        max_array=now.max_array,
+        features=group.features,
+        states=node_groups.states(group.nodes, now.kept),
+        windows=node_groups.windows(group.nodes, now.reservations, now.at),
+        qos=offered,
+    )
 
 
 def _limits(

@@ -232,6 +232,27 @@ async def test_a_stream_may_report_only_for_its_own_site(running: Running) -> No
             assert raised.value.code() is code
 
 
+async def test_a_well_agent_over_a_dead_batch_system_makes_its_site_stale_and_says_why(
+    running: Running,
+) -> None:
+    old = CapacityReport(
+        SiteId("uv"), 1, 5000.0, 60.0, (), problem="slurmctld does not answer", measured_at=1400.0
+    )
+    request = agents_pb2.ConnectRequest(report=exchange.report_to_message(old, (), "j", True))
+    async with (
+        FederationClient(running.address) as client,
+        grpc.aio.insecure_channel(running.address) as channel,
+    ):
+        stream = AgentServiceStub(channel).Connect()
+        await stream.write(request)
+        async for seen in client.watch_capacity(["uv"]):
+            if seen.problem:
+                break
+        assert (seen.state, seen.problem) == (SiteState.STALE, "slurmctld does not answer")
+        assert seen.measured == 1400.0
+        stream.cancel()
+
+
 async def test_a_dry_run_says_where_and_leaves_nothing_behind(running: Running) -> None:
     async with FederationClient(running.address) as client:
         told = await client.dry_run(a_script("true", "--gres=gpu:h100:1"))
