@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.capacity import License, PartitionCapacity
 from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
 
@@ -114,12 +114,14 @@ class Measured:
     Attributes:
         partitions: What each group of like nodes has.
         taken_at: UTC seconds when the figures were taken.
+        licenses: What the batch system counts by licence.
         problem: Why the figures are old, or "".
 
     """
 
     partitions: tuple[PartitionCapacity, ...]
     taken_at: float
+    licenses: tuple[License, ...] = ()
     problem: str = ""
 
 

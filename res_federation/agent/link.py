@@ -177,6 +177,9 @@ class Link:
             taken_at=at,
             time_to_live_s=3 * self._beat_s + 1.0,
             partitions=measured.partitions,
+            licenses=measured.licenses,
+            problem=measured.problem,
+            measured_at=measured.taken_at,
         )
         return agents_pb2.ConnectRequest(
             report=report_to_message(report, runs, self._journal, self._runs.complete)

@@ -28,7 +28,7 @@ DAY_S = 24 * 3600.0
 _SWEEP_EVERY_S = 6 * 3600.0
 
 
-def _driver(  # noqa: PLR0913 - the settings of an agent
+def _driver(
     site: Site,
     dialect: Dialect | None,
     state: Path,

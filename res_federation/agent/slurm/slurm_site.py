@@ -106,7 +106,7 @@ class SlurmBatch:
                 last = str(have[piece.number])
                 continue
             after = last if request.spec.array_throttle and piece.number > 1 else ""
-            said = await self._hand_over(request, piece, len(cut), partition.name, after)
+            said = await self._hand_over(request, piece, len(cut), after)
             if not isinstance(said, Accepted):
                 if piece.number > 1 and isinstance(said, Refused | NotSent):
                     return Unsettled(said.text)  # a part of it is there: come again
@@ -147,7 +147,7 @@ class SlurmBatch:
             os.chown(each, account.uid, account.gid, follow_symlinks=False)
 
     async def _hand_over(
-        self, request: RunRequest, piece: Piece, of: int, partition: str, after: str
+        self, request: RunRequest, piece: Piece, of: int, after: str
     ) -> SubmitOutcome:
         path, spec = str(request.directory).replace("%", "%%"), request.spec
         word = "batch" if not spec.array else "%a"
@@ -155,7 +155,7 @@ class SlurmBatch:
             word = f"piece{piece.number}.%a"  # the wrapper writes to the user's own index
         argv = [
             "sbatch", "--parsable", f"--job-name={request.token}",
-            f"--comment={request.token} {piece.number}/{of}", f"--partition={partition}",
+            f"--comment={request.token} {piece.number}/{of}",
             f"--output={path}/out.{word}", f"--error={path}/err.{word}", "--open-mode=append",
             f"--chdir={request.directory}/work", "--requeue" if spec.requeue else "--no-requeue",
         ]  # fmt: skip
@@ -272,7 +272,7 @@ class SlurmBatch:
             )
         if picture is None:
             return Measured((), self._now(), problem=problem or "slurm was not looked at yet")
-        return Measured(picture.partitions, picture.taken_at, problem=problem)
+        return Measured(picture.partitions, picture.taken_at, picture.licenses, problem)
 
     async def changed(self) -> None:
         """Return when a wrapper rang, or the cluster was looked at again."""

@@ -18,7 +18,7 @@ import structlog
 from res_federation.agent.clock import Clock
 from res_federation.agent.slurm.calls import Calls
 from res_federation.errors import FederationError, Unavailable
-from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.capacity import License, PartitionCapacity, QosLimit
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.site import Partition
 from res_federation.slurm import (
@@ -26,11 +26,13 @@ from res_federation.slurm import (
     licenses,
     nodes,
     partitions,
+    qos_limits,
     reservations,
     sacct,
     slurm_config,
     squeue,
 )
+from res_federation.slurm.dialect import SLURM_MAX_ARRAY_SIZE
 from res_federation.slurm.sacct import AccountedJob
 from res_federation.slurm.squeue import QueuedJob
 
@@ -48,12 +50,14 @@ class Picture:
         taken_at: UTC seconds before the commands ran: what was accepted later may be missing.
         ours: Jobs by the token in their name.
         partitions: Capacity.
+        licenses: As Slurm counts them.
 
     """
 
     taken_at: float
     ours: Mapping[str, tuple[QueuedJob, ...]]
     partitions: tuple[PartitionCapacity, ...]
+    licenses: tuple[License, ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,8 +67,9 @@ class _Seldom:
     read_at: float = -1e9
     partitions: tuple[partitions.SlurmPartition, ...] = ()
     reservations: tuple[reservations.Reservation, ...] = ()
-    licenses: tuple[licenses.License, ...] = ()
-    config: slurm_config.SlurmConfig | None = None
+    licenses: tuple[License, ...] = ()
+    qos: tuple[QosLimit, ...] = ()
+    config: slurm_config.SlurmConfig = slurm_config.SlurmConfig()
 
 
 @dataclass(slots=True)
@@ -101,8 +106,7 @@ class ClusterView:
     @property
     def max_array_size(self) -> int:
         """Slurm's ``MaxArraySize``, its own default before it is known."""
-        config = self._seldom.config
-        return config.max_array_size if config is not None and config.max_array_size else 1001
+        return self._seldom.config.max_array_size or SLURM_MAX_ARRAY_SIZE
 
     def soon(self) -> None:
         """Look again as soon as that is decent."""
@@ -165,18 +169,18 @@ class ClusterView:
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
         jobs, _ = squeue.read(queue.result())
-        seldom = self._seldom
-        config = seldom.config
-        cluster = config.cluster if config is not None else ""
+        seldom, config = self._seldom, self._seldom.config
         found = capacity.capacities(
-            self._site, cluster, nodes.read(shown.result()), seldom.partitions, jobs,
-            seldom.reservations, max_array=self.max_array_size, now=at, declared=self._declared,
+            self._site, config.cluster, nodes.read(shown.result()), seldom.partitions, jobs,
+            seldom.reservations, max_array=None, now=at, declared=self._declared, qos=seldom.qos,
+            memory_counted=config.memory_counted, whole_nodes=config.whole_nodes,
         )  # fmt: skip
         ours: dict[str, list[QueuedJob]] = {}
         for job in jobs:
             ours.setdefault(job.name, []).append(job)
         await self._look_up_ended(frozenset(ours), at)
-        return Picture(at, {name: tuple(each) for name, each in ours.items()}, found)
+        by_name = {name: tuple(each) for name, each in ours.items()}
+        return Picture(at, by_name, found, seldom.licenses)
 
     async def _look_seldom(self, at: float) -> None:
         if at - self._seldom.read_at < _SELDOM_S:
@@ -186,7 +190,11 @@ class ClusterView:
         shown = partitions.read(await look(*partitions.ARGV))
         windows = reservations.read(await look(*reservations.ARGV))
         held = licenses.read(await look(*licenses.ARGV))
-        self._seldom = _Seldom(at, shown, windows, held, config)
+        limits: tuple[QosLimit, ...] = ()
+        if config.accounting:
+            with contextlib.suppress(Unavailable):  # a hint only: the accounting may be away
+                limits = qos_limits.read(await look(*qos_limits.ARGV))
+        self._seldom = _Seldom(at, shown, windows, held, limits, config)
 
     async def _look_up_ended(self, listed: frozenset[str], at: float) -> None:
         """Ask sacct for runs that squeue does not list; without accounting nothing is learnt."""

@@ -12,7 +12,7 @@ from res_federation.slurm.directives import directive, own_options
 
 _ON_COMMAND_LINE = frozenset(
     {"job-name", "comment", "output", "error", "chdir", "open-mode", "parsable", "requeue",
-     "no-requeue", "array", "partition", "wait", "test-only", "quiet", "verbose", "wrap",
+     "no-requeue", "array", "wait", "test-only", "quiet", "verbose", "wrap",
      "clusters", "input", "bbf", "uid", "gid"}
 )  # fmt: skip
 """What the agent itself says, or what would change what sbatch answers to it."""

@@ -1,0 +1,101 @@
+"""Slurm's job states, long and short, and what each says of a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from res_federation.model.job_state import JobState
+
+
+class Phase(Enum):
+    """What a state means for a payload."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    ENDING = "ending"
+    """The payload is over, and Slurm still cleans up."""
+    OVER = "over"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmState:
+    """A state.
+
+    Attributes:
+        word: Slurm's long word.
+        phase: What it means.
+        end: The federation's state, for one that is over.
+        by: Number of the user who cancelled, or "".
+
+    """
+
+    word: str
+    phase: Phase
+    end: JobState | None = None
+    by: str = ""
+
+
+_WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD",
+            "CONFIGURING", "POWER_UP_NODE", "EXPEDITING")  # fmt: skip
+_RUNNING = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "UPDATE_DB")
+_ENDING = ("COMPLETING", "STAGE_OUT")
+_OVER = {
+    "COMPLETED": JobState.COMPLETED,
+    "CANCELLED": JobState.CANCELLED,
+    "FAILED": JobState.FAILED,
+    "TIMEOUT": JobState.TIMEOUT,
+    "NODE_FAIL": JobState.NODE_FAIL,
+    "PREEMPTED": JobState.CANCELLED,
+    "BOOT_FAIL": JobState.NODE_FAIL,
+    "DEADLINE": JobState.TIMEOUT,
+    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY,
+    "LAUNCH_FAILED": JobState.FAILED,
+    "RECONFIG_FAIL": JobState.FAILED,
+    "REVOKED": JobState.CANCELLED,
+}
+_SHORT = {
+    "PD": "PENDING", "R": "RUNNING", "S": "SUSPENDED", "CD": "COMPLETED", "CA": "CANCELLED",
+    "F": "FAILED", "TO": "TIMEOUT", "NF": "NODE_FAIL", "PR": "PREEMPTED", "BF": "BOOT_FAIL",
+    "DL": "DEADLINE", "OOM": "OUT_OF_MEMORY", "CF": "CONFIGURING", "CG": "COMPLETING",
+    "LF": "LAUNCH_FAILED", "RQ": "REQUEUED", "RH": "REQUEUE_HOLD", "RS": "RESIZING",
+    "RV": "REVOKED", "SI": "SIGNALING", "SE": "SPECIAL_EXIT", "SO": "STAGE_OUT", "ST": "STOPPED",
+    "RF": "REQUEUE_FED", "RD": "RESV_DEL_HOLD", "PN": "POWER_UP_NODE", "UD": "UPDATE_DB",
+}  # fmt: skip
+_BY = re.compile(r"CANCELLED by (\S{1,64})")
+
+
+def read(text: str) -> SlurmState:
+    """Return the state that *text* names; a word that is not known is UNKNOWN, never guessed.
+
+    Several words (``COMPLETED,COMPLETING``; newer versions list flags) count by their base state,
+    with ENDING while a job that is over is still being cleaned up.
+    """
+    text = text.strip()
+    by = _BY.fullmatch(text)
+    if by:
+        return SlurmState("CANCELLED", Phase.OVER, JobState.CANCELLED, by.group(1))
+    words = [_SHORT.get(word, word) for word in re.split(r"[\s,|+]+", text.upper().rstrip("+*"))]
+    known = [state for word in words if (state := _one(word)) is not None]
+    if not known:
+        return SlurmState(text[:64], Phase.UNKNOWN)
+    base = known[0]
+    if len(known) > 1:
+        for flag in known[1:]:
+            if base.phase is Phase.OVER and flag.phase is Phase.ENDING:
+                return SlurmState(base.word, Phase.ENDING, base.end)
+            if flag.phase is Phase.WAITING:
+                return flag
+    return base
+
+
+def _one(word: str) -> SlurmState | None:
+    if word in _OVER:
+        return SlurmState(word, Phase.OVER, _OVER[word])
+    for words, phase in ((_WAITING, Phase.WAITING), (_RUNNING, Phase.RUNNING),
+                         (_ENDING, Phase.ENDING)):  # fmt: skip
+        if word in words:
+            return SlurmState(word, phase)
+    return None
