@@ -50,15 +50,18 @@ def _ended(
     run.tasks, run.exit_code = observation.tasks, observation.exit_code
     run.started = observation.started if observation.started is not None else run.started
     run.ended = observation.ended if observation.ended is not None else at
-    return [finish(state, job, observation.state, at, observation.reason or _why(job, observation))]
+    why = _why(job, observation)
+    return [finish(state, job, observation.state, at, why)]
 
 
 def _why(job: Job, observation: RunObservation) -> str:
-    """Return a reason where the site gave none."""
+    """Return the reason: the site's own, but for what we asked for and what it does not say."""
+    if observation.state is JobState.CANCELLED and job.cancel_asked:
+        return "cancelled as asked"
+    if observation.reason or observation.state is JobState.COMPLETED:
+        return observation.reason
     if observation.state is JobState.CANCELLED:
-        return "cancelled as asked" if job.cancel_asked else "cancelled at the site"
-    if observation.state is JobState.COMPLETED:
-        return ""
+        return "cancelled at the site"
     if observation.exit_code is not None:
         return f"exit code {observation.exit_code}"
     return f"{observation.state.value.lower()} at the site, which gave no reason"

@@ -18,6 +18,7 @@ _COLUMNS = (
     ("Comment", 64),
 )  # fmt: skip
 _NAME, _COMMENT = 48, 64
+_NO_TRES = Tres()
 _NONE = frozenset({"", "N/A", "(null)", "None"})
 
 
@@ -66,7 +67,7 @@ class QueuedJob:
     reason: str = ""
     nodes: int = 0
     cores: int = 0
-    tres: Tres = Tres()
+    tres: Tres = _NO_TRES
     time_limit_s: int | None = None
     submitted: int | None = None
     started: int | None = None

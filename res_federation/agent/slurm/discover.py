@@ -104,28 +104,41 @@ async def look_at(calls: Calls, *, declared: Sequence[Partition] = ()) -> Live:
             shown = group.create_task(calls.look(*nodes.ARGV))
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
-    config = slurm_config.read(told.result())
-    if not config.cluster:
+    accounted: str | None = None
+    quiet = ""
+    if slurm_config.read(told.result()).accounting:
+        try:
+            accounted = await calls.look(*qos_limits.ARGV)
+        except Unavailable as error:
+            quiet = error.message
+    live = live_of(told.result(), listed.result(), shown.result(), accounted, declared)
+    return replace(live, quiet=quiet or live.quiet)
+
+
+def live_of(
+    config: str, parts: str, shown: str, qos: str | None, declared: Sequence[Partition] = ()
+) -> Live:
+    """Read what a cluster printed: configuration, partitions, nodes, limits of QoS (or None).
+
+    Raises:
+        Unavailable: If that is not the answer of a cluster.
+
+    """
+    told = slurm_config.read(config)
+    if not told.cluster:
         raise Unavailable("scontrol show config does not tell the cluster's name")
-    parts = partitions.read(listed.result())
+    listed = partitions.read(parts)
     found = capacity.capacities(
-        SiteId("site"), config.cluster, nodes.read(shown.result()), parts, (),
-        max_array=None, now=0.0, whole_nodes=config.whole_nodes,
-        declared={partition_id("site", config.cluster, each.name): each for each in declared},
+        SiteId("site"), told.cluster, nodes.read(shown), listed, (),
+        max_array=None, now=0.0, whole_nodes=told.whole_nodes,
+        declared={partition_id("site", told.cluster, each.name): each for each in declared},
     )  # fmt: skip
     groups: dict[str, tuple[PartitionCapacity, ...]] = {}
-    for part in parts:
-        mine = [each for each in found if each.id == _local(config.cluster, part.name)]
+    for part in listed:
+        mine = [each for each in found if each.id == _local(told.cluster, part.name)]
         groups[part.name] = _by_shape(mine)
-    if not config.accounting:
-        return Live(config, parts, groups, quiet="the cluster keeps no accounting (slurmdbd)")
-    qos: tuple[QosLimit, ...] = ()
-    quiet = ""
-    try:
-        qos = qos_limits.read(await calls.look(*qos_limits.ARGV))
-    except Unavailable as error:
-        quiet = error.message
-    return Live(config, parts, groups, qos, quiet)
+    quiet = "" if told.accounting else "the cluster keeps no accounting (slurmdbd)"
+    return Live(told, listed, groups, qos_limits.read(qos) if qos else (), quiet)
 
 
 def _by_shape(groups: Sequence[PartitionCapacity]) -> tuple[PartitionCapacity, ...]:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from res_federation.agent.accounts import Account
@@ -91,7 +92,9 @@ class SlurmBatch:
         partition = self._partitions.get(request.partition)
         if partition is None:
             return Refused(f"{request.partition} is not in this site's file")
-        rendered = render(request.spec, None, self._dialect, partition)
+        # the array goes in pieces, whatever its length: see `pieces`
+        single = replace(request.spec, array=(), array_throttle=0)
+        rendered = render(single, None, self._dialect, partition)
         if isinstance(rendered, Unrenderable):
             return Refused("; ".join(rendered.reasons))
         script = rendered.script

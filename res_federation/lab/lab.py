@@ -1,0 +1,274 @@
+"""`Lab`: munge, database, accounting and real Slurm clusters, up in seconds and gone after."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from res_federation.errors import Unavailable
+from res_federation.lab import conf_files, daemons
+from res_federation.lab.daemons import Daemon, Done
+from res_federation.lab.plan import THREE, ClusterPlan
+
+PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch")
+_UP_S = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster that runs.
+
+    Attributes:
+        plan: What it consists of.
+        home: Its directory.
+        conf: Path of its slurm.conf.
+
+    """
+
+    plan: ClusterPlan
+    home: Path
+    conf: Path
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.plan.name
+
+    def environment(self) -> dict[str, str]:
+        """Return what Slurm's commands need to find it."""
+        return {"SLURM_CONF": str(self.conf)}
+
+    def run(
+        self, argv: Sequence[str], *, seconds: float = 30.0, given: str = ""
+    ) -> Done:
+        """Run one of Slurm's commands against it."""
+        return daemons.run(argv, self.environment(), seconds=seconds, given=given)
+
+
+class Lab:
+    """Real clusters on loopback; a context manager that leaves nothing behind."""
+
+    def __init__(
+        self,
+        plans: Sequence[ClusterPlan] = THREE,
+        *,
+        federation: bool = False,
+        accounting: bool = True,
+        home: Path | None = None,
+    ) -> None:
+        """Describe the lab.
+
+        Args:
+            plans: Its clusters.
+            federation: Whether they form one of Slurm's own federations.
+            accounting: Whether they keep an accounting; a federation needs it.
+            home: Where its files lie; by default a directory in memory that is removed after.
+
+        Raises:
+            MissingComponent: If a program of Slurm, munge or MariaDB is not on this machine.
+
+        """
+        daemons.require(*(PROGRAMS if accounting else ("munged", *PROGRAMS[3:])))
+        memory = Path("/dev/shm")  # noqa: S108 - a lab's database on a slow disk takes its time
+        self._kept = home is not None
+        self.home = home or Path(
+            tempfile.mkdtemp(prefix="resfed-lab-", dir=memory if memory.is_dir() else None)
+        )
+        self._plans, self._federated, self._accounted = tuple(plans), federation, accounting
+        self._user = pwd.getpwuid(os.geteuid()).pw_name
+        self._munge = self.home / "munge.socket"
+        self._daemons: dict[str, Daemon] = {}
+        self.clusters: tuple[Cluster, ...] = ()
+
+    def __enter__(self) -> Self:
+        """Start everything and wait until every node is idle."""
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End everything."""
+        self.stop()
+
+    def cluster(self, name: str) -> Cluster:
+        """Return the cluster called *name*."""
+        return next(cluster for cluster in self.clusters if cluster.name == name)
+
+    def daemon(self, name: str, of: Cluster | str = "") -> Daemon:
+        """Return a process: ``munged``, ``mariadbd``, ``slurmdbd``, or one of a cluster.
+
+        Of a cluster it is ``slurmctld``, or ``slurmd`` for that of its first node, or the name of
+        a node for its slurmd.
+        """
+        cluster = of if isinstance(of, str) else of.name
+        if name == "slurmd":
+            name = self.nodes(self.cluster(cluster))[0].name.split("/")[1]
+        return self._daemons[f"{cluster}/{name}" if cluster else name]
+
+    def nodes(self, cluster: Cluster) -> list[Daemon]:
+        """Return the slurmd of every node of a cluster."""
+        return [
+            daemon
+            for key, daemon in self._daemons.items()
+            if key.startswith(f"{cluster.name}/") and not key.endswith("/slurmctld")
+        ]
+
+    def sacctmgr(self, *words: str) -> str:
+        """Run sacctmgr without a question; raises Unavailable with its words if it fails."""
+        done = self.clusters[0].run(["sacctmgr", "-i", *words])
+        if done.returncode != 0 and "Nothing new added" not in done.stdout + done.stderr:
+            raise Unavailable(f"sacctmgr {' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    # --- start
+
+    def start(self) -> None:
+        """Start everything; see `__enter__`."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o755)
+        self._start_munge()
+        counts = [1 + sum(nodes.count for nodes in plan.nodes) for plan in self._plans]
+        ports = daemons.free_ports(sum(counts) + 1)
+        if self._accounted:
+            self._start_accounting(ports[0])
+        at = 1
+        made: list[Cluster] = []
+        for plan, count in zip(self._plans, counts, strict=True):
+            made.append(self._write(plan, ports[at : at + count], ports[0]))
+            at += count
+        self.clusters = tuple(made)
+        if self._accounted:
+            self.sacctmgr("add", "cluster", ",".join(c.name for c in self.clusters))
+            self.sacctmgr("add", "account", "lab", "Description=lab", "Organization=lab")
+            self.sacctmgr("add", "user", self._user, "Account=lab")
+        for cluster in self.clusters:
+            self._start_cluster(cluster)
+        for cluster in self.clusters:
+            daemons.wait_for(partial(self._idle, cluster), _UP_S, f"{cluster.name}: idle nodes")
+        if self._federated:  # only now: siblings are told of each other as they are registered
+            names = ",".join(c.name for c in self.clusters)
+            self.sacctmgr("add", "federation", "labfed", f"clusters={names}")
+            daemons.wait_for(self._synced, _UP_S, "a synchronised federation")
+
+    def _add(self, key: str, argv: Sequence[str], environment: Mapping[str, str]) -> Daemon:
+        log = self.home / f"{key.replace('/', '.')}.out"
+        self._daemons[key] = Daemon(key, argv, environment, log)
+        self._daemons[key].start()
+        return self._daemons[key]
+
+    def _start_munge(self) -> None:
+        key = self.home / "munge.key"
+        if not key.exists():
+            descriptor = os.open(key, os.O_WRONLY | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(os.urandom(1024))
+        self._add(
+            "munged",
+            ["munged", "--foreground", "--force", f"--key-file={key}",
+             f"--socket={self._munge}", f"--pid-file={self.home}/munged.pid",
+             f"--log-file={self.home}/munged.log", f"--seed-file={self.home}/munged.seed"],
+            {},
+        )  # fmt: skip
+        daemons.wait_for(self._munge.exists, 10, "munged's socket")
+
+    def _start_accounting(self, port: int) -> None:
+        data, sock = self.home / "mysql", self.home / "mysql.socket"
+        if not data.exists():
+            done = daemons.run(
+                ["mariadb-install-db", f"--datadir={data}", f"--user={self._user}",
+                 "--skip-test-db", "--auth-root-authentication-method=normal"],
+                {},
+                seconds=60,
+            )  # fmt: skip
+            if done.returncode != 0:
+                raise Unavailable(f"mariadb-install-db: {done.stderr[-400:]}")
+        self._add(
+            "mariadbd",
+            ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}",
+             f"--user={self._user}", "--skip-networking", "--skip-grant-tables",
+             f"--pid-file={self.home}/mysql.pid", "--innodb-buffer-pool-size=64M",
+             "--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900",
+             "--innodb-log-file-size=16M", "--performance-schema=OFF"],
+            {},
+        )  # fmt: skip
+        daemons.wait_for(sock.exists, 30, "MariaDB's socket")
+        conf = self.home / "slurmdbd.conf"
+        conf.write_text(
+            conf_files.slurmdbd_conf(self.home, user=self._user, munge=self._munge, port=port)
+        )
+        conf.chmod(0o600)
+        self._add(
+            "slurmdbd", ["slurmdbd", "-D"],
+            {"SLURM_CONF": str(self.home / "slurm.conf"), "MYSQL_UNIX_PORT": str(sock)},
+        )  # fmt: skip
+        daemons.wait_for(lambda: daemons.listens(port), 30, "slurmdbd")
+
+    def _write(self, plan: ClusterPlan, ports: list[int], accounting: int) -> Cluster:
+        home = self.home / plan.name
+        for name in ("state", "spool", "devices"):
+            (home / name).mkdir(parents=True)
+        conf = home / "slurm.conf"
+        conf.write_text(
+            conf_files.slurm_conf(
+                plan, home, host=socket.gethostname(), user=self._user, munge=self._munge,
+                ports=ports, accounting=accounting if self._accounted else None,
+            )
+        )  # fmt: skip
+        (home / "gres.conf").write_text(conf_files.gres_conf(plan, home / "devices"))
+        return Cluster(plan, home, conf)
+
+    def _start_cluster(self, cluster: Cluster) -> None:
+        environment = cluster.environment()
+        self._add(f"{cluster.name}/slurmctld", ["slurmctld", "-D"], environment)
+        port = int(
+            next(
+                line.partition("=")[2]
+                for line in cluster.conf.read_text().splitlines()
+                if line.startswith("SlurmctldPort=")
+            )
+        )
+        daemons.wait_for(lambda: daemons.listens(port), _UP_S, f"{cluster.name}: slurmctld")
+        for nodes in cluster.plan.nodes:
+            for name in conf_files.node_names(cluster.plan, nodes.prefix):
+                self._add(f"{cluster.name}/{name}", ["slurmd", "-D", "-N", name], environment)
+
+    def _idle(self, cluster: Cluster) -> bool:
+        done = cluster.run(["sinfo", "--local", "-h", "-N", "-o", "%T"])
+        return done.returncode == 0 and set(done.stdout.split()) == {"idle"}
+
+    def _synced(self) -> bool:
+        for cluster in self.clusters:
+            shown = cluster.run(["scontrol", "show", "federation"]).stdout
+            if shown.count("Synced:Yes") < len(self.clusters) - 1:
+                return False
+        return True
+
+    # --- stop
+
+    def stop(self) -> None:
+        """End every process, the newest first, and remove the files."""
+        for daemon in reversed(self._daemons.values()):
+            daemon.send(signal.SIGCONT)
+            daemon.send(signal.SIGKILL if "/" in daemon.name else signal.SIGTERM)
+        for daemon in reversed(self._daemons.values()):
+            daemon.stop()
+        if not self._kept:
+            shutil.rmtree(self.home, ignore_errors=True)
