@@ -12,6 +12,7 @@ from res_federation.cli import output
 from res_federation.cli.options import Json
 
 if TYPE_CHECKING:
+    from res_federation.agent.slurm.discover import Discovered
     from res_federation.agent.slurm.live_check import Difference
     from res_federation.model.site import Site, SlurmAccess
 
@@ -54,6 +55,20 @@ def slurm(
     What Slurm does not know (institution, place) stands in the file as comments to be filled in.
     Leaves with 3 if the controller does not answer.
     """
+    found, text = _discovered(conf, site, user, programs)
+    if as_json:
+        left_out = list(found.tail)
+        output.document({"site": found.site.id, "left_out": left_out, "file": text})
+    else:
+        output.help_text(text)
+
+
+def site_file_text(conf: Path) -> str:
+    """Return the site file of a live cluster, as `resfed site discover slurm` prints it."""
+    return _discovered(conf, "", "", "")[1]
+
+
+def _discovered(conf: Path, site: str, user: str, programs: str) -> tuple[Discovered, str]:
     from res_federation.agent.accounts import own_account
     from res_federation.agent.slurm.calls import Calls
     from res_federation.agent.slurm.discover import look_at, readable, site_of
@@ -64,14 +79,9 @@ def slurm(
     calls = Calls(str(path), own_account(), programs=programs)
     calls.check()
     live = asyncio.run(look_at(calls))
-    access = SlurmAccess(str(path), user=user, programs=programs)
-    found = site_of(live, access, site)
+    found = site_of(live, SlurmAccess(str(path), user=user, programs=programs), site)
     text = site_text(found.site, head=found.head, remarks=found.remarks, tail=found.tail)
-    if as_json:
-        left_out = list(found.tail)
-        output.document({"site": found.site.id, "left_out": left_out, "file": text})
-    else:
-        output.help_text(text)
+    return found, text
 
 
 def live_differences(file: Path) -> tuple[Difference, ...]:
@@ -128,5 +138,5 @@ def tell_differences(file: Path, found: tuple[Difference, ...], *, as_json: bool
     else:
         for each in found:
             output.say(each.message)
-        output.note(f"{file} and its cluster differ in {len(found)} points")
+        output.note(f"{file} and its cluster differ: {len(found)} in all")
     return 1 if found else 0

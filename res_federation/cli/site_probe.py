@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,23 @@ def probe(
 
     Two small jobs are submitted; nothing is left behind. Leaves with 1 if a step fails.
     """
+    steps = _walked(
+        file, state.absolute(), partition, timeout,
+        tell=(lambda _: None) if as_json else (lambda step: output.say(_line(step))),
+    )  # fmt: skip
+    passed = all(step.state != "failed" for step in steps)
+    if as_json:
+        rows = [_row(step) for step in steps]
+        output.document({"file": str(file), "passed": passed, "steps": rows})
+    elif passed:
+        output.say(f"{file} passes")
+    return 0 if passed else 1
+
+
+def _walked(
+    file: Path, state: Path, partition: str, timeout: float, *, tell: Callable[[Step], None]
+) -> list[Step]:
+    """Walk until the end; tell of each step as it is done."""
     import asyncio
 
     from res_federation.agent import clock
@@ -54,38 +72,32 @@ def probe(
     from res_federation.cli.site_discover import slurm_site
     from res_federation.config.dialects import DIALECT_FILE, load_dialect
     from res_federation.errors import Interrupted
-    from res_federation.model.identifiers import new_job_id
+    from res_federation.model.identifiers import JobId, new_job_id
     from res_federation.telemetry import logs
 
     site, access = slurm_site(file)
-    beside = (file if file.is_dir() else file.parent) / DIALECT_FILE
-    dialect = load_dialect(beside, site)
+    dialect = load_dialect((file if file.is_dir() else file.parent) / DIALECT_FILE, site)
     logs.configure("error")
     steps: list[Step] = []
-    done = False
+    done: list[bool] = []
+
+    def job() -> JobId:
+        return new_job_id(int(clock.now() * 1000), os.urandom(10))
 
     async def walk() -> None:
-        nonlocal done
         probe = Probe(
-            site, access, dialect, state.absolute(),
-            job=lambda: new_job_id(int(clock.now() * 1000), os.urandom(10)), now=clock.now,
-            timeout_s=timeout, partition=partition,
+            site, access, dialect, state,
+            job=job, now=clock.now, timeout_s=timeout, partition=partition,
         )  # fmt: skip
         async for step in probe.walk():
             steps.append(step)
-            if not as_json:
-                output.say(_line(step))
-        done = True
+            tell(step)
+        done.append(True)
 
     asyncio.run(until_told_to_end(walk()))
     if not done:
         raise Interrupted("interrupted; what was submitted was cancelled")
-    passed = all(step.state != "failed" for step in steps)
-    if as_json:
-        output.document({"site": site.id, "passed": passed, "steps": [_row(s) for s in steps]})
-    elif passed:
-        output.say(f"site {site.id} passes")
-    return 0 if passed else 1
+    return steps
 
 
 def _line(step: Step) -> str:

@@ -109,3 +109,7 @@ def test_what_slurm_does_not_know_stands_there_to_be_filled_in(tmp_path):
     assert check(file) == []
     found = load_site(file)
     assert (found.city, found.latitude, found.longitude) == ("Here", 1.5, -3.0)
+
+
+def test_the_sample_of_the_documentation_is_a_site_file_without_faults():
+    assert check(Path(__file__).parents[2] / "docs" / "samples" / "site.toml") == []

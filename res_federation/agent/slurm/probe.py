@@ -169,7 +169,11 @@ class Probe:
         return f"{readable(Path(self._access.conf))} can be read"
 
     async def _controller(self) -> str:
-        live = await look_at(self._calls, declared=self._site.partitions)
+        try:
+            live = await look_at(self._calls, declared=self._site.partitions)
+        except Unavailable as error:
+            way = "see whether slurmctld and munge run, and which cluster the slurm.conf is of"
+            raise Unavailable(error.message, way_out=way) from None
         cluster = live.config.cluster
         if cluster not in self._site.clusters:
             raise FailedPrecondition(
