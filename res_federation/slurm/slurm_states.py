@@ -37,6 +37,13 @@ class SlurmState:
     end: JobState | None = None
     by: str = ""
 
+    @property
+    def reason(self) -> str:
+        """Say for people what the federation's state leaves out, or "" where it says it all."""
+        if self.by:
+            return f"cancelled by {self.by}"
+        return _REASONS.get(self.word, "")
+
 
 _WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD",
             "CONFIGURING", "POWER_UP_NODE", "EXPEDITING")  # fmt: skip
@@ -64,30 +71,41 @@ _SHORT = {
     "RV": "REVOKED", "SI": "SIGNALING", "SE": "SPECIAL_EXIT", "SO": "STAGE_OUT", "ST": "STOPPED",
     "RF": "REQUEUE_FED", "RD": "RESV_DEL_HOLD", "PN": "POWER_UP_NODE", "UD": "UPDATE_DB",
 }  # fmt: skip
+_REASONS = {
+    "PREEMPTED": "preempted by another job",
+    "BOOT_FAIL": "its nodes did not boot",
+    "DEADLINE": "it could not end before its deadline",
+    "LAUNCH_FAILED": "it could not be launched",
+    "RECONFIG_FAIL": "its nodes could not be set up",
+    "REVOKED": "another cluster of Slurm's own federation runs it",
+}
+_OVERRULES = frozenset({"REVOKED"})
 _BY = re.compile(r"CANCELLED by (\S{1,64})")
 
 
 def read(text: str) -> SlurmState:
     """Return the state that *text* names; a word that is not known is UNKNOWN, never guessed.
 
-    Several words (``COMPLETED,COMPLETING``; newer versions list flags) count by their base state,
-    with ENDING while a job that is over is still being cleaned up.
+    Several words (``COMPLETED,COMPLETING``; newer versions list a state and flags) count by the
+    state, with ENDING while a job that is over is still being cleaned up, and WAITING once it is to
+    run again. A flag that is not known makes the end of a job UNKNOWN: it may not be one.
     """
     text = text.strip()
     by = _BY.fullmatch(text)
     if by:
         return SlurmState("CANCELLED", Phase.OVER, JobState.CANCELLED, by.group(1))
-    words = [_SHORT.get(word, word) for word in re.split(r"[\s,|+]+", text.upper().rstrip("+*"))]
-    known = [state for word in words if (state := _one(word)) is not None]
+    words = [word for word in re.split(r"[\s,|+]+", text[:200].upper().rstrip("+*")) if word]
+    known = [state for word in words if (state := _one(_SHORT.get(word, word))) is not None]
     if not known:
         return SlurmState(text[:64], Phase.UNKNOWN)
     base = known[0]
-    if len(known) > 1:
-        for flag in known[1:]:
-            if base.phase is Phase.OVER and flag.phase is Phase.ENDING:
-                return SlurmState(base.word, Phase.ENDING, base.end)
-            if flag.phase is Phase.WAITING:
-                return flag
+    for flag in known[1:]:
+        if flag.phase is Phase.WAITING or flag.word in _OVERRULES:
+            return flag
+    if base.phase is Phase.OVER and len(known) < len(words):
+        return SlurmState(text[:64], Phase.UNKNOWN)
+    if base.phase is Phase.OVER and any(flag.phase is Phase.ENDING for flag in known):
+        return SlurmState(base.word, Phase.ENDING, base.end)
     return base
 
 

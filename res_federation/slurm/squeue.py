@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from res_federation.errors import InvalidArgument
-from res_federation.slurm import arrays, durations, slurm_states, slurm_times, tres
-from res_federation.slurm.slurm_states import SlurmState
+from res_federation.slurm import arrays, columns, durations, slurm_states, slurm_times, tres
+from res_federation.slurm.columns import Column
+from res_federation.slurm.slurm_states import Phase, SlurmState
 from res_federation.slurm.tres import Tres
 
-_COLUMNS = (
-    ("JobID", 11), ("ArrayJobID", 11), ("ArrayTaskID", 100), ("State", 14), ("NumNodes", 7),
-    ("NumCPUs", 9), ("TimeLimit", 14), ("SubmitTime", 20), ("StartTime", 20), ("EndTime", 20),
-    ("exit_code", 6), ("PriorityLong", 11), ("tres-alloc", 160), ("tres-per-node", 64),
-    ("tres-per-job", 64), ("Reason", 48), ("Reservation", 32), ("UserName", 33), ("Account", 33),
-    ("QOS", 33), ("Dependency", 24), ("NodeList", 160), ("Partition", 64), ("Name", 48),
-    ("Comment", 64),
+# Width 0 prints all of a value and no blanks. Name and comment are people's own, and are cut at
+# a fixed width: see columns.py. No other column can hold a bar or a newline.
+COLUMNS: tuple[Column, ...] = (
+    *((name, 0) for name in (
+        "JobID", "ArrayJobID", "ArrayTaskID", "State", "NumNodes", "NumCPUs", "NumTasks",
+        "TimeLimit", "SubmitTime", "StartTime", "EndTime", "exit_code", "PriorityLong",
+        "tres-alloc", "tres-per-job", "tres-per-node", "tres-per-socket", "tres-per-task",
+        "Reason", "Reservation", "UserName", "Account", "QOS", "Dependency", "NodeList",
+        "Partition",
+    )),
+    ("Name", 48), ("Comment", 64),
 )  # fmt: skip
-_NAME, _COMMENT = 48, 64
-_NO_TRES = Tres()
+"""Columns of ``squeue -O``, with how many bytes each takes."""
 _NONE = frozenset({"", "N/A", "(null)", "None"})
+_NO_TRES = Tres()
+_LONGEST_TASKS = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class QueuedJob:
         ended: UTC seconds, None before the end.
         node_list: Where it runs, as Slurm writes it.
         priority: Slurm's priority.
-        exit_code: As Slurm has it, None before the end.
+        exit_code: What the batch script returned, None before the end.
+        signal: Number of the signal that ended it, or 0.
         reservation: Reservation that it uses, or "".
         dependency: What it waits for, or "".
 
@@ -76,6 +84,7 @@ class QueuedJob:
     node_list: str = ""
     priority: int | None = None
     exit_code: int | None = None
+    signal: int = 0
     reservation: str = ""
     dependency: str = ""
 
@@ -85,118 +94,132 @@ class QueuedJob:
 
 
 def array_indices(text: str) -> tuple[int, ...]:
-    """Read which tasks of an array; what is no list of them, or too long a one, is ()."""
-    if not text:
+    """Read which tasks of an array; what is no list of them, or too long a one, is ().
+
+    Of a list that Slurm has cut (``1,3,5,7...``: SLURM_BITSTR_LEN) what is whole is read.
+    """
+    if not text or len(text) > _LONGEST_TASKS:
         return ()
+    body, dots, _ = text.partition("...")
+    if dots:
+        body = body.rpartition(",")[0]
     try:
-        return arrays.read(text.replace("...", "")).indices
+        return arrays.read(body).indices
     except InvalidArgument:
         return ()
 
 
-def argv() -> tuple[str, ...]:
-    """Return the command: all jobs of this cluster, those that ended lately too."""
-    form = ",".join(f"{name}:{width}|" for name, width in _COLUMNS)
-    return ("squeue", "-h", "-a", "-t", "all", "--local", "-O", form)
+def argv(names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the command: all jobs of this cluster, or those of these names; ended ones too."""
+    form = ",".join(f"{name}:{width}|" for name, width in COLUMNS[:-1])
+    name, width = COLUMNS[-1]
+    chosen = (f"--name={','.join(names)}",) if names else ()
+    return ("squeue", "-h", "-a", "-t", "all", "--local", *chosen, "-O", f"{form},{name}:{width}")
 
 
-def read(text: str, utc_offset_s: int = 0) -> tuple[tuple[QueuedJob, ...], int]:
-    """Read what `argv` printed: the jobs, and how many lines could not be read."""
-    found: list[QueuedJob] = []
-    bad = 0
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        job = _job(line, utc_offset_s)
-        if job is None:
-            bad += 1
-        else:
-            found.append(job)
-    return tuple(found), bad
+def read(
+    text: str, utc_offset_s: int = 0, *, form: Sequence[Column] = COLUMNS
+) -> tuple[tuple[QueuedJob, ...], int]:
+    """Read what `argv` printed, or what ``-O`` with other columns and ``|`` between them did.
+
+    Returns:
+        The jobs, and how many lines could not be read.
+
+    """
+    rows, bad = columns.read(text, form)
+    found = [job for row in rows if (job := of_row(row, utc_offset_s)) is not None]
+    return tuple(found), bad + len(rows) - len(found)
 
 
-def _job(line: str, offset: int) -> QueuedJob | None:
-    cells = line.split("|", len(_COLUMNS) - 2)
-    if len(cells) != len(_COLUMNS) - 1:
-        return None
-    rest = cells.pop()
-    row = {name: cell.strip() for (name, _), cell in zip(_COLUMNS, cells, strict=False)}
-    row["Name"], row["Comment"] = (
-        rest[:_NAME].strip(),
-        rest[_NAME + 1 : _NAME + 1 + _COMMENT].strip(),
-    )
-    return of_row(row, offset)
-
-
-def of_row(row: dict[str, str], utc_offset_s: int = 0) -> QueuedJob | None:
+def of_row(row: Mapping[str, str], utc_offset_s: int = 0) -> QueuedJob | None:
     """Return the job of one row by squeue's own column names, None without a number."""
-    number = _count(row.get("JobID", ""))
+    number = count(row.get("JobID", ""))
     if number is None:
         return None
     state = slurm_states.read(row.get("State", ""))
-    waits = state.phase is slurm_states.Phase.WAITING
+    waits = state.phase is Phase.WAITING
     start = slurm_times.read(row.get("StartTime", ""), utc_offset_s)
-    array = _word(row.get("ArrayTaskID", ""))
-    over = state.phase is slurm_states.Phase.OVER
+    array_number, array = _array(row)
+    over = state.phase is Phase.OVER
+    code, signal = exit_of(count(row.get("exit_code", ""))) if over else (None, 0)
     return QueuedJob(
         number=number,
         state=state,
         name=row.get("Name", ""),
-        comment=_word(row.get("Comment", "")),
-        array_number=_count(row.get("ArrayJobID", "")) if array else None,
+        comment=word(row.get("Comment", "")),
+        array_number=array_number,
         array=array,
         user=row.get("UserName", ""),
-        account=_word(row.get("Account", "")),
-        partitions=tuple(word for word in row.get("Partition", "").split(",") if word),
-        qos=_word(row.get("QOS", "")),
-        reason=_word(row.get("Reason", "")),
-        nodes=_count(row.get("NumNodes", "")) or 0,
-        cores=_count(row.get("NumCPUs", "")) or 0,
-        tres=_with_gpus(row),
+        account=word(row.get("Account", "")),
+        partitions=tuple(part for part in row.get("Partition", "").split(",") if part),
+        qos=word(row.get("QOS", "")),
+        reason=word(row.get("Reason", "")),
+        nodes=count(row.get("NumNodes", "")) or 0,
+        cores=count(row.get("NumCPUs", "")) or 0,
+        tres=with_gpus(row),
         time_limit_s=_limit(row.get("TimeLimit", "")),
         submitted=slurm_times.read(row.get("SubmitTime", ""), utc_offset_s),
         started=None if waits else start,
         expected_start=start if waits else None,
         ended=slurm_times.read(row.get("EndTime", ""), utc_offset_s) if over else None,
-        node_list=_word(row.get("NodeList", "")),
-        priority=_count(row.get("PriorityLong", "")),
-        exit_code=_count(row.get("exit_code", "").partition(":")[0]) if over else None,
-        reservation=_word(row.get("Reservation", "")),
-        dependency=_word(row.get("Dependency", "")),
+        node_list=word(row.get("NodeList", "")),
+        priority=count(row.get("PriorityLong", "")),
+        exit_code=code,
+        signal=signal,
+        reservation=word(row.get("Reservation", "")),
+        dependency=word(row.get("Dependency", "")),
     )
 
 
-def _with_gpus(row: dict[str, str]) -> Tres:
-    """Count accelerators where the cluster does not track them: from what was asked for."""
+def _array(row: Mapping[str, str]) -> tuple[int | None, str]:
+    """Return the number of the array and the tasks, from whichever columns there are."""
+    both = row.get("JobArrayID")
+    if both is not None:
+        return array_of(both)
+    tasks = word(row.get("ArrayTaskID", ""))
+    return (count(row.get("ArrayJobID", "")), tasks) if tasks else (None, "")
+
+
+def array_of(text: str) -> tuple[int | None, str]:
+    """Split ``17_[0-20]``, ``3_1``; (None, "") for a job without an array, ``24+1`` too."""
+    number, underscore, tasks = text.partition("_")
+    if not underscore:
+        return None, ""
+    return count(number), tasks.removeprefix("[").removesuffix("]")
+
+
+def exit_of(status: int | None) -> tuple[int | None, int]:
+    """Return exit code and signal of a wait status, in which squeue has both in one number."""
+    return (None, 0) if status is None else (status >> 8 & 0xFF, status & 0x7F)
+
+
+def with_gpus(row: Mapping[str, str]) -> Tres:
+    """Count accelerators where the cluster does not track them: from what was asked for.
+
+    A socket counts as one a node: how many sockets a job will get is not known before it runs.
+    """
     found = tres.read(row.get("tres-alloc", ""))
     if found.gpus:
         return found
-    nodes = _count(row.get("NumNodes", "")) or 1
-    each, in_all = _gpus(row.get("tres-per-node", "")), _gpus(row.get("tres-per-job", ""))
-    count = in_all or each * nodes
-    if not count:
-        return found
-    return Tres(found.cpus, found.nodes, found.memory_mib, count, (), found.licenses, found.other)
+    nodes = max(1, count(row.get("NumNodes", "")) or 1)
+    tasks = max(1, count(row.get("NumTasks", "")) or 1)
+    for column, many in (("tres-per-job", 1), ("tres-per-node", nodes),
+                         ("tres-per-socket", nodes), ("tres-per-task", tasks)):  # fmt: skip
+        asked = tres.asked_gpus(row.get(column, ""))
+        if asked:
+            types = tuple((kind, each * many) for kind, each in asked if kind)
+            in_all = many * sum(each for _, each in asked)
+            return replace(found, gpus=in_all, gpus_by_type=types)
+    return found
 
 
-def _gpus(text: str) -> int:
-    total = 0
-    for part in text.split(","):
-        words = [
-            word for word in part.replace("=", ":").split(":") if word not in ("gres", "gres/gpu")
-        ]
-        if "gpu" not in part:
-            continue
-        last = words[-1].partition("(")[0] if words else ""
-        total += int(last) if last.isascii() and last.isdigit() and len(last) < 7 else 1
-    return total
-
-
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """Return *text*, "" for each of Slurm's ways to say that there is nothing."""
     return "" if text in _NONE else text
 
 
-def _count(text: str) -> int | None:
+def count(text: str) -> int | None:
+    """Return a whole number of at most 18 digits, None for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 

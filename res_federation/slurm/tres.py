@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 
 _NOTHING = frozenset({"", "N/A", "(null)", "None"})
+_ASKED = re.compile(
+    r"(?:gres[:/])?gpu(?:[:/](?!\d+(?:\(|$))([^:=(]{1,64}))?(?:[:=](\d{1,7}))?(?:\(.*\))?", re.ASCII
+)
 _GPU = re.compile(r"gres/gpu(?::(.+))?")
 
 
@@ -72,6 +75,19 @@ def read(text: str) -> Tres:
         licenses=tuple(sorted(held.items())),
         other=tuple(other),
     )
+
+
+def asked_gpus(text: str) -> tuple[tuple[str, int], ...]:
+    """Read what ``--gres`` and ``--gpus`` ask for: type ("" for any) and count of each.
+
+    ``gres:gpu:h100:4``, ``gres/gpu:2,gres/gpu=1``, ``gpu``; the rest of a list is left out.
+    """
+    found: list[tuple[str, int]] = []
+    for part in text.strip().split(","):
+        asked = _ASKED.fullmatch(part)
+        if asked:
+            found.append((asked.group(1) or "", int(asked.group(2) or 1)))
+    return tuple(found)
 
 
 def _count(text: str) -> int | None:
