@@ -1,0 +1,214 @@
+"""The fault campaign: python -m tests.chaos.campaign --jobs N --faults N --seed N.
+
+On three real Slurm clusters with a broker, Ray and agents it submits jobs, breaks things at random
+moments and at every named point of the protocol, mends everything, and holds every job against the
+lines that its payload left.  It leaves with 0 only if no job is lost, duplicated or stuck.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from res_federation.client import Federation
+from res_federation.errors import FederationError
+from res_federation.model.job import Job
+from tests.chaos.faults import FAULTS, Fault, possible
+from tests.chaos.points import POINTS
+from tests.chaos.stage import Stage, remove
+from tests.chaos.submitting import Users
+from tests.chaos.verdict import Verdict, judge
+from tests.chaos.workload import orders
+
+_POINT_S = 8.0
+"""How long a fault waits for its point; then it strikes all the same."""
+
+
+@dataclass(slots=True)
+class Struck:
+    """What was injected."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def plan(count: int, random: Random) -> list[tuple[Fault, str]]:
+    """Return which faults strike in which order, each with its point ("" for a random moment).
+
+    Every kind is there before any is there twice, and every point before any fault has two.
+    """
+    plain = [(fault, "") for fault in FAULTS]
+    pointed = [(fault, point) for point in POINTS for fault in FAULTS if fault.at_points]
+    random.shuffle(plain)
+    random.shuffle(pointed)
+    first_of_points = {point: (fault, point) for fault, point in pointed}
+    rest = [each for each in pointed if each not in first_of_points.values()]
+    chosen = [*plain, *first_of_points.values(), *rest]
+    if count < len(chosen):  # a small campaign: half of it at points
+        half = count // 2
+        chosen = [*plain[: count - half], *list(first_of_points.values())[:half]]
+    while len(chosen) < count:
+        chosen.append((random.choice(FAULTS), ""))
+    chosen = chosen[:count]
+    random.shuffle(chosen)
+    return chosen
+
+
+def say(text: str, began: float) -> None:
+    """Print a line of the story."""
+    print(f"{time.monotonic() - began:7.1f}  {text}", file=sys.stderr, flush=True)
+
+
+def strike(
+    stage: Stage, planned: Sequence[tuple[Fault, str]], span_s: float, random: Random, began: float
+) -> Struck:
+    """Inject the faults, spread over so many seconds."""
+    struck = Struck()
+    start = time.monotonic()
+    for number, (fault, point) in enumerate(planned):
+        at = start + (number + random.random()) * span_s / len(planned)
+        stage.wait(at - time.monotonic())
+        why = possible(fault, stage)
+        if why:
+            struck.skipped[fault.name] = why
+            continue
+        sites = list(stage.agents)
+        random.shuffle(sites)
+        site = sites[0]
+        when = ""
+        if point:
+            seen, agent = POINTS[point], stage.agents[site]
+            before = seen(agent)
+            reached = stage.wait(_POINT_S, lambda s=seen, a=agent, b=before: bool(s(a) - b))
+            (struck.points if reached else struck.missed)[point] += 1
+            when = f" at '{point}' of {site}" if reached else f" ('{point}' was not reached)"
+        told = ""
+        for _ in range(60):
+            told = next((t for s in sites if (t := fault.inject(stage, random, s))), "")
+            if told:
+                break
+            stage.wait(0.5)
+        if not told:
+            struck.skipped[fault.name] = "what it breaks was broken already"
+            continue
+        struck.kinds[fault.name] += 1
+        say(told + when, began)
+    return struck
+
+
+def until_over(stage: Stage, names: Sequence[str], seconds: float, began: float) -> dict[str, Job]:
+    """Wait until all jobs are over; return them as they are then."""
+    found: dict[str, Job] = {}
+    end = time.monotonic() + seconds
+    told = time.monotonic()
+    with Federation(stage.address, patience_s=5.0) as client:
+        while time.monotonic() < end:
+            stage.wait(0.5)
+            try:
+                for name in names:
+                    if name not in found or not found[name].state.final:
+                        found[name] = client.job(name)
+            except FederationError:
+                continue
+            left = [name for name in names if not found[name].state.final]
+            if not left:
+                break
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                say(f"{len(left)} jobs are not over yet", began)
+    return found
+
+
+def table(verdict: Verdict, struck: Struck, stage: Stage, users: Users) -> str:
+    """Return the result for people."""
+    rows = [f"{'fault':42}{'injected':>8}"]
+    rows += [f"{name:42}{count:8}" for name, count in sorted(struck.kinds.items())]
+    rows.append(f"{f'clock of one site off by {stage.off_s:+.0f} s':42}{1:8}")
+    rows += [f"{name:42} skipped: {why}" for name, why in sorted(struck.skipped.items())]
+    rows.append(f"{'point':42}{'struck':>8}{'not reached':>13}")
+    rows += [f"{name:42}{struck.points[name]:8}{struck.missed[name]:13}" for name in POINTS]
+    rows.append(f"{'kind of job, end':42}{'jobs':>8}")
+    rows += [f"{name:42}{count:8}" for name, count in sorted(verdict.states.items())]
+    rows += [f"{count:4} x {reason}" for reason, count in verdict.reasons.most_common()]
+    rows.append(f"submissions repeated: {users.repeated}; jobs with more than one run: "
+                f"{verdict.elsewhere}; payloads begun again with --requeue: {verdict.again}")  # fmt: skip
+    rows.append(f"ended unasked and started again: {', '.join(stage.fell) or 'nothing'}")
+    rows += [f"UNSEEN     {each}" for each in verdict.unseen]
+    rows += [f"LOST       {each}" for each in verdict.lost]
+    rows += [f"DUPLICATED {each}" for each in verdict.duplicated]
+    rows += [f"STUCK      {each}" for each in verdict.stuck]
+    rows += [f"COMPLAINT  {each}" for each in users.complaints]
+    return "\n".join(rows)
+
+
+def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
+    """Run one campaign; return whether every promise was kept."""
+    seed = options.seed
+    marks = home / "marks"
+    marks.mkdir()
+    ordered = orders(options.jobs, marks, Random(f"{seed} jobs"))
+    planned = plan(options.faults, Random(f"{seed} plan"))
+    with Stage(home, Random(f"{seed} stage"), accounting=not options.no_accounting) as stage:
+        say(f"up: {options.jobs} jobs, {options.faults} faults, seed {seed}", began)
+        users = Users(stage.address, ordered, options.span, Random(f"{seed} users"))
+        users.start()
+        struck = strike(stage, planned, options.span, Random(f"{seed} faults"), began)
+        stage.wait(options.span, lambda: not users.is_alive())
+        stage.wait(1.0)
+        stage.mend()
+        say("everything is whole again", began)
+        stage.wait(120, lambda: not users.is_alive())
+        jobs = until_over(stage, list(users.jobs), options.patience, began)
+        verdict = judge(users.jobs, jobs, marks)
+        print(table(verdict, struck, stage, users))
+    missing = len(ordered) - len(users.jobs)
+    good = verdict.good and not users.complaints and not missing
+    result = {
+        "jobs": len(users.jobs), "faults": struck.kinds.total() + 1,
+        "by_kind": dict(sorted(struck.kinds.items())) | {"clock off": 1},
+        "points": dict(sorted(struck.points.items())),
+        "skipped": struck.skipped, "lost": len(verdict.lost),
+        "duplicated": len(verdict.duplicated), "stuck": len(verdict.stuck) + missing,
+        "unseen_ends": len(verdict.unseen), "complaints": len(users.complaints),
+        "seconds": round(time.monotonic() - began, 1), "seed": seed, "good": good,
+    }  # fmt: skip
+    print(json.dumps(result))
+    return good
+
+
+def main() -> int:
+    """Read the words of the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=500)
+    parser.add_argument("--faults", type=int, default=70)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--span", type=float, default=300.0, help="seconds of jobs and faults")
+    parser.add_argument("--patience", type=float, default=240.0, help="seconds until all is over")
+    parser.add_argument("--no-accounting", action="store_true", help="no slurmdbd, no sacct")
+    parser.add_argument("--keep", action="store_true", help="keep logs and run directories")
+    options = parser.parse_args()
+    memory = Path("/dev/shm")
+    home = Path(tempfile.mkdtemp(prefix="rf-chaos-", dir=memory if memory.is_dir() else None))
+    good = False
+    try:
+        good = campaign(options, home, time.monotonic())
+    finally:
+        if good and not options.keep:
+            remove(home)
+        else:
+            print(f"logs and run directories: {home}", file=sys.stderr)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
