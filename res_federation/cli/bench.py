@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command("submit", epilog="Example: resfed bench submit --json")(submit)
     group.command("place", epilog="Example: resfed bench place --json")(place)
     group.command("translate", epilog="Example: resfed bench translate --json")(translate)
+    group.command("slurm", epilog="Example: resfed bench slurm --json")(slurm)
     app.add_typer(group, name="bench")
 
 
@@ -64,6 +65,17 @@ def translate(
 
     texts = bench_translate.scripts(scripts)
     _tell(bench_translate.measure(texts, sites or default_sites()), as_json=as_json)
+
+
+def slurm(
+    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=50)] = 5,
+    jobs: Annotated[int, typer.Option(help="Jobs of `true` of a round.", min=1)] = 300,
+    as_json: Json = False,
+) -> None:
+    """Measure this federation beside Slurm's own, on three real clusters made for it."""
+    from res_federation.cli import bench_slurm  # starts a lab
+
+    _tell(bench_slurm.measure(repeats=repeats, jobs=jobs), as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "script": "script",
     "translate": "translate",
     "bench": "bench",
+    "lab": "lab",
 }
 # typer keeps the bases of its own exceptions private; BadParameter is public and leads to them.
 _UsageError, _ClickException = typer.BadParameter.__mro__[1:3]

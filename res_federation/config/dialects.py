@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from res_federation.config.problems import Document, Problem, checked, first, read
-from res_federation.config.site_file import Count, Known, Memory, Strict, Text, Word
+from res_federation.config.site_file import Count, Known, Memory, PartitionName, Strict, Text, Word
 from res_federation.model.site import Confidence, Site
 from res_federation.slurm.dialect import (
     SLURM_MAX_ARRAY_SIZE,
@@ -75,7 +75,7 @@ class ArrayTable(Stated):
 class RuleTable(Stated):
     """``[[partition]]``."""
 
-    name: Word
+    name: PartitionName
     directive: Value | None = None
     constraint: Value | None = None
     qos: Value | None = None
@@ -92,7 +92,7 @@ class ImpliesTable(Stated):
 
     option: Literal["partition", "qos", "constraint"]
     words: Annotated[list[Pattern], Field(min_length=1)]
-    partition: Word
+    partition: PartitionName
 
 
 class ExportTable(Stated):

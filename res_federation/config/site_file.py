@@ -22,6 +22,14 @@ def _word(text: object) -> str:
         raise ValueError(error.message) from None
 
 
+def _partition_name(text: object) -> str:
+    """Read a name as Slurm has it: with capitals, where it has some."""
+    if isinstance(text, str):
+        _word(text.lower())
+        return text
+    return _word(text)
+
+
 def _confidence(text: object) -> Confidence:
     try:
         return Confidence(str(text))
@@ -37,6 +45,7 @@ def _address(text: object) -> str:
 
 
 Word = Annotated[str, BeforeValidator(_word)]
+PartitionName = Annotated[str, BeforeValidator(_partition_name)]
 Address = Annotated[str, BeforeValidator(_address)]
 Known = Annotated[Confidence, BeforeValidator(_confidence)]
 Memory = Annotated[int, BeforeValidator(memory_mib)]
@@ -90,7 +99,7 @@ class PartitionTable(Strict):
     """A partition; a figure that is not known is left out."""
 
     cluster: Word
-    name: Word
+    name: PartitionName
     title: Text
     confidence: Known
     aliases: list[Text] = []
@@ -118,7 +127,7 @@ class QosTable(Strict):
 
     name: Text
     partition: Text
-    opens: list[Word] = []
+    opens: list[PartitionName] = []
     max_nodes: Count | None = None
     max_time: Duration | None = None
     confidence: Known

@@ -48,9 +48,7 @@ class Cluster:
         """Return what Slurm's commands need to find it."""
         return {"SLURM_CONF": str(self.conf)}
 
-    def run(
-        self, argv: Sequence[str], *, seconds: float = 30.0, given: str = ""
-    ) -> Done:
+    def run(self, argv: Sequence[str], *, seconds: float = 30.0, given: str = "") -> Done:
         """Run one of Slurm's commands against it."""
         return daemons.run(argv, self.environment(), seconds=seconds, given=given)
 

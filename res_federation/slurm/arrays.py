@@ -11,6 +11,8 @@ from res_federation.model.job import MAX_ARRAY_TASKS
 MAX_INDEX = 4_000_000
 """The largest array index that Slurm can be configured for."""
 _MAX_TEXT = 64 * 1024
+_MOST_DOUBLES = 8
+"""How often over all the tasks may be named: sbatch takes ranges that overlap."""
 _PART = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?", re.ASCII)
 _WAY_OUT = "write it like 1-10, 0-99:2, 1,4,7-9 or 1-100%5"
 
@@ -41,10 +43,13 @@ def read(text: str) -> Array:
             f"'%{bound}' is not how many tasks may run at once", field="--array", way_out=_WAY_OUT
         )
     indices: set[int] = set()
+    read_so_far = 0
     for part in body.split(","):
-        indices.update(_indices(part.strip()))
-        if len(indices) > MAX_ARRAY_TASKS:
-            raise _too_many()
+        found = _indices(part.strip())
+        indices.update(found)
+        read_so_far += len(found)
+        if len(indices) > MAX_ARRAY_TASKS or read_so_far > _MOST_DOUBLES * MAX_ARRAY_TASKS:
+            raise _too_many()  # 0-99999,0-99999,… is a short text too, and minutes of work
     return Array(tuple(sorted(indices)), int(bound) if percent else 0)
 
 

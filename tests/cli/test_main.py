@@ -161,6 +161,10 @@ COMMAND_LINES = [
     ["script", "read"],
     ["bench", "submit"],
     ["bench", "place"],
+    ["bench", "slurm"],
+    ["lab", "up"],
+    ["site", "probe"],
+    ["site", "discover", "slurm"],
 ]
 
 
@@ -171,11 +175,12 @@ def test_every_command_has_help_with_an_example(
     assert execute([*words, "--help"]) == 0
     told = capsys.readouterr().out
     assert "Usage: resfed" in told
-    assert words in (["broker"], ["agent"], ["script"], ["bench"]) or "Example: resfed" in told
+    bare = (["broker"], ["agent"], ["script"], ["bench"], ["lab"])
+    assert words in bare or "Example: resfed" in told
 
 
 def test_every_command_that_does_something_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
-    groups = [[], ["broker"], ["agent"], ["site"], ["script"], ["bench"]]
+    groups = [[], ["broker"], ["agent"], ["site"], ["script"], ["bench"], ["lab"]]
     for words in COMMAND_LINES:
         if words not in groups:
             execute([*words, "--help"])

@@ -83,7 +83,6 @@ CASES = [
     ('machine = "Box"\n', "", "machine", "is missing; add 'machine = ...'"),
     ("latitude = 40.0\n", "", "location.latitude", "is missing"),
     ('name = "gpu"', 'name = "cpu"', "partition[2].name", "twice"),
-    ('name = "gpu"', 'name = "GPU"', "partition[2].name", "lower-case"),
     ('name = "gpu"', 'name = "../up"', "partition[2].name", "lower-case"),
     ('"gpu_long"', '"cpu"', "partition[2].aliases", "name of a partition"),
     ("nvidia-a100-40gb", "NVIDIA A100", "partition[2].accelerator", "'nvidia-a100-40gb' here"),

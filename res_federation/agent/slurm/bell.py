@@ -21,7 +21,7 @@ class Bell:
     """Watches the directory ``STATE/bell``."""
 
     def __init__(self, state: Path, *, shared: bool) -> None:
-        """Make the directory; *shared* lets other accounts ring, and nobody remove others' names."""
+        """Make the directory; *shared* lets other accounts ring, and none remove another's."""
         self.path = state / "bell"
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o1733 if shared else 0o700)

@@ -242,9 +242,9 @@ def _head(live: Live) -> Iterator[str]:
 
 def _left_out(part: SlurmPartition, groups: Sequence[PartitionCapacity]) -> str:
     try:
-        word(part.name, "")
+        word(part.name.lower(), "")
     except InvalidArgument:
-        return "its name is not a lower-case word, which identifiers of the federation are made of"
+        return "its name has signs that identifiers of the federation cannot have"
     if not groups:
         return "it has no nodes"
     strange = sorted({each.shape.architecture for each in groups} - set(_ARCHITECTURES))

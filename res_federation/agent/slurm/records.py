@@ -84,9 +84,9 @@ def by_task(found: Listed, cut: Sequence[Piece]) -> tuple[dict[int, Record], lis
             waiting.append(record)
         for index in indices:
             known = single.get(index)
-            if known is None or known.state.phase is Phase.OVER:
-                if known is None or record.state.phase is not Phase.OVER:
-                    single[index] = record
+            lives = record.state.phase is not Phase.OVER
+            if known is None or (lives and known.state.phase is Phase.OVER):
+                single[index] = record
     return single, waiting
 
 

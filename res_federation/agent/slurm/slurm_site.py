@@ -94,7 +94,8 @@ class SlurmBatch:
             return Refused(f"{request.partition} is not in this site's file")
         # the array goes in pieces, whatever its length: see `pieces`
         single = replace(request.spec, array=(), array_throttle=0)
-        rendered = render(single, None, self._dialect, partition)
+        charged = self._site.slurm.account if self._site.slurm is not None else ""
+        rendered = render(single, None, self._dialect, partition, account=charged)
         if isinstance(rendered, Unrenderable):
             return Refused("; ".join(rendered.reasons))
         script = rendered.script

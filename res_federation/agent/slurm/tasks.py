@@ -25,6 +25,8 @@ from res_federation.slurm.slurm_states import Phase, SlurmState
 _SETTLES_S = 30.0
 """How long after a payload's end its job may still be ending at Slurm."""
 _STRAY_S = 60.0
+_OWN_ENDS = (None, JobState.COMPLETED, JobState.FAILED)
+"""Of these the wrapper's file knows more than Slurm."""
 _NOT_BEGUN = {
     "cancelled": "cancelled before it began",
     "lease-expired": "its lease ran out in the queue",
@@ -166,17 +168,16 @@ def _signal(code: int) -> int:
 def _ended(index: int, over: Exit, mark: Begun, record: Record | None, now: float) -> TaskOutcome:
     state = record.state if record is not None else None
     doubtful = over.code != 0 or over.asked_to_end
-    if doubtful and state is not None and state.phase is not Phase.OVER:
-        if now - over.ended < _SETTLES_S:  # Slurm has yet to say whether it ended it
-            return TaskOutcome(
-                index, JobState.RUNNING, batch_id=mark.number, started=over.started,
-                nodes=mark.nodes,
-            )  # fmt: skip
+    settling = now - over.ended < _SETTLES_S  # Slurm has yet to say whether it ended it
+    if doubtful and settling and state is not None and state.phase is not Phase.OVER:
+        return TaskOutcome(
+            index, JobState.RUNNING, batch_id=mark.number, started=over.started, nodes=mark.nodes
+        )
     end = JobState.FAILED if over.code else JobState.COMPLETED
     reason = "NonZeroExitCode" if over.code else ""
-    if doubtful and record is not None and record.state.phase is Phase.OVER:
-        if record.state.end not in (None, JobState.COMPLETED, JobState.FAILED):
-            end, reason = record.state.end or end, _said(record)
+    theirs = state.end if state is not None and state.phase is Phase.OVER else None
+    if doubtful and record is not None and theirs not in _OWN_ENDS:
+        end, reason = theirs or end, _said(record)
     return TaskOutcome(
         index=index,
         state=end,

@@ -19,7 +19,7 @@ from res_federation.agent.clock import Clock
 from res_federation.agent.slurm.calls import Calls
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.capacity import License, PartitionCapacity, QosLimit
-from res_federation.model.identifiers import PartitionId, RunToken, SiteId
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId, partition_id
 from res_federation.model.site import Partition
 from res_federation.slurm import (
     capacity,
@@ -69,7 +69,7 @@ class _Seldom:
     reservations: tuple[reservations.Reservation, ...] = ()
     licenses: tuple[License, ...] = ()
     qos: tuple[QosLimit, ...] = ()
-    config: slurm_config.SlurmConfig = slurm_config.SlurmConfig()
+    config: slurm_config.SlurmConfig = field(default_factory=slurm_config.SlurmConfig)
 
 
 @dataclass(slots=True)
@@ -187,7 +187,11 @@ class ClusterView:
             return
         look = self._calls.look
         config = slurm_config.read(await look(*slurm_config.ARGV))
-        shown = partitions.read(await look(*partitions.ARGV))
+        shown = tuple(
+            part
+            for part in partitions.read(await look(*partitions.ARGV))
+            if partition_id(self._site, config.cluster, part.name) in self._declared
+        )  # what an administrator took out of the site file is not offered
         windows = reservations.read(await look(*reservations.ARGV))
         held = licenses.read(await look(*licenses.ARGV))
         limits: tuple[QosLimit, ...] = ()
