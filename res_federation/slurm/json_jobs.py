@@ -22,6 +22,7 @@ _INFINITE = 0xFFFF_FFFF
 _NO_VALUE = 0xFFFF_FFFE
 _NO_NODES = frozenset({"", "None assigned", "(null)"})
 _WAY_OUT = "use the text form"
+_EMPTY_RESULT = 9003
 _MOST_HEX = 32 * 1024
 
 
@@ -69,7 +70,7 @@ def _records(text: str, command: str) -> list[Any]:
 def _nothing_found(errors: object) -> bool:
     """Tell whether the error is sacct's way to say that there are no such jobs."""
     each = errors if isinstance(errors, list) else [errors]
-    return all(_object(one).get("error") == "Nothing found" for one in each)
+    return all(_object(one).get("error_number") == _EMPTY_RESULT for one in each)
 
 
 def _said(errors: object) -> str:

@@ -382,20 +382,12 @@ class LocalBatch:
             recovered=True,
         )
         self._jobs[job.token] = home.jobs[job.token] = job
-        names = {entry.name for entry in _scan(record.directory)}
+        names = set(os.listdir(record.directory)) if record.directory.is_dir() else set()  # noqa: PTH208
         for index in indices:
             word = task_word(index)
             if names & {f"exit.{word}", f"begun.{word}", f"cancel.{word}", "cancel"}:
                 self._settle(job, index)
         self._after(job)
-
-
-def _scan(directory: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory) as entries:
-            return list(entries)
-    except OSError:
-        return []
 
 
 def _write_tools(directory: Path) -> Path:

@@ -75,7 +75,7 @@ class SlurmBatch:
             for path in (state, self._runs):
                 path.chmod(0o711)
         self._bell = Bell(state, shared=calls.account.other)
-        self._view = ClusterView(calls, site.id, site.partitions, now=now)
+        self._view = ClusterView(calls, site, now=now)
         self._books: dict[RunToken, TaskBook] = {}
         self._found: dict[RunToken, Found] = {}
         self._dirty: set[RunToken] = set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,8 +19,8 @@ from res_federation.agent.clock import Clock
 from res_federation.agent.slurm.calls import Calls
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.capacity import License, PartitionCapacity, QosLimit
-from res_federation.model.identifiers import PartitionId, RunToken, SiteId, partition_id
-from res_federation.model.site import Partition
+from res_federation.model.identifiers import PartitionId, RunToken, partition_id
+from res_federation.model.site import Partition, Site
 from res_federation.slurm import (
     capacity,
     licenses,
@@ -84,12 +84,11 @@ class _Wish:
 class ClusterView:
     """Looks at one cluster again and again, and remembers what it saw."""
 
-    def __init__(
-        self, calls: Calls, site: SiteId, declared: Sequence[Partition], *, now: Clock
-    ) -> None:
-        """Look with *calls*; *declared* gives words of the site file to what Slurm leaves open."""
-        self._calls, self._site, self._now = calls, site, now
-        self._declared: dict[PartitionId, Partition] = {part.id: part for part in declared}
+    def __init__(self, calls: Calls, site: Site, *, now: Clock) -> None:
+        """Look with *calls*; the site file gives words to what Slurm leaves open."""
+        self._calls, self._site, self._now = calls, site.id, now
+        self._cluster = site.clusters[0] if site.clusters else ""
+        self._declared: dict[PartitionId, Partition] = {part.id: part for part in site.partitions}
         self._log = structlog.get_logger("resfed.agent")
         self._seldom = _Seldom()
         self._wish = _Wish()
@@ -171,7 +170,7 @@ class ClusterView:
         jobs, _ = squeue.read(queue.result())
         seldom, config = self._seldom, self._seldom.config
         found = capacity.capacities(
-            self._site, config.cluster, nodes.read(shown.result()), seldom.partitions, jobs,
+            self._site, self._cluster, nodes.read(shown.result()), seldom.partitions, jobs,
             seldom.reservations, max_array=None, now=at, declared=self._declared, qos=seldom.qos,
             memory_counted=config.memory_counted, whole_nodes=config.whole_nodes,
         )  # fmt: skip
@@ -190,7 +189,7 @@ class ClusterView:
         shown = tuple(
             part
             for part in partitions.read(await look(*partitions.ARGV))
-            if partition_id(self._site, config.cluster, part.name) in self._declared
+            if partition_id(self._site, self._cluster, part.name) in self._declared
         )  # what an administrator took out of the site file is not offered
         windows = reservations.read(await look(*reservations.ARGV))
         held = licenses.read(await look(*licenses.ARGV))
