@@ -57,26 +57,26 @@ def _fixed(text: str, at: int, widths: Sequence[int]) -> tuple[list[str], int] |
     """Cut columns of fixed width; return them and where the next row begins."""
     values: list[str] = []
     for number, width in enumerate(widths, 1):
-        end = _after(text, at, width)
-        mark = "\n" if number == len(widths) else "|"
-        if end is None or text[end : end + 1] != mark:
+        end = _after(text, at, width, "\n" if number == len(widths) else "|")
+        if end is None:
             return None
         values.append(text[at:end])
         at = end + 1
     return values, at
 
 
-def _after(text: str, at: int, width: int) -> int | None:
-    """Return where *width* bytes end; what could not be decoded counts as one byte a sign."""
+def _after(text: str, at: int, width: int, mark: str) -> int | None:
+    """Return where *width* bytes end that *mark* follows; what was not decoded counts as one."""
     part = text[at : at + width]
-    if part.isascii():
-        return at + width if len(part) == width else None
-    taken, end = 0, at
+    if len(part) == width and part.isascii():
+        end = at + width
+        return end if text[end : end + 1] == mark else None
+    taken, end, cut = 0, at, None
     for sign in part:
         if taken >= width:
             break
         taken += 1 if sign == _LOST else len(sign.encode(errors="replace"))
         end += 1
-    if text[end - 1] == _LOST and 0 < width - taken <= 2:
-        return end  # Slurm cut the last letter, of which two or three bytes were left
-    return end if taken == width else None
+        if sign == _LOST and width - 2 <= taken < width and text[end : end + 1] == mark:
+            cut = end  # Slurm cut the last letter, of which two or three bytes were left
+    return end if taken == width and text[end : end + 1] == mark else cut

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from res_federation.model.job_state import JobState
 
@@ -83,6 +84,7 @@ _OVERRULES = frozenset({"REVOKED"})
 _BY = re.compile(r"CANCELLED by (\S{1,64})")
 
 
+@lru_cache(maxsize=256)  # a queue has few different ones
 def read(text: str) -> SlurmState:
     """Return the state that *text* names; a word that is not known is UNKNOWN, never guessed.
 

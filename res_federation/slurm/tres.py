@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _NOTHING = frozenset({"", "N/A", "(null)", "None"})
 _ASKED = re.compile(
@@ -36,6 +37,7 @@ class Tres:
     other: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4096)  # a queue has few different ones
 def read(text: str) -> Tres:
     """Read a list of amounts; what cannot be read is kept in ``other`` and counts for nothing."""
     if text.strip() in _NOTHING:
