@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     with saying(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = sqlite3.connect(path, isolation_level=None)
+        path.chmod(0o600)  # users' scripts are in it, and others may pass through the directory
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("PRAGMA synchronous=FULL")
         database.executescript(schema)
@@ -77,13 +79,27 @@ def transaction(database: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Co
             raise
 
 
+def open_plain(path: Path) -> int:
+    """Open a file for reading; raises OSError for links, pipes and devices.
+
+    Runs' directories belong to the accounts that payloads run as: what lies there may be a trap.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ELOOP, "not a plain file", str(path))
+    return descriptor
+
+
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write a small file so that a reader sees all of it or its forerunner.
 
     Not flushed to the disk: what must outlive the machine is in the journal.
     """
     fresh = path.with_name(f".{path.name}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()  # left by a death, or laid there by the run's own account
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         view = memoryview(data)
         while view:

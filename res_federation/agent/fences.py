@@ -9,10 +9,11 @@ proved that no payload begins unless it allows it, on whatever node and whatever
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.disk import open_plain, saying, write_whole
 
 WAIT, GO, END = "wait", "go", "end"
 _UNBEGUN = ("cancelled", "lease-expired", "unanswered", "failed")
@@ -49,11 +50,9 @@ class Begun:
 
 
 def _first_line(path: Path) -> str | None:
-    """Return a small file's first line, "" for an empty one, None for none. Links are not read."""
+    """Return a small file's first line, "" for an empty one, None for none or for no plain file."""
     try:
-        if path.is_symlink():
-            return None
-        with path.open("rb") as file:
+        with os.fdopen(open_plain(path), "rb") as file:
             return file.readline(4096).decode(errors="replace").strip()
     except OSError:
         return None

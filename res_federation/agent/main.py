@@ -82,7 +82,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
         site: What it serves.
         broker: ``host:port`` that it dials.
         state: Its own directory; only one agent at a time can have it. For Slurm it lies on a
-            file system that the compute nodes share.
+            file system that the compute nodes share, unless the site file names another such one.
         dialect: How the site wants its scripts; the conservative one by default.
         beat_s: Seconds between reports when nothing happens.
         slots: Bound on real payloads, shared by the agents of one process; 32 by default.
@@ -99,18 +99,19 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     """
     state = _absolute(state)
     journal = Journal(state, site.id)
+    shared = Path(site.slurm.shared) if site.slurm is not None and site.slurm.shared else state
     try:
-        batch = _driver(site, dialect, state, now, slots, grace_s)
+        batch = _driver(site, dialect, shared, now, slots, grace_s)
         try:
-            runs = Runs(journal, batch, state, now=now, beat_s=beat_s)
+            runs = Runs(journal, batch, shared, now=now, beat_s=beat_s)
             link = Link(
-                site.id, broker, journal.id, runs, batch, state,
+                site.id, broker, journal.id, runs, batch, shared,
                 now=now, beat_s=beat_s, channel=channel,
             )  # fmt: skip
             async with asyncio.TaskGroup() as group:
                 group.create_task(runs.work())
                 group.create_task(link.hold())
-                group.create_task(_sweep(journal, state / "runs", now, keep_s))
+                group.create_task(_sweep(journal, shared / "runs", now, keep_s))
         finally:
             await batch.close()
     finally:

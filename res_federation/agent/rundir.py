@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.disk import open_plain, saying, write_whole
 from res_federation.errors import InvalidArgument
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec
@@ -54,19 +55,21 @@ class RunDirectory:
 
         """
         with saying(self.path):
-            self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.work.mkdir(mode=0o700, exist_ok=True)
             write_whole(self.path / "script", spec.script.encode(), mode=0o700)
             write_whole(self.path / "spec.json", msgspec.json.encode(spec))
 
     def write_lease(self, until: float) -> None:
         """Say until when a payload may begin (UTC seconds); raises ResourceExhausted."""
         with saying(self.path):
-            write_whole(self.path / "lease", f"{until:.3f}\n".encode())
+            write_whole(self.path / "lease", f"{until:.3f}\n".encode(), mode=0o644)
 
     def lease(self) -> float:
         """Return until when a payload may begin; 0 without a lease."""
         try:
-            return float((self.path / "lease").read_text())
+            with os.fdopen(open_plain(self.path / "lease"), "rb") as file:
+                return float(file.read(64))
         except (OSError, ValueError):
             return 0.0
 
@@ -79,7 +82,7 @@ class RunDirectory:
         """Return at most *limit* bytes from *offset*, and whether that is all there is now."""
         name = f"{'err' if error else 'out'}.{task_word(task)}"
         try:
-            with (self.path / name).open("rb") as file:
+            with os.fdopen(open_plain(self.path / name), "rb") as file:
                 file.seek(offset)
                 data = file.read(limit + 1)
         except FileNotFoundError:

@@ -93,6 +93,7 @@ class SlurmTable(Strict):
     user: str = ""
     account: str = ""
     bin: Annotated[str, Field(pattern="^(/.*)?$")] = ""
+    shared: Annotated[str, Field(pattern="^(/.*)?$")] = ""
 
 
 class PartitionTable(Strict):

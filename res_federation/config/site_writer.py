@@ -127,6 +127,8 @@ def _slurm(access: SlurmAccess) -> Iterator[str]:
         yield '# account = "..."  # Slurm account that is charged'
     if access.programs:
         yield f"bin = {text(access.programs)}"
+    if access.shared:
+        yield f"shared = {text(access.shared)}"
 
 
 def _location(site: Site) -> Iterator[str]:

@@ -289,7 +289,7 @@ def _made(table: SiteTable) -> Site:
 
 
 def _slurm(table: SlurmTable) -> SlurmAccess:
-    return SlurmAccess(table.conf, table.user, table.account, table.bin)
+    return SlurmAccess(table.conf, table.user, table.account, table.bin, table.shared)
 
 
 def _partition(site: str, part: PartitionTable) -> Partition:

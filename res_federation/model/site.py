@@ -76,6 +76,9 @@ class SlurmAccess:
         user: Local account that submits for the federation; "" for the agent's own.
         account: Slurm account that is charged, or "" for what the dialect says.
         programs: Directory of Slurm's commands, or "" to find them on the path.
+        shared: Directory that the compute nodes have under the same path, for scripts, output and
+            marks of runs; "" for the agent's own state directory, which is then on such a file
+            system. With it the journal can stay on a local disk.
 
     """
 
@@ -83,6 +86,7 @@ class SlurmAccess:
     user: str = ""
     account: str = ""
     programs: str = ""
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)
