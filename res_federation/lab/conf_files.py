@@ -115,7 +115,9 @@ def gres_conf(plan: ClusterPlan, devices: Path) -> str:
             type_word = f"Type={words[1]} " if len(words) == 3 else ""
             stem = f"{nodes.prefix}-{kind}-{words[1] if len(words) == 3 else 'x'}"
             for number in range(count):
-                (devices / f"{stem}{number}").symlink_to("/dev/null")
+                device = devices / f"{stem}{number}"
+                if not device.is_symlink():
+                    device.symlink_to("/dev/null")
             names = ",".join(node_names(plan, nodes.prefix))
             files = f"{devices}/{stem}[0-{count - 1}]" if count > 1 else f"{devices}/{stem}0"
             lines.append(f"NodeName={names} Name={kind} {type_word}File={files}")

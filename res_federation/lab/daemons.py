@@ -8,11 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from res_federation.errors import MissingComponent, Unavailable
+from res_federation.lab import leftovers
 
 Done = subprocess.CompletedProcess[str]
 """How a command ended, and what it said."""
@@ -49,6 +51,14 @@ def listens(port: int) -> bool:
     return False
 
 
+def answers(path: Path) -> bool:
+    """Tell whether somebody accepts connections at a local socket; a stale file is nobody."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of loopback that nobody has now, below those that the kernel gives out."""
     found: list[int] = []
@@ -78,6 +88,26 @@ class Daemon:
         if self._process is None or self._process.poll() is not None:
             raise Unavailable(f"{self.name} does not run; see {self._log}")
         return self._process.pid
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote, or ""."""
+        with contextlib.suppress(OSError):
+            lines = self._log.read_text(errors="replace").split("\n")
+            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until it serves, as *condition* tells.
+
+        Raises:
+            Unavailable: If it ends before that or takes too long; its last words are in it.
+
+        """
+        with contextlib.suppress(Unavailable):
+            wait_for(lambda: condition() or not self.alive, seconds, self.name)
+        if not self.alive or not condition():
+            how = "does not answer" if self.alive else "ended"
+            raise Unavailable(f"{self.name} of the lab {how}: {self.last_words() or 'no word'}")
 
     @property
     def alive(self) -> bool:
@@ -123,6 +153,21 @@ class Daemon:
         """Start it again, ended if it still runs."""
         self.stop()
         self.start()
+
+
+class Keeper:
+    """A process that clears up after a lab whose own process is killed; it waits, and no more."""
+
+    def __init__(self, home: Path, *, remove: bool) -> None:
+        """Start it; with *remove* the lab's directory goes, too."""
+        argv = [sys.executable, "-I", str(leftovers.__file__), str(home), *(["remove"] * remove)]
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a file of ours
+            argv, stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def release(self) -> None:
+        """Let it clear up and go."""
+        self._process.communicate(timeout=30)
 
 
 def run(

@@ -11,17 +11,20 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from res_federation.errors import Unavailable
-from res_federation.lab import conf_files, daemons
+from res_federation.errors import InvalidArgument, Unavailable
+from res_federation.lab import conf_files, daemons, leftovers
 from res_federation.lab.daemons import Daemon, Done
 from res_federation.lab.plan import THREE, ClusterPlan
 
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch")
 _UP_S = 40.0
+_LONGEST_SOCKET = 107  # bytes in the path of a local socket, Linux
+_ROOM_BYTES = 600 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,14 @@ class Cluster:
         plan: What it consists of.
         home: Its directory.
         conf: Path of its slurm.conf.
+        port: Of its controller, on loopback.
 
     """
 
     plan: ClusterPlan
     home: Path
     conf: Path
+    port: int
 
     @property
     def name(self) -> str:
@@ -74,15 +79,15 @@ class Lab:
 
         Raises:
             MissingComponent: If a program of Slurm, munge or MariaDB is not on this machine.
+            InvalidArgument: If *home* is too long a path for the sockets below it.
 
         """
         daemons.require(*(PROGRAMS if accounting else ("munged", *PROGRAMS[3:])))
-        memory = Path("/dev/shm")  # noqa: S108 - a lab's database on a slow disk takes its time
         self._kept = home is not None
-        self.home = home or Path(
-            tempfile.mkdtemp(prefix="resfed-lab-", dir=memory if memory.is_dir() else None)
-        )
+        self.home = home.absolute() if home is not None else _new_home()
         self._plans, self._federated, self._accounted = tuple(plans), federation, accounting
+        self._check_lengths()
+        self._keeper: daemons.Keeper | None = None
         self._user = pwd.getpwuid(os.geteuid()).pw_name
         self._munge = self.home / "munge.socket"
         self._daemons: dict[str, Daemon] = {}
@@ -140,35 +145,50 @@ class Lab:
 
     def start(self) -> None:
         """Start everything; see `__enter__`."""
+        leftovers.end_all(self.home)  # of an earlier lab with the same directory
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o755)
+        self._keeper = daemons.Keeper(self.home, remove=not self._kept)
         self._start_munge()
         counts = [1 + sum(nodes.count for nodes in plan.nodes) for plan in self._plans]
-        ports = daemons.free_ports(sum(counts) + 1)
+        ports = iter(daemons.free_ports(sum(counts) + 1))
+        accounting = next(ports)
         if self._accounted:
-            self._start_accounting(ports[0])
-        at = 1
-        made: list[Cluster] = []
-        for plan, count in zip(self._plans, counts, strict=True):
-            made.append(self._write(plan, ports[at : at + count], ports[0]))
-            at += count
-        self.clusters = tuple(made)
+            self._start_accounting(accounting)
+        self.clusters = tuple(
+            self._write(plan, list(islice(ports, count)), accounting)
+            for plan, count in zip(self._plans, counts, strict=True)
+        )
         if self._accounted:
             self.sacctmgr("add", "cluster", ",".join(c.name for c in self.clusters))
-            self.sacctmgr("add", "account", "lab", "Description=lab", "Organization=lab")
-            self.sacctmgr("add", "user", self._user, "Account=lab")
-        for cluster in self.clusters:
-            self._start_cluster(cluster)
-        for cluster in self.clusters:
-            daemons.wait_for(partial(self._idle, cluster), _UP_S, f"{cluster.name}: idle nodes")
+            for cluster in self.clusters:
+                for words in cluster.plan.accounting:
+                    self.sacctmgr(*words)
+        self._start_clusters()
         if self._federated:  # only now: siblings are told of each other as they are registered
             names = ",".join(c.name for c in self.clusters)
             self.sacctmgr("add", "federation", "labfed", f"clusters={names}")
             daemons.wait_for(self._synced, _UP_S, "a synchronised federation")
 
+    def _start_clusters(self) -> None:
+        for cluster in self.clusters:
+            self._add(f"{cluster.name}/slurmctld", ["slurmctld", "-D"], cluster.environment())
+        if self._accounted:  # half a second each, and the controllers start meanwhile
+            self.sacctmgr("add", "account", "lab", "Description=lab", "Organization=lab")
+            self.sacctmgr("add", "user", self._user, "Account=lab")
+        for cluster in self.clusters:
+            answers = partial(daemons.listens, cluster.port)
+            self.daemon("slurmctld", cluster).wait_until(answers, _UP_S)
+            for name in _names(cluster.plan):
+                argv = ["slurmd", "-D", "-N", name]
+                self._add(f"{cluster.name}/{name}", argv, cluster.environment())
+        for cluster in self.clusters:
+            daemons.wait_for(partial(self._idle, cluster), _UP_S, f"{cluster.name}: idle nodes")
+
     def _add(self, key: str, argv: Sequence[str], environment: Mapping[str, str]) -> Daemon:
         log = self.home / f"{key.replace('/', '.')}.out"
-        self._daemons[key] = Daemon(key, argv, environment, log)
+        marked = {leftovers.MARK: str(self.home), **environment}
+        self._daemons[key] = Daemon(key, argv, marked, log)
         self._daemons[key].start()
         return self._daemons[key]
 
@@ -178,14 +198,14 @@ class Lab:
             descriptor = os.open(key, os.O_WRONLY | os.O_CREAT, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(os.urandom(1024))
-        self._add(
+        munged = self._add(
             "munged",
             ["munged", "--foreground", "--force", f"--key-file={key}",
              f"--socket={self._munge}", f"--pid-file={self.home}/munged.pid",
              f"--log-file={self.home}/munged.log", f"--seed-file={self.home}/munged.seed"],
             {},
         )  # fmt: skip
-        daemons.wait_for(self._munge.exists, 10, "munged's socket")
+        munged.wait_until(partial(daemons.answers, self._munge), 10)
 
     def _start_accounting(self, port: int) -> None:
         data, sock = self.home / "mysql", self.home / "mysql.socket"
@@ -198,7 +218,7 @@ class Lab:
             )  # fmt: skip
             if done.returncode != 0:
                 raise Unavailable(f"mariadb-install-db: {done.stderr[-400:]}")
-        self._add(
+        database = self._add(
             "mariadbd",
             ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}",
              f"--user={self._user}", "--skip-networking", "--skip-grant-tables",
@@ -207,22 +227,22 @@ class Lab:
              "--innodb-log-file-size=16M", "--performance-schema=OFF"],
             {},
         )  # fmt: skip
-        daemons.wait_for(sock.exists, 30, "MariaDB's socket")
+        database.wait_until(partial(daemons.answers, sock), 30)
         conf = self.home / "slurmdbd.conf"
         conf.write_text(
             conf_files.slurmdbd_conf(self.home, user=self._user, munge=self._munge, port=port)
         )
         conf.chmod(0o600)
-        self._add(
+        slurmdbd = self._add(
             "slurmdbd", ["slurmdbd", "-D"],
             {"SLURM_CONF": str(self.home / "slurm.conf"), "MYSQL_UNIX_PORT": str(sock)},
         )  # fmt: skip
-        daemons.wait_for(lambda: daemons.listens(port), 30, "slurmdbd")
+        slurmdbd.wait_until(partial(daemons.listens, port), 30)
 
     def _write(self, plan: ClusterPlan, ports: list[int], accounting: int) -> Cluster:
         home = self.home / plan.name
         for name in ("state", "spool", "devices"):
-            (home / name).mkdir(parents=True)
+            (home / name).mkdir(parents=True, exist_ok=True)
         conf = home / "slurm.conf"
         conf.write_text(
             conf_files.slurm_conf(
@@ -231,22 +251,7 @@ class Lab:
             )
         )  # fmt: skip
         (home / "gres.conf").write_text(conf_files.gres_conf(plan, home / "devices"))
-        return Cluster(plan, home, conf)
-
-    def _start_cluster(self, cluster: Cluster) -> None:
-        environment = cluster.environment()
-        self._add(f"{cluster.name}/slurmctld", ["slurmctld", "-D"], environment)
-        port = int(
-            next(
-                line.partition("=")[2]
-                for line in cluster.conf.read_text().splitlines()
-                if line.startswith("SlurmctldPort=")
-            )
-        )
-        daemons.wait_for(lambda: daemons.listens(port), _UP_S, f"{cluster.name}: slurmctld")
-        for nodes in cluster.plan.nodes:
-            for name in conf_files.node_names(cluster.plan, nodes.prefix):
-                self._add(f"{cluster.name}/{name}", ["slurmd", "-D", "-N", name], environment)
+        return Cluster(plan, home, conf, ports[0])
 
     def _idle(self, cluster: Cluster) -> bool:
         done = cluster.run(["sinfo", "--local", "-h", "-N", "-o", "%T"])
@@ -262,11 +267,39 @@ class Lab:
     # --- stop
 
     def stop(self) -> None:
-        """End every process, the newest first, and remove the files."""
+        """End every process, the newest first, and what still runs of jobs; remove the files."""
         for daemon in reversed(self._daemons.values()):
             daemon.send(signal.SIGCONT)
             daemon.send(signal.SIGKILL if "/" in daemon.name else signal.SIGTERM)
         for daemon in reversed(self._daemons.values()):
             daemon.stop()
+        leftovers.end_jobs(self.home)
+        if self._keeper is not None:
+            self._keeper.release()
+            self._keeper = None
         if not self._kept:
             shutil.rmtree(self.home, ignore_errors=True)
+
+    def _check_lengths(self) -> None:
+        """Refuse a home where the kernel would cut the names of sockets."""
+        for plan in self._plans:
+            for node in _names(plan):
+                longest = self.home / plan.name / "spool" / node / f"{node}_4294967295.4294967295"
+                if len(os.fsencode(longest)) > _LONGEST_SOCKET:
+                    raise InvalidArgument(
+                        f"'{self.home}' is too long a path for the sockets of a lab",
+                        field="home",
+                        way_out="choose a directory with a short path",
+                    )
+
+
+def _names(plan: ClusterPlan) -> list[str]:
+    """Return the names of all nodes of a plan."""
+    return [name for nodes in plan.nodes for name in conf_files.node_names(plan, nodes.prefix)]
+
+
+def _new_home() -> Path:
+    """Make a directory, in memory where there is room: a database on a slow disk takes its time."""
+    memory = Path("/dev/shm")  # noqa: S108 - the name below it is new and unguessable
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM_BYTES
+    return Path(tempfile.mkdtemp(prefix="resfed-lab-", dir=memory if roomy else None))

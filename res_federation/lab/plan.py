@@ -40,13 +40,25 @@ class PartitionPlan:
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlan:
-    """One Slurm cluster; *lines* are added to its slurm.conf."""
+    """One Slurm cluster.
+
+    Attributes:
+        name: Lower-case letters and digits.
+        nodes: Its nodes.
+        partitions: Its partitions.
+        max_array_size: One more than the largest index of an array.
+        lines: Added to its slurm.conf.
+        accounting: Words of sacctmgr that are run before the controller starts, for what
+            slurm.conf may refer to: ``("add", "qos", "debug", "MaxWall=02:00:00")``.
+
+    """
 
     name: str
     nodes: tuple[NodePlan, ...]
     partitions: tuple[PartitionPlan, ...]
     max_array_size: int = 1001
     lines: tuple[str, ...] = ()
+    accounting: tuple[tuple[str, ...], ...] = ()
 
 
 THREE = (
