@@ -69,6 +69,29 @@ def say(text: str, began: float) -> None:
     print(f"{time.monotonic() - began:7.1f}  {text}", file=sys.stderr, flush=True)
 
 
+def await_point(
+    stage: Stage, point: str, sites: list[str], struck: Struck, random: Random
+) -> str:
+    """Wait until something new stands at a point; put its site first; return words for it."""
+    seen = POINTS[point]
+    before = {site: seen(stage.agents[site]) for site in sites}
+    there: list[str] = []
+
+    def reached() -> bool:
+        there.extend(site for site in sites if seen(stage.agents[site]) - before[site])
+        return bool(there)
+
+    if not stage.wait(_POINT_S, reached, every_s=0.002):
+        struck.missed[point] += 1
+        return f" ('{point}' was not reached)"
+    struck.points[point] += 1
+    sites.remove(there[0])
+    sites.insert(0, there[0])
+    after = random.choice((0.0, 0.0, 0.1, 0.3, 1.0))
+    stage.wait(after)
+    return f", {after:g} s after '{point}' of {there[0]}"
+
+
 def strike(
     stage: Stage, planned: Sequence[tuple[Fault, str]], span_s: float, random: Random, began: float
 ) -> Struck:
@@ -84,14 +107,7 @@ def strike(
             continue
         sites = list(stage.agents)
         random.shuffle(sites)
-        site = sites[0]
-        when = ""
-        if point:
-            seen, agent = POINTS[point], stage.agents[site]
-            before = seen(agent)
-            reached = stage.wait(_POINT_S, lambda s=seen, a=agent, b=before: bool(s(a) - b))
-            (struck.points if reached else struck.missed)[point] += 1
-            when = f" at '{point}' of {site}" if reached else f" ('{point}' was not reached)"
+        when = await_point(stage, point, sites, struck, random) if point else ""
         told = ""
         for _ in range(60):
             told = next((t for s in sites if (t := fault.inject(stage, random, s))), "")
@@ -126,6 +142,7 @@ def until_over(stage: Stage, names: Sequence[str], seconds: float, began: float)
             if time.monotonic() - told > 10:
                 told = time.monotonic()
                 say(f"{len(left)} jobs are not over yet", began)
+                stage.resume_nodes()
     return found
 
 
@@ -143,6 +160,7 @@ def table(verdict: Verdict, struck: Struck, stage: Stage, users: Users) -> str:
     rows.append(f"submissions repeated: {users.repeated}; jobs with more than one run: "
                 f"{verdict.elsewhere}; payloads begun again with --requeue: {verdict.again}")  # fmt: skip
     rows.append(f"ended unasked and started again: {', '.join(stage.fell) or 'nothing'}")
+    rows.append(f"drained by Slurm, resumed: {', '.join(sorted(stage.drained)) or 'no node'}")
     rows += [f"UNSEEN     {each}" for each in verdict.unseen]
     rows += [f"LOST       {each}" for each in verdict.lost]
     rows += [f"DUPLICATED {each}" for each in verdict.duplicated]
@@ -167,6 +185,7 @@ def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
         stage.wait(1.0)
         stage.mend()
         say("everything is whole again", began)
+        stage.resume_nodes()
         stage.wait(120, lambda: not users.is_alive())
         jobs = until_over(stage, list(users.jobs), options.patience, began)
         verdict = judge(users.jobs, jobs, marks)

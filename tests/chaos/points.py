@@ -26,7 +26,7 @@ def _file(matches: Callable[[Path, set[str]], bool]) -> Seen:
             path = agent.state / "runs" / token
             if phase in ("submitting", "accepted"):
                 try:
-                    names = set(os.listdir(path))
+                    names = set(os.listdir(path))  # noqa: PTH208 - names are all that is wanted
                 except OSError:
                     continue
                 if matches(path, names):

@@ -74,7 +74,7 @@ class Proxy:
             writer.transport.abort()
 
     def halve(self, way: str) -> None:
-        """Let nothing through one way (``up`` to the broker, ``down`` from it), and close nothing."""
+        """Let nothing through one way (``up`` to the broker, ``down`` from it); close nothing."""
         self._flow[way].clear()
 
     def lose(self, share: float) -> None:

@@ -93,8 +93,8 @@ class Stage:
         """What is broken on purpose now, by name."""
         self.fell: list[str] = []
         """What ended without being asked."""
-        self.acknowledged: list[str] = []
-        """Jobs that were acknowledged so far."""
+        self.drained: dict[str, str] = {}
+        """Nodes that Slurm drained by itself."""
         self.off_s = CLOCK_OFF_S * random.choice((-1, 1))
         self.accounting = accounting
         self._steps: list[_Step] = []
@@ -233,14 +233,16 @@ class Stage:
         step.act()
         self.hurt.discard(step.target)
 
-    def wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+    def wait(
+        self, seconds: float, until: Callable[[], bool] = lambda: False, *, every_s: float = 0.02
+    ) -> bool:
         """Let time pass; return whether *until* came true in it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.step()
             if until():
                 return True
-            time.sleep(0.02)
+            time.sleep(every_s)
         return False
 
     def mend(self) -> None:
@@ -248,6 +250,22 @@ class Stage:
         while self._steps:
             self._take_first()
         self.step()
+
+    def resume_nodes(self) -> None:
+        """Do what an administrator does: take back the nodes that Slurm itself drained.
+
+        A controller that was killed hard gives numbers away again, and Slurm drains a node that
+        gets a job under a number that it still has ("Duplicate jobid on nodes").
+        """
+        for cluster in self.lab.clusters:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                shown = cluster.run(["sinfo", "-h", "-N", "-o", "%N %T"], seconds=15.0).stdout
+                for line in sorted(set(shown.splitlines())):
+                    name, _, state = line.partition(" ")
+                    if "drain" in state:
+                        self.drained[name] = state
+                        words = ["update", f"NodeName={name}", "State=RESUME"]
+                        cluster.run(["scontrol", *words], seconds=15.0)
 
 
 def adopt_orphans() -> None:

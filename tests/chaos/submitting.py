@@ -37,7 +37,7 @@ class Users(threading.Thread):
             left = list(self._orders)
             began = time.monotonic()
             while left:
-                wave = [left.pop(0) for _ in range(min(len(left), self._random.randint(5, 30)))]
+                wave = [left.pop(0) for _ in range(min(len(left), self._random.randint(1, 12)))]
                 for order in wave:
                     self._submit(client, order)
                     self._cancel_due(client)

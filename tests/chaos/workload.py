@@ -21,7 +21,7 @@ echo "end $RESFED_RUN $SLURM_JOB_ID" >> $mark
 exit {code}
 """
 _KINDS = {
-    "plain": 54, "wide": 12, "fails": 10, "array": 8, "gpu": 8, "cancelled": 4, "requeue": 4,
+    "plain": 52, "wide": 12, "fails": 10, "array": 8, "gpu": 8, "cancelled": 6, "requeue": 4,
 }  # fmt: skip
 """Kinds and how often, in percent."""
 

@@ -13,6 +13,8 @@ from res_federation.agent.commands import Finished
 from res_federation.errors import MissingComponent, Unavailable
 
 _RESERVED = re.compile(r"SLURM_|SBATCH_|SCANCEL_|SQUEUE_|SACCT_|LD_|MUNGE|RESFED_")
+_FORMS = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "4096"}
+"""Times as numbers, and lists of waiting array tasks whole: squeue cuts them at 64 bytes."""
 LOOK_DEADLINE_S = 15.0
 """A controller that hangs lets squeue wait for 10 s: its own MessageTimeout."""
 SUBMIT_DEADLINE_S = 75.0
@@ -56,7 +58,7 @@ class Calls:
 
         """
         # as the agent itself: what an administrator's agent may see, it sees
-        environment = {**self._base, "SLURM_TIME_FORMAT": "%s"}
+        environment = {**self._base, **_FORMS}
         done = await self._run(argv, environment, deadline_s, None)
         if done.code != 0:
             raise Unavailable(f"{argv[0]}: {last_words(done)}")

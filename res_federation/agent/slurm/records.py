@@ -14,6 +14,7 @@ from res_federation.slurm.sacct import AccountedJob
 from res_federation.slurm.slurm_states import Phase
 from res_federation.slurm.squeue import QueuedJob
 
+_ACCOUNTING_LAGS_S = 12.0
 _COMMENT = re.compile(r"(\S+) (\d{1,6})/(\d{1,6})")
 
 
@@ -38,10 +39,12 @@ def listed(token: RunToken, jobs: Sequence[QueuedJob], accounted: Sequence[Accou
     runs which the controller has forgotten.
     """
     found: list[tuple[int, QueuedJob | AccountedJob]] = []
+    authors = {past.number: past.state for past in accounted if past.state.by}
     for job in jobs:
         piece = _piece(token, job.comment)
         if piece:
-            found.append((piece, job))
+            known = replace(job, state=authors[job.number]) if job.number in authors else job
+            found.append((piece, known))
     if not found:
         for past in accounted:
             piece = _piece(token, past.comment) or (1 if not past.comment else 0)
@@ -50,6 +53,17 @@ def listed(token: RunToken, jobs: Sequence[QueuedJob], accounted: Sequence[Accou
     found.sort(key=lambda each: -(each[1].array_number or each[1].number))
     number = str(found[0][1].array_number or found[0][1].number) if found else ""
     return Listed(number, tuple(found))
+
+
+def without_author(found: Listed, now: float) -> bool:
+    """Tell whether a job was just cancelled, and only the accounting can say by whom."""
+    return any(
+        job.state.word == "CANCELLED"
+        and not job.state.by
+        and job.ended is not None
+        and now - job.ended < _ACCOUNTING_LAGS_S
+        for _, job in found.jobs
+    )
 
 
 def _piece(token: RunToken, comment: str) -> int:

@@ -79,6 +79,7 @@ class SlurmBatch:
         self._books: dict[RunToken, TaskBook] = {}
         self._found: dict[RunToken, Found] = {}
         self._dirty: set[RunToken] = set()
+        self._authors: set[RunToken] = set()
         self._seen_at = -1.0
         self._tasks = [
             asyncio.create_task(self._view.watch()),
@@ -194,7 +195,8 @@ class SlurmBatch:
             self._dirty.update(self._found)
         found = {token: each for token in tokens if (each := self._one(token)) is not None}
         if since <= 0:
-            self._view.ask_accounting(t for t in tokens if t not in picture.ours)
+            gone = {t for t in tokens if t not in picture.ours}
+            self._view.ask_accounting(gone | (self._authors & set(tokens)))
             self._forget(set(tokens))
         return View(found, picture.taken_at)
 
@@ -207,6 +209,11 @@ class SlurmBatch:
             book = self._books[token] = TaskBook.read(token, self._runs / token)
         listed = self._listed(token)
         cut = pieces(book.spec.array, self._view.max_array_size, book.spec.array_throttle)
+        if self._wants_author(token, listed):
+            self._dirty.add(token)
+            self._authors.add(token)
+            return self._found.get(token) or Found(token, listed.number, ())
+        self._authors.discard(token)
         tasks, waiting = records.by_task(listed, cut)
         found = book.look(tasks, waiting, listed.number, self._now())
         over = len(book.over) == book.spec.tasks
@@ -217,6 +224,12 @@ class SlurmBatch:
         found = records.with_partial(found, partial=missing and not over)
         self._found[token] = found
         return found
+
+    def _wants_author(self, token: RunToken, listed: records.Listed) -> bool:
+        """Tell whether to wait a little for the accounting: who cancelled, if it was not we?"""
+        if not self._view.accounting or (self._runs / token / "cancel").exists():
+            return False
+        return records.without_author(listed, self._now())
 
     def _younger(self, found: Found) -> bool:
         """Tell whether a payload began so late that the last look could not show it."""

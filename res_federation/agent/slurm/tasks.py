@@ -7,6 +7,7 @@ outside (time limit, memory, node, cancel) and for what waits.
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,8 +158,18 @@ def _never_began(index: int, record: Record) -> TaskOutcome | None:
 
 def _said(record: Record) -> str:
     """Return Slurm's state, with who and why as far as it tells."""
+    if record.state.by:
+        return f"{record.state.word} at the site by {_name(record.state.by)}"
     reason = "" if record.reason in ("", "None") else f" ({record.reason})"
     return f"{record.state.word}{reason}"
+
+
+def _name(user: str) -> str:
+    """Return the name of a local account by its number, or the number where it has none."""
+    try:
+        return pwd.getpwuid(int(user)).pw_name
+    except (KeyError, ValueError, OverflowError):
+        return user
 
 
 def _signal(code: int) -> int:

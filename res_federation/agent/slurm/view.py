@@ -107,6 +107,11 @@ class ClusterView:
         """Slurm's ``MaxArraySize``, its own default before it is known."""
         return self._seldom.config.max_array_size or SLURM_MAX_ARRAY_SIZE
 
+    @property
+    def accounting(self) -> bool:
+        """Whether the cluster keeps an accounting."""
+        return self._seldom.config.accounting
+
     def soon(self) -> None:
         """Look again as soon as that is decent."""
         self._soon.set()
@@ -167,7 +172,9 @@ class ClusterView:
                 shown = group.create_task(self._calls.look(*nodes.ARGV))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
-        jobs, _ = squeue.read(queue.result())
+        jobs, bad = squeue.read(queue.result())
+        if bad:
+            self._log.warning("lines of squeue that could not be read", lines=bad)
         seldom, config = self._seldom, self._seldom.config
         found = capacity.capacities(
             self._site, self._cluster, nodes.read(shown.result()), seldom.partitions, jobs,
@@ -176,8 +183,9 @@ class ClusterView:
         )  # fmt: skip
         ours: dict[str, list[QueuedJob]] = {}
         for job in jobs:
-            ours.setdefault(job.name, []).append(job)
-        await self._look_up_ended(frozenset(ours), at)
+            if job.user == self._calls.account.name:  # anybody can give a job our token as its name
+                ours.setdefault(job.name, []).append(job)
+        await self._look_up_ended(at)
         by_name = {name: tuple(each) for name, each in ours.items()}
         return Picture(at, by_name, found, seldom.licenses)
 
@@ -199,16 +207,18 @@ class ClusterView:
                 limits = qos_limits.read(await look(*qos_limits.ARGV))
         self._seldom = _Seldom(at, shown, windows, held, limits, config)
 
-    async def _look_up_ended(self, listed: frozenset[str], at: float) -> None:
-        """Ask sacct for runs that squeue does not list; without accounting nothing is learnt."""
+    async def _look_up_ended(self, at: float) -> None:
+        """Ask sacct for what squeue does not tell; without accounting nothing is learnt."""
         wish = self._wish
-        wanted = sorted(wish.tokens - listed - wish.answered.keys())[:200]
+        wanted = sorted(wish.tokens - wish.answered.keys())[:200]
         wish.answered = {t: wish.answered[t] for t in wish.answered.keys() & wish.tokens}
         if not wanted or at - wish.asked_at < _ACCOUNTING_EVERY_S:
             return
         wish.asked_at = at
         with contextlib.suppress(Unavailable):
-            text = await self._calls.look(*sacct.argv(names=wanted, since="now-8days"))
+            text = await self._calls.look(
+                *sacct.argv(names=wanted, since="now-8days", user=self._calls.account.name)
+            )
             found: dict[str, list[AccountedJob]] = {}
             for job in sacct.read(text)[0]:
                 found.setdefault(job.name, []).append(job)
