@@ -1,4 +1,4 @@
-"""`resfed lab up`: three real Slurm clusters on this machine, to try things with."""
+"""`resfed lab up`: real Slurm clusters on this machine, to try things with."""
 
 from __future__ import annotations
 
@@ -25,15 +25,25 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
+    clusters: Annotated[
+        int, typer.Option("--clusters", metavar="N", min=1, max=3, help="How many.")
+    ] = 3,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home", metavar="DIR", help="Keep its files here [default: in memory, removed after]."
+        ),
+    ] = None,
     federate: Annotated[
         bool, typer.Option("--federate", help="Start a broker and an agent for each, too.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Start munge, accounting and three Slurm clusters on loopback; end them at Ctrl-C or SIGTERM.
+    """Start munge, accounting and Slurm clusters on loopback; end them at Ctrl-C or SIGTERM.
 
     One has H100, one A100, one no accelerators; none of them is real, nor is the number of cores:
-    jobs run as processes here.  Nothing is left behind.
+    jobs run as processes here.  Nothing is left behind, but what --home names: a lab that is
+    started there again has its accounting and its jobs still.
     """
     import contextlib
     import signal
@@ -41,16 +51,17 @@ def up(
 
     from res_federation.cli import lab_federation
     from res_federation.lab.lab import Lab
+    from res_federation.lab.plan import THREE
 
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     with contextlib.ExitStack() as stack:
-        lab = stack.enter_context(Lab())
+        lab = stack.enter_context(Lab(THREE[:clusters], home=home))
         address = ""
         if federate:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resfed-lab-")))
-            address = stack.enter_context(lab_federation.over(lab, home, output.note))
+            own = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resfed-broker-")))
+            address = stack.enter_context(lab_federation.over(lab, own, output.note))
         if as_json:
             confs = {cluster.name: str(cluster.conf) for cluster in lab.clusters}
             output.line({"clusters": confs, "ready": address})

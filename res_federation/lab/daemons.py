@@ -18,7 +18,7 @@ from res_federation.lab import leftovers
 
 Done = subprocess.CompletedProcess[str]
 """How a command ended, and what it said."""
-_PACKAGES = {
+PACKAGES = {
     "slurmctld": "slurmctld", "slurmd": "slurmd", "sbatch": "slurm-client",
     "slurmdbd": "slurmdbd", "munged": "munge", "mariadbd": "mariadb-server",
 }  # fmt: skip
@@ -28,7 +28,7 @@ def require(*programs: str) -> None:
     """Find programs; raises MissingComponent that names the package of the first missing one."""
     for program in programs:
         if shutil.which(program) is None:
-            package = _PACKAGES.get(program, program)
+            package = PACKAGES.get(program, program)
             raise MissingComponent(
                 f"'{program}' is not on this machine",
                 way_out=f"on Debian: apt-get install {package}, or in the repository: make deps",

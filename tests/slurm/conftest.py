@@ -1,4 +1,4 @@
-"""A real Slurm lab for a whole session: three clusters on loopback, up in five seconds."""
+"""A real Slurm lab for a whole session: three clusters on loopback, up in three seconds."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from res_federation.lab.daemons import PACKAGES
 from res_federation.lab.lab import PROGRAMS, Cluster, Lab
 
-_PACKAGE = {"munged": "munge", "mariadbd": "mariadb-server", "sbatch": "slurm-client"}
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what needs the lab to one worker: each would start a lab of its own."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 @pytest.fixture(scope="session")
 def lab(requires: Callable[[str, str], Path]) -> Iterator[Lab]:
     for program in PROGRAMS:
-        requires(program, _PACKAGE.get(program, program))
+        requires(program, PACKAGES.get(program, program))
     with Lab() as running:
         yield running
 
