@@ -40,7 +40,8 @@ class Held:
         doubt_since: Since when nobody knows whether it was submitted, or None.
         accepted_at: When the batch system took it, as far as this life of the agent knows.
         missing_since: Since when the batch system does not know it, or None.
-        fence_up: Whether a fence stands in its directory that does not say ``go``.
+        fence_up: Whether a fence stands in its directory that does not say ``go``, or is to be put
+            up before it is submitted.
         seen: What the batch system was last seen to know of it.
         cancels: Tasks (None for all) that are still to be cancelled at the batch system.
 
@@ -101,6 +102,9 @@ class Holdings:
             held.fence_up = fence.word() not in ("", GO)
             if held.fence_up and fence.unbegun():  # what stood at the fence still does
                 held.observation = RunObservation(entry.token, state, fenced=True)
+        elif entry.fenced and entry.phase is Phase.INTENDED:
+            held.fence_up = True
+            held.observation = RunObservation(entry.token, state, fenced=True)
         self.runs[entry.token] = held
 
     def in_phase(self, *phases: Phase) -> list[Held]:
@@ -130,8 +134,13 @@ class Holdings:
             held = self.runs[token]
             held.phase, held.doubt_since, held.accepted_at = Phase.ACCEPTED, None, at
             if held.observation.state is JobState.PLACED:
-                script = hashes.get(token, "")
-                self.say(held, RunObservation(token, JobState.SUBMITTED, script_sha256=script))
+                seen = RunObservation(
+                    token,
+                    JobState.SUBMITTED,
+                    fenced=held.fence_up,
+                    script_sha256=hashes.get(token, ""),
+                )
+                self.say(held, seen)
 
     def ended(self, observations: Sequence[RunObservation]) -> None:
         """Write down how these ended."""

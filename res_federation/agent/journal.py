@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS run (
     partition TEXT NOT NULL,
     phase TEXT NOT NULL,
     spec BLOB,
+    fenced INTEGER NOT NULL DEFAULT 0,
     batch_id TEXT NOT NULL DEFAULT '',
     observation BLOB,
     changed REAL NOT NULL
@@ -57,6 +58,7 @@ class Entry:
     spec: JobSpec
     batch_id: str = ""
     observation: RunObservation | None = None
+    fenced: bool = False
 
 
 def _take_lock(path: Path) -> int:
@@ -117,16 +119,16 @@ class Journal:
         return str(row[0])
 
     def intend(
-        self, runs: Iterable[tuple[RunToken, PartitionId, JobSpec]], at: float
+        self, runs: Iterable[tuple[RunToken, PartitionId, JobSpec, bool]], at: float
     ) -> list[RunToken]:
         """Write intents in one transaction; return the tokens that were not known before."""
         fresh: list[RunToken] = []
         with transaction(self._database, self.path) as database:
-            for token, partition, spec in runs:
+            for token, partition, spec, fenced in runs:
                 done = database.execute(
-                    "INSERT OR IGNORE INTO run (token, partition, phase, spec, changed)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (token, partition, Phase.INTENDED, msgspec.msgpack.encode(spec), at),
+                    "INSERT OR IGNORE INTO run (token, partition, phase, spec, fenced, changed)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (token, partition, Phase.INTENDED, msgspec.msgpack.encode(spec), fenced, at),
                 )
                 if done.rowcount:
                     fresh.append(token)
@@ -169,7 +171,7 @@ class Journal:
         """Return every run that is not forgotten, by token."""
         with saying(self.path):
             rows = self._database.execute(
-                "SELECT token, partition, phase, spec, batch_id, observation FROM run"
+                "SELECT token, partition, phase, spec, batch_id, observation, fenced FROM run"
                 " WHERE phase <> ? ORDER BY token",
                 (Phase.FORGOTTEN,),
             ).fetchall()
@@ -183,8 +185,9 @@ class Journal:
                 observation=None
                 if observation is None
                 else msgspec.msgpack.decode(observation, type=RunObservation),
+                fenced=bool(fenced),
             )
-            for token, partition, phase, spec, batch_id, observation in rows
+            for token, partition, phase, spec, batch_id, observation, fenced in rows
         ]
 
     def forgotten_before(self, at: float) -> list[RunToken]:

@@ -182,7 +182,9 @@ class Link:
             measured_at=measured.taken_at,
         )
         return agents_pb2.ConnectRequest(
-            report=report_to_message(report, runs, self._journal, self._runs.complete)
+            report=report_to_message(
+                report, runs, self._journal, self._runs.complete, self._batch.fences
+            )
         )
 
     async def _send_output(self, call: Call, reads: asyncio.Queue[Read]) -> None:

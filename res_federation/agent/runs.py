@@ -121,12 +121,16 @@ class Runs:
         if not good:
             return
         journal = self._holdings.journal
-        fresh = set(journal.intend(((o.token, o.partition, o.spec) for o in good), self._now()))
+        fresh = set(
+            journal.intend(((o.token, o.partition, o.spec, o.fenced) for o in good), self._now())
+        )
         self._holdings.checkpoint("intended")
         for order in good:
             if order.token in fresh:
                 fresh.discard(order.token)
-                entry = Entry(order.token, order.partition, Phase.INTENDED, order.spec)
+                entry = Entry(
+                    order.token, order.partition, Phase.INTENDED, order.spec, fenced=order.fenced
+                )
                 self._holdings.take_up(entry, since)
                 self.news.set()
 

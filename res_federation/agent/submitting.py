@@ -73,7 +73,8 @@ class Submitting:
             if partial or view.taken_at - since >= self._batch.settle_grace_s:
                 held.doubt_since = None
                 held.phase = Phase.INTENDED  # surely not there: it may be submitted
-                holdings.say(held, RunObservation(held.token, JobState.PLACED))
+                placed = RunObservation(held.token, JobState.PLACED, fenced=held.fence_up)
+                holdings.say(held, placed)
 
     def _end_unsubmitted(self) -> None:
         """End what was cancelled before it was submitted; a cancelled task waits for the run."""
@@ -92,6 +93,8 @@ class Submitting:
         for held in due:
             directory = holdings.directory(held.token)
             directory.prepare(held.spec)
+            if held.fence_up:
+                self._holdings.fence(held.token).put_up()
             directory.write_lease(held.lease_until)
             held.lease_written = held.lease_until
         holdings.journal.submitting([held.token for held in due], holdings.now())

@@ -75,10 +75,11 @@ class RunRound:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Start a run at a site, once, whatever happens."""
+    """Start a run at a site, once, whatever happens; a fenced one only begins when it is let."""
 
     token: RunToken
     job: JobId
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

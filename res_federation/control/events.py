@@ -49,6 +49,7 @@ class SiteReported:
         journal: Names the life of the agent's journal; a new one proves that runs are gone.
         complete: Whether absence of a run from the set means that it is not held.
         strangers: Tokens among the runs that the store has never seen.
+        fences: Whether the agent can keep a run from beginning before it is let.
 
     """
 
@@ -58,6 +59,7 @@ class SiteReported:
     journal: str = ""
     complete: bool = True
     strangers: frozenset[RunToken] = frozenset()
+    fences: bool = False
 
 
 @dataclass(frozen=True, slots=True)

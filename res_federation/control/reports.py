@@ -36,6 +36,7 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
         site.connected = True
         state.version += 1
     site.report, site.received, site.journal = event.report, event.at, event.journal
+    site.fences = event.fences
 
     effects: list[Effect] = []
     orders: list[Order] = [RenewLeases(event.report.sequence, state.terms.lease_s)]
@@ -107,7 +108,7 @@ def _missing(
         elif not run.confirmed:
             if event.at - site.sent.get(token, 0.0) >= state.terms.resend_s:
                 site.sent[token] = event.at
-                orders.append(StartRun(token, job.id))
+                orders.append(StartRun(token, job.id, run.fenced))
                 run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
                 if job.cancel_asked:
                     orders.append(CancelRun(token))

@@ -101,7 +101,7 @@ def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
         effects.append(_place(state, job, assignment, at))
         run = job.run
         assert run is not None, "just placed"
-        orders.setdefault(run.site, []).append(StartRun(run.token, job.id))
+        orders.setdefault(run.site, []).append(StartRun(run.token, job.id, run.fenced))
     for site, starts in sorted(orders.items()):
         effects.append(SendToSite(site, (*_lease(state, site), *starts)))
     return effects
@@ -115,6 +115,7 @@ def _lease(state: FederationState, site: SiteId) -> tuple[Order, ...]:
 
 def _place(state: FederationState, job: Job, assignment: Assignment, at: float) -> Effect:
     site = site_of(assignment.partition)
+    waits = assignment.expected_start_s > state.terms.fence_after_s
     run = Run(
         token=run_token(job.id, len(job.runs) + 1),
         attempt=len(job.runs) + 1,
@@ -124,6 +125,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         lease_until=at + state.terms.lease_s + state.terms.margin_s,
         expected_start_s=assignment.expected_start_s,
         journal=state.sites[site].journal,
+        fenced=waits and state.sites[site].fences and not job.spec.requeue,
     )
     job.runs.append(run)
     job.state, job.decision = JobState.PLACED, assignment.decision

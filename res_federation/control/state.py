@@ -23,6 +23,8 @@ class Terms:
         resend_s: An order whose run is not yet held is repeated after this.
         max_refusals: A job that so many sites surely refused has failed.
         max_attempts: A job whose attempts so often ended before they began has failed.
+        fence_after_s: A run that is expected to wait longer than this at its site is fenced from
+            the start; one that starts at once need not ask.
         round_jobs: Most jobs of one round.
         round_interval_s: Least time between the starts of two rounds: a lone job never waits
             for it, a stream of jobs shares rounds.
@@ -34,6 +36,7 @@ class Terms:
     resend_s: float = 2.0
     max_refusals: int = 5
     max_attempts: int = 50
+    fence_after_s: float = 5.0
     round_jobs: int = 10_000
     round_interval_s: float = 0.1
 
@@ -50,6 +53,7 @@ class SiteState:
         report: The newest report, None before the first.
         received: When that was, by the broker's clock.
         journal: Life of the agent's journal that the newest report named.
+        fences: Whether its agent can keep a run from beginning before it is let.
         runs: Live runs of the federation at this site, in the order of placement.
         sent: When the start order of an unconfirmed run was last sent.
 
@@ -62,6 +66,7 @@ class SiteState:
     report: CapacityReport | None = None
     received: float = 0.0
     journal: str = ""
+    fences: bool = False
     runs: dict[RunToken, JobId] = field(default_factory=dict)
     sent: dict[RunToken, float] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ from res_federation.lab.plan import THREE, ClusterPlan
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch")
 _UP_S = 40.0
 _LONGEST_SOCKET = 107  # bytes in the path of a local socket, Linux
+_ALREADY = ("Nothing new added", "already exists", "already assigned")
 _ROOM_BYTES = 600 * 2**20
 
 
@@ -135,10 +136,16 @@ class Lab:
         ]
 
     def sacctmgr(self, *words: str) -> str:
-        """Run sacctmgr without a question; raises Unavailable with its words if it fails."""
+        """Run sacctmgr without a question; return its output.
+
+        Raises:
+            Unavailable: If it fails for another reason than that all is so already.
+
+        """
         done = self.clusters[0].run(["sacctmgr", "-i", *words])
-        if done.returncode != 0 and "Nothing new added" not in done.stdout + done.stderr:
-            raise Unavailable(f"sacctmgr {' '.join(words)}: {done.stdout}{done.stderr}")
+        said = " ".join((done.stdout + done.stderr).split())
+        if done.returncode != 0 and not any(word in said for word in _ALREADY):
+            raise Unavailable(f"sacctmgr {' '.join(words)}: {said}")
         return done.stdout
 
     # --- start
@@ -270,7 +277,8 @@ class Lab:
         """End every process, the newest first, and what still runs of jobs; remove the files."""
         for daemon in reversed(self._daemons.values()):
             daemon.send(signal.SIGCONT)
-            daemon.send(signal.SIGKILL if "/" in daemon.name else signal.SIGTERM)
+            hard = "/" in daemon.name and not self._kept  # what is kept is written out first
+            daemon.send(signal.SIGKILL if hard else signal.SIGTERM)
         for daemon in reversed(self._daemons.values()):
             daemon.stop()
         leftovers.end_jobs(self.home)

@@ -10,11 +10,12 @@ from res_federation.model.job import JobSpec
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this run, once, whatever happens."""
+    """Start this run, once, whatever happens; a fenced one only begins after `Begin`."""
 
     token: RunToken
     partition: PartitionId
     spec: JobSpec
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

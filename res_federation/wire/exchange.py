@@ -62,7 +62,11 @@ def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
 
 
 def report_to_message(
-    report: CapacityReport, runs: Sequence[RunObservation], journal: str, complete: bool
+    report: CapacityReport,
+    runs: Sequence[RunObservation],
+    journal: str,
+    complete: bool,
+    fences: bool = False,
 ) -> agents_pb2.SiteReport:
     """Return one exchange as a message: capacity and the full set of runs."""
     return agents_pb2.SiteReport(
@@ -70,28 +74,33 @@ def report_to_message(
         runs=[observation_to_message(run) for run in runs],
         journal_id=journal,
         complete=complete,
+        fences=fences,
     )
 
 
 def report_from_message(
     message: agents_pb2.SiteReport,
-) -> tuple[CapacityReport, tuple[RunObservation, ...], str, bool]:
-    """Check and return an exchange: report, runs, journal, complete; raises InvalidArgument."""
+) -> tuple[CapacityReport, tuple[RunObservation, ...], str, bool, bool]:
+    """Check and return an exchange; raises InvalidArgument.
+
+    Returns: report, runs, journal, whether the set is complete, whether the agent fences.
+    """
     return (
         sites.report_from_message(message.capacity),
         tuple(observation_from_message(run) for run in message.runs),
         message.journal_id,
         message.complete,
+        message.fences,
     )
 
 
 def order_to_message(order: Order) -> agents_pb2.Order:
     """Return an order as a message."""
     match order:
-        case Start(token, partition, spec):
+        case Start(token, partition, spec, fenced):
             return agents_pb2.Order(
                 start=agents_pb2.StartOrder(
-                    token=token, partition=partition, spec=spec_to_message(spec)
+                    token=token, partition=partition, spec=spec_to_message(spec), fenced=fenced
                 )
             )
         case Cancel(token, task):
@@ -125,7 +134,10 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
         case "start":
             start = message.start
             return Start(
-                RunToken(start.token), PartitionId(start.partition), spec_from_message(start.spec)
+                RunToken(start.token),
+                PartitionId(start.partition),
+                spec_from_message(start.spec),
+                start.fenced,
             )
         case "cancel":
             cancel = message.cancel

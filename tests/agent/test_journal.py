@@ -24,7 +24,7 @@ SPEC = JobSpec(
 
 
 def intend(journal: Journal, token: RunToken = TOKEN) -> list[RunToken]:
-    return journal.intend([(token, PartitionId("here/box/cpu"), SPEC)], 1.0)
+    return journal.intend([(token, PartitionId("here/box/cpu"), SPEC, False)], 1.0)
 
 
 def test_a_run_is_kept_through_its_phases(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_full_disk_is_one_clear_line_and_keeps_nothing_half(tmp_path: Path) ->
     journal._database.execute(f"PRAGMA max_page_count={pages}")
     many = [RunToken(f"01J{n:023d}-1") for n in range(2000)]
     with pytest.raises(ResourceExhausted, match=r"full.*nothing was started") as failure:
-        journal.intend([(token, PartitionId("here/box/cpu"), SPEC) for token in many], 1.0)
+        journal.intend([(token, PartitionId("here/box/cpu"), SPEC, True) for token in many], 1.0)
     assert "\n" not in str(failure.value)
     assert [entry.token for entry in journal.live()] == [TOKEN]
     journal.close()

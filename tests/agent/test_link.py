@@ -56,7 +56,7 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
                 yield orders_to_message(self.answer(request.report))
 
     def answer(self, message: agents_pb2.SiteReport) -> list[Order]:
-        report, runs, _, self.complete = report_from_message(message)
+        report, runs, _, self.complete, _ = report_from_message(message)
         self.reports += 1
         self.seen |= {run.token: run for run in runs}
         held = {run.token for run in runs}

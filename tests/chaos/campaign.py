@@ -12,9 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -23,23 +21,14 @@ from res_federation.errors import FederationError
 from res_federation.model.job import Job
 from tests.chaos.faults import FAULTS, Fault, possible
 from tests.chaos.points import POINTS
+from tests.chaos.report import Struck, result, table
 from tests.chaos.stage import Stage, remove
 from tests.chaos.submitting import Users
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import judge
 from tests.chaos.workload import orders
 
 _POINT_S = 8.0
 """How long a fault waits for its point; then it strikes all the same."""
-
-
-@dataclass(slots=True)
-class Struck:
-    """What was injected."""
-
-    kinds: Counter[str] = field(default_factory=Counter)
-    points: Counter[str] = field(default_factory=Counter)
-    missed: Counter[str] = field(default_factory=Counter)
-    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def plan(count: int, random: Random) -> list[tuple[Fault, str]]:
@@ -64,14 +53,19 @@ def plan(count: int, random: Random) -> list[tuple[Fault, str]]:
     return chosen
 
 
-def say(text: str, began: float) -> None:
+def say(text: str) -> None:
+    """Print a part of the result."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def tell(text: str, began: float) -> None:
     """Print a line of the story."""
-    print(f"{time.monotonic() - began:7.1f}  {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{time.monotonic() - began:7.1f}  {text}\n")
+    sys.stderr.flush()
 
 
-def await_point(
-    stage: Stage, point: str, sites: list[str], struck: Struck, random: Random
-) -> str:
+def await_point(stage: Stage, point: str, sites: list[str], struck: Struck, random: Random) -> str:
     """Wait until something new stands at a point; put its site first; return words for it."""
     seen = POINTS[point]
     before = {site: seen(stage.agents[site]) for site in sites}
@@ -118,7 +112,7 @@ def strike(
             struck.skipped[fault.name] = "what it breaks was broken already"
             continue
         struck.kinds[fault.name] += 1
-        say(told + when, began)
+        tell(told + when, began)
     return struck
 
 
@@ -141,32 +135,8 @@ def until_over(stage: Stage, names: Sequence[str], seconds: float, began: float)
                 break
             if time.monotonic() - told > 10:
                 told = time.monotonic()
-                say(f"{len(left)} jobs are not over yet", began)
-                stage.resume_nodes()
+                tell(f"{len(left)} jobs are not over yet", began)
     return found
-
-
-def table(verdict: Verdict, struck: Struck, stage: Stage, users: Users) -> str:
-    """Return the result for people."""
-    rows = [f"{'fault':42}{'injected':>8}"]
-    rows += [f"{name:42}{count:8}" for name, count in sorted(struck.kinds.items())]
-    rows.append(f"{f'clock of one site off by {stage.off_s:+.0f} s':42}{1:8}")
-    rows += [f"{name:42} skipped: {why}" for name, why in sorted(struck.skipped.items())]
-    rows.append(f"{'point':42}{'struck':>8}{'not reached':>13}")
-    rows += [f"{name:42}{struck.points[name]:8}{struck.missed[name]:13}" for name in POINTS]
-    rows.append(f"{'kind of job, end':42}{'jobs':>8}")
-    rows += [f"{name:42}{count:8}" for name, count in sorted(verdict.states.items())]
-    rows += [f"{count:4} x {reason}" for reason, count in verdict.reasons.most_common()]
-    rows.append(f"submissions repeated: {users.repeated}; jobs with more than one run: "
-                f"{verdict.elsewhere}; payloads begun again with --requeue: {verdict.again}")  # fmt: skip
-    rows.append(f"ended unasked and started again: {', '.join(stage.fell) or 'nothing'}")
-    rows.append(f"drained by Slurm, resumed: {', '.join(sorted(stage.drained)) or 'no node'}")
-    rows += [f"UNSEEN     {each}" for each in verdict.unseen]
-    rows += [f"LOST       {each}" for each in verdict.lost]
-    rows += [f"DUPLICATED {each}" for each in verdict.duplicated]
-    rows += [f"STUCK      {each}" for each in verdict.stuck]
-    rows += [f"COMPLAINT  {each}" for each in users.complaints]
-    return "\n".join(rows)
 
 
 def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
@@ -177,32 +147,23 @@ def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
     ordered = orders(options.jobs, marks, Random(f"{seed} jobs"))
     planned = plan(options.faults, Random(f"{seed} plan"))
     with Stage(home, Random(f"{seed} stage"), accounting=not options.no_accounting) as stage:
-        say(f"up: {options.jobs} jobs, {options.faults} faults, seed {seed}", began)
+        tell(f"up: {options.jobs} jobs, {options.faults} faults, seed {seed}", began)
         users = Users(stage.address, ordered, options.span, Random(f"{seed} users"))
         users.start()
         struck = strike(stage, planned, options.span, Random(f"{seed} faults"), began)
         stage.wait(options.span, lambda: not users.is_alive())
         stage.wait(1.0)
         stage.mend()
-        say("everything is whole again", began)
-        stage.resume_nodes()
+        tell("everything is whole again", began)
         stage.wait(120, lambda: not users.is_alive())
         jobs = until_over(stage, list(users.jobs), options.patience, began)
         verdict = judge(users.jobs, jobs, marks)
-        print(table(verdict, struck, stage, users))
-    missing = len(ordered) - len(users.jobs)
-    good = verdict.good and not users.complaints and not missing
-    result = {
-        "jobs": len(users.jobs), "faults": struck.kinds.total() + 1,
-        "by_kind": dict(sorted(struck.kinds.items())) | {"clock off": 1},
-        "points": dict(sorted(struck.points.items())),
-        "skipped": struck.skipped, "lost": len(verdict.lost),
-        "duplicated": len(verdict.duplicated), "stuck": len(verdict.stuck) + missing,
-        "unseen_ends": len(verdict.unseen), "complaints": len(users.complaints),
-        "seconds": round(time.monotonic() - began, 1), "seed": seed, "good": good,
-    }  # fmt: skip
-    print(json.dumps(result))
-    return good
+        missing = len(ordered) - len(users.jobs)
+        say(table(verdict, struck, stage, users))
+        found = result(verdict, struck, users, missing)
+        found |= {"seconds": round(time.monotonic() - began, 1), "seed": seed}
+        say(json.dumps(found))
+    return bool(found["good"])
 
 
 def main() -> int:
@@ -225,7 +186,7 @@ def main() -> int:
         if good and not options.keep:
             remove(home)
         else:
-            print(f"logs and run directories: {home}", file=sys.stderr)
+            sys.stderr.write(f"logs and run directories: {home}\n")
     return 0 if good else 1
 
 

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ PLANS = (
 )
 """Small clusters, so that jobs queue; at the last one most arrays are cut in pieces."""
 _SUBREAPER = 36
+_ADMINISTERS_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Stage:
         self._number = 0
         self._mounted: list[Path] = []
         self._again: dict[str, float] = {}
+        self._over = threading.Event()
+        self._administrator = threading.Thread(target=self._administer, daemon=True)
 
     def __enter__(self) -> Self:
         try:
@@ -141,6 +145,7 @@ class Stage:
         for number, cluster in enumerate(self.lab.clusters):
             self._agent(cluster, sites / cluster.name / "site.toml", port, number, environment)
         log = self.home / "broker.log"
+        self._administrator.start()
         wait_for(lambda: f"ready {self.address}" in log.read_text(), 90, "the broker's ready")
 
     def _site_file(self, cluster: Cluster, directory: Path) -> None:
@@ -194,6 +199,7 @@ class Stage:
 
     def stop(self) -> None:
         """End everything that was started here, whatever became of it."""
+        self._over.set()
         self.links.close()
         for agent in self.agents.values():
             agent.daemon.send(signal.SIGCONT)
@@ -203,8 +209,14 @@ class Stage:
             self.broker.stop()
         self.lab.stop()
         end_descendants()
-        for path in self._mounted:
+        for path in self._mounted:  # what lies on it is evidence
+            copy = path.with_name(f"{path.name}.copy")
+            with contextlib.suppress(OSError, shutil.Error):
+                shutil.copytree(path, copy, symlinks=True)
             subprocess.run(["umount", "-l", str(path)], capture_output=True, check=False)
+            with contextlib.suppress(OSError):
+                path.rmdir()
+                copy.rename(path)
 
     # --- what is to be done later
 
@@ -251,21 +263,25 @@ class Stage:
             self._take_first()
         self.step()
 
-    def resume_nodes(self) -> None:
+    def _administer(self) -> None:
         """Do what an administrator does: take back the nodes that Slurm itself drained.
 
         A controller that was killed hard gives numbers away again, and Slurm drains a node that
         gets a job under a number that it still has ("Duplicate jobid on nodes").
         """
-        for cluster in self.lab.clusters:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                shown = cluster.run(["sinfo", "-h", "-N", "-o", "%N %T"], seconds=15.0).stdout
-                for line in sorted(set(shown.splitlines())):
-                    name, _, state = line.partition(" ")
-                    if "drain" in state:
-                        self.drained[name] = state
-                        words = ["update", f"NodeName={name}", "State=RESUME"]
-                        cluster.run(["scontrol", *words], seconds=15.0)
+        while not self._over.wait(_ADMINISTERS_EVERY_S):
+            for cluster in self.lab.clusters:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._resume_nodes(cluster)
+
+    def _resume_nodes(self, cluster: Cluster) -> None:
+        shown = cluster.run(["sinfo", "-h", "-N", "-o", "%N %T"], seconds=15.0).stdout
+        for line in sorted(set(shown.splitlines())):
+            name, _, state = line.partition(" ")
+            if "drain" in state:
+                self.drained[name] = state
+                words = ["update", f"NodeName={name}", "State=RESUME"]
+                cluster.run(["scontrol", *words], seconds=15.0)
 
 
 def adopt_orphans() -> None:

@@ -34,10 +34,12 @@ class ModelSite:
     def obey(self, orders: tuple[Order, ...]) -> None:
         for order in orders:
             match order:
-                case StartRun(token):
+                case StartRun(token, _, fenced):
                     if token not in self.seen:
                         self.seen.add(token)
                         self.held[token] = RunObservation(token, JobState.SUBMITTED)
+                        if fenced:
+                            self.fence(token)
                 case CancelRun(token, None):
                     held = self.held.get(token)
                     if held and not held.state.final:
@@ -105,4 +107,4 @@ class ModelSite:
             for partition in self.site.partitions
         )
         report = CapacityReport(self.site.id, self.sequence, at, 30.0, parts)
-        return SiteReported(at, report, tuple(self.held.values()), self.journal, complete=True)
+        return SiteReported(at, report, tuple(self.held.values()), self.journal, fences=True)

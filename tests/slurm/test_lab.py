@@ -221,7 +221,6 @@ def test_a_directory_may_be_used_again_and_its_jobs_are_there(slurm):
         home = Path(folder) / "kept"
         with Lab([SMALL], accounting=False, home=home) as lab:
             number = submit(lab.clusters[0], Path("/dev/null"), "true", "--hold")
-            lab.daemon("slurmctld", "small").stop()  # gently: everything is on disk
         assert home.is_dir()
         with Lab([SMALL], accounting=False, home=home) as lab:
             assert number in lab.clusters[0].run(["squeue", "-h", "-o", "%A"]).stdout

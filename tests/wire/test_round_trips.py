@@ -22,7 +22,7 @@ from res_federation.model.capacity import (
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import MAX_SCRIPT_BYTES, JobSpec, RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
-from res_federation.model.order import Cancel, Forget, Order, Read, Renew, Start
+from res_federation.model.order import Begin, Cancel, Forget, Order, Read, Renew, Start
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.wire import exchange
 from res_federation.wire.sites import report_from_message, report_to_message
@@ -132,9 +132,9 @@ observations = st.builds(
 )
 
 
-@given(st.lists(observations, max_size=3), st.booleans(), st.integers(0, 5))
+@given(st.lists(observations, max_size=3), st.booleans(), st.booleans(), st.integers(0, 5))
 def test_an_exchange_comes_back_the_same(
-    runs: list[RunObservation], complete: bool, free: int
+    runs: list[RunObservation], complete: bool, fences: bool, free: int
 ) -> None:
     shape = NodeShape(80, None, "nvidia-h100-64gb", 4, 65_536)
     part = PartitionCapacity(
@@ -142,8 +142,9 @@ def test_an_exchange_comes_back_the_same(
         (Release(5.5, 1, 80, 4),), 3, 10.5, 2.25, max_time_s=100, features=("x",),
     )  # fmt: skip
     report = CapacityReport(SiteId("bsc"), 7, 123.5, 15.0, (part,))
-    message = exchange.report_to_message(report, runs, "life", complete)
-    assert exchange.report_from_message(message) == (report, tuple(runs), "life", complete)
+    message = exchange.report_to_message(report, runs, "life", complete, fences)
+    back = exchange.report_from_message(message)
+    assert back == (report, tuple(runs), "life", complete, fences)
 
 
 limits = st.none() | st.integers(0, 10**9)
@@ -183,7 +184,8 @@ def test_a_capacity_report_comes_back_the_same(report: CapacityReport) -> None:
 def test_orders_come_back_the_same_and_in_order(spec: JobSpec) -> None:
     token = RunToken("T-1")
     orders: list[Order] = [
-        Renew(3, 900.0), Start(token, PartitionId("a/b/c"), spec), Cancel(token), Cancel(token, 0),
+        Renew(3, 900.0), Start(token, PartitionId("a/b/c"), spec),
+        Start(token, PartitionId("a/b/c"), spec, fenced=True), Begin((token,)), Cancel(token), Cancel(token, 0),
         Forget((token,)), Read("r1", token, -1, True, 5, 10),
     ]  # fmt: skip
     assert exchange.orders_from_message(exchange.orders_to_message(orders)) == tuple(orders)

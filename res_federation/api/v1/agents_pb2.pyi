@@ -114,10 +114,13 @@ class SiteReport(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     JOURNAL_ID_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    FENCES_FIELD_NUMBER: _builtins.int
     journal_id: _builtins.str
     """Names this life of the agent's journal: changes when the state directory is a new one."""
     complete: _builtins.bool
     """False until the agent has looked at its batch system once: absence proves nothing before."""
+    fences: _builtins.bool
+    """The agent can keep a run from beginning before a BeginOrder."""
     @_builtins.property
     def capacity(self) -> _sites_pb2.CapacityReport:
         """What is free; its site must be the agent's own."""
@@ -133,10 +136,11 @@ class SiteReport(_message.Message):
         runs: _abc.Iterable[Global___HeldRun] | None = ...,
         journal_id: _builtins.str = ...,
         complete: _builtins.bool = ...,
+        fences: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "complete", b"complete", "journal_id", b"journal_id", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "complete", b"complete", "fences", b"fences", "journal_id", b"journal_id", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,10 +225,13 @@ class StartOrder(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     PARTITION_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
+    FENCED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Names the run for ever."""
     partition: _builtins.str
     """"site/cluster/partition"."""
+    fenced: _builtins.bool
+    """It is to wait at the site: no payload of it begins before a BeginOrder."""
     @_builtins.property
     def spec(self) -> _jobs_pb2.JobSpec:
         """What to run."""
@@ -235,10 +242,11 @@ class StartOrder(_message.Message):
         token: _builtins.str = ...,
         partition: _builtins.str = ...,
         spec: _jobs_pb2.JobSpec | None = ...,
+        fenced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition", "spec", b"spec", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fenced", b"fenced", "partition", b"partition", "spec", b"spec", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,7 +84,7 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         if request.WhichOneof("body") == "output":
             self._federation.outputs.answer(exchange.piece_from_message(request.output))
             return
-        report, runs, journal, complete = exchange.report_from_message(request.report)
+        report, runs, journal, complete, fences = exchange.report_from_message(request.report)
         if report.site != site:
             raise InvalidArgument(
                 f"this stream is of site '{site}', the report of '{report.site}'",
@@ -95,7 +95,9 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         ]
         strangers = await self._federation.never_seen(unknown)
         await self._federation.loop.post(
-            SiteReported(self._federation.clock.now(), report, runs, journal, complete, strangers)
+            SiteReported(
+                self._federation.clock.now(), report, runs, journal, complete, strangers, fences
+            )
         )
 
     async def _messages(self, batch: Any) -> AsyncIterator[agents_pb2.ConnectResponse]:
@@ -116,12 +118,12 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
 
     async def _order(self, effect: Order | orders.Read) -> orders.Order | None:
         match effect:
-            case StartRun(token, job_id):
+            case StartRun(token, job_id, fenced):
                 job = self._federation.state.jobs.get(job_id)
                 if job is None or job.run is None or job.run.token != token:
                     return None  # it ended or was withdrawn while the order waited
                 spec = await self._federation.full_spec(job)
-                return orders.Start(token, job.run.partition, spec)
+                return orders.Start(token, job.run.partition, spec, fenced)
             case CancelRun(token, task):
                 return orders.Cancel(token, task)
             case RenewLeases(sequence, lease_s):
