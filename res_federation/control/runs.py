@@ -22,7 +22,7 @@ def observe(
     fence_news = observation.fenced and not run.begun and not run.fenced
     run.begun = run.begun or observation.begun or observation.state is JobState.RUNNING
     run.fenced = (run.fenced or observation.fenced) and not run.begun
-    if observation.withdrawn and not run.begun:
+    if observation.withdrawn:  # the agent has proved it, whatever was allowed meanwhile
         return _withdrawn(state, job, run, observation, at)
     if observation.refused and not run.begun:
         return _refused(state, job, run, observation, at)
@@ -82,7 +82,7 @@ def _withdrawn(
     state: FederationState, job: Job, run: Run, observation: RunObservation, at: float
 ) -> list[Effect]:
     """Place the job again: its run surely did not begin, and the site does not mind such jobs."""
-    run.state, run.ended = JobState.CANCELLED, at
+    run.state, run.ended, run.begun = JobState.CANCELLED, at, False
     run.reason = observation.reason or "withdrawn before it began"
     _leave(state, run)
     if job.cancel_asked:

@@ -166,6 +166,15 @@ def test_a_run_that_was_given_back_is_placed_again_even_there():
     assert job.state is JobState.PLACED
 
 
+def test_one_that_was_let_and_never_heard_it_is_placed_again():
+    story = Story(busy_for_s=600.0)
+    job = story.submit()
+    token = job.runs[0].token
+    story.report("a", RunObservation(token, JobState.SUBMITTED, fenced=True, asks=True))
+    story.report("a", RunObservation(token, JobState.CANCELLED, withdrawn=True))
+    assert not job.state.final
+
+
 def test_a_job_that_is_always_given_back_fails_in_the_end():
     story = Story()
     job = story.submit()

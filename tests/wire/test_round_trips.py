@@ -185,7 +185,8 @@ def test_orders_come_back_the_same_and_in_order(spec: JobSpec) -> None:
     token = RunToken("T-1")
     orders: list[Order] = [
         Renew(3, 900.0), Start(token, PartitionId("a/b/c"), spec),
-        Start(token, PartitionId("a/b/c"), spec, fenced=True), Begin((token,)), Cancel(token), Cancel(token, 0),
+        Start(token, PartitionId("a/b/c"), spec, fenced=True),
+        Begin((token,)), Cancel(token), Cancel(token, 0),
         Forget((token,)), Read("r1", token, -1, True, 5, 10),
     ]  # fmt: skip
     assert exchange.orders_from_message(exchange.orders_to_message(orders)) == tuple(orders)
