@@ -24,6 +24,7 @@ from res_federation.lab.plan import THREE, ClusterPlan
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch")
 _UP_S = 40.0
 _LONGEST_SOCKET = 107  # bytes in the path of a local socket, Linux
+_FEDERATION = "labfed"
 _ALREADY = ("Nothing new added", "already exists", "already assigned")
 _ROOM_BYTES = 600 * 2**20
 
@@ -168,13 +169,15 @@ class Lab:
         )
         if self._accounted:
             self.sacctmgr("add", "cluster", ",".join(c.name for c in self.clusters))
+            if self._kept:  # an earlier federation knows addresses that nobody has now
+                self.clusters[0].run(["sacctmgr", "-i", "delete", "federation", _FEDERATION])
             for cluster in self.clusters:
                 for words in cluster.plan.accounting:
                     self.sacctmgr(*words)
         self._start_clusters()
         if self._federated:  # only now: siblings are told of each other as they are registered
             names = ",".join(c.name for c in self.clusters)
-            self.sacctmgr("add", "federation", "labfed", f"clusters={names}")
+            self.sacctmgr("add", "federation", _FEDERATION, f"clusters={names}")
             daemons.wait_for(self._synced, _UP_S, "a synchronised federation")
 
     def _start_clusters(self) -> None:

@@ -35,11 +35,7 @@ class ModelSite:
         for order in orders:
             match order:
                 case StartRun(token, _, fenced):
-                    if token not in self.seen:
-                        self.seen.add(token)
-                        self.held[token] = RunObservation(token, JobState.SUBMITTED)
-                        if fenced:
-                            self.fence(token)
+                    self.start(token, fenced)
                 case CancelRun(token, None):
                     held = self.held.get(token)
                     if held and not held.state.final:
@@ -55,6 +51,13 @@ class ModelSite:
                             del self.held[token]
                 case _:
                     pass
+
+    def start(self, token: RunToken, fenced: bool) -> None:
+        if token not in self.seen:
+            self.seen.add(token)
+            self.held[token] = RunObservation(token, JobState.SUBMITTED)
+            if fenced:
+                self.fence(token)
 
     def fence(self, token: RunToken) -> None:
         self.fenced.add(token)
