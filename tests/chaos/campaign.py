@@ -157,6 +157,7 @@ def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
         tell("everything is whole again", began)
         stage.wait(120, lambda: not users.is_alive())
         jobs = until_over(stage, list(users.jobs), options.patience, began)
+        stage.write_down()
         verdict = judge(users.jobs, jobs, marks)
         missing = len(ordered) - len(users.jobs)
         say(table(verdict, struck, stage, users))

@@ -291,6 +291,15 @@ class Stage:
                 words = ["update", f"NodeName={name}", "State=RESUME"]
                 cluster.run(["scontrol", *words], seconds=15.0)
 
+    def write_down(self) -> None:
+        """Keep what each Slurm says at the end: a job that is stuck has its cause there."""
+        words = (["squeue", "-a", "-t", "all"], ["scontrol", "show", "node"],
+                 ["scontrol", "show", "job"])  # fmt: skip
+        for cluster in self.lab.clusters:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                told = "\n".join(cluster.run(each, seconds=15.0).stdout for each in words)
+                (self.home / f"slurm-{cluster.name}.txt").write_text(told)
+
 
 def adopt_orphans() -> None:
     """Let what loses its parent become a child of this process, so that it can be ended."""

@@ -51,7 +51,7 @@ def orders(count: int, marks: Path, random: Random) -> list[Order]:
 
 
 def _order(kind: str, number: int, marks: Path, random: Random) -> Order:
-    options = ["-t", "10", "--mem=100M", "-J", f"chaos-{number}"]
+    options = ["-t", "2", "--mem=100M", "-J", f"chaos-{number}"]
     pause = random.choice((0.0, 0.2, 0.5, 1.0, 2.0, 3.0))
     match kind:
         case "wide":  # takes a node to itself: others queue behind it at the site
