@@ -12,6 +12,7 @@ from res_federation.agent.batch import BatchSystem, Found
 from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
 from res_federation.agent.observe import ended_unbegun, observe
+from res_federation.errors import FederationError
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 
@@ -125,7 +126,11 @@ class Watching:
 
     def _give_back(self, held: Held, why: str, over: list[RunObservation]) -> bool:
         """Withdraw a run whose payload surely has not begun; tell whether that could be proved."""
-        if not self._holdings.fence(held.token).withdraw():
+        try:
+            proved = self._holdings.fence(held.token).withdraw()
+        except FederationError:  # its directory is gone, or cannot be written: no proof
+            proved = False
+        if not proved:
             return False
         ended = ended_unbegun(
             held.token, JobState.CANCELLED, why, self._holdings.now(), refused=False

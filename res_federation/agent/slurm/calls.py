@@ -12,6 +12,7 @@ from res_federation.agent.accounts import Account
 from res_federation.agent.commands import Finished
 from res_federation.errors import MissingComponent, Unavailable
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(r"SLURM_|SBATCH_|SCANCEL_|SQUEUE_|SACCT_|LD_|MUNGE|RESFED_")
 _FORMS = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "4096"}
 """Times as numbers, and lists of waiting array tasks whole: squeue cuts them at 64 bytes."""
@@ -76,7 +77,11 @@ class Calls:
         *environment* are a user's variables, which sbatch hands to the job: none of them can
         change what Slurm's own commands do.
         """
-        theirs = {k: v for k, v in (environment or {}).items() if not _RESERVED.match(k)}
+        theirs = {
+            name: value
+            for name, value in (environment or {}).items()
+            if _VARIABLE.fullmatch(name) and not _RESERVED.match(name) and "\0" not in value
+        }
         return await self._run(argv, {**self._base, **theirs}, deadline_s, self.account)
 
     async def _run(

@@ -127,10 +127,8 @@ def with_partial(found: Found, *, partial: bool) -> Found:
     return replace(found, partial=partial) if partial else found
 
 
-def cancel_words(found: Listed, cut: Sequence[Piece], task: int | None) -> list[str]:
-    """Return what scancel is to be given beside the name: "" for all jobs of the name."""
-    if task is None:
-        return [""] if found.jobs else []
+def cancel_words(found: Listed, cut: Sequence[Piece], task: int) -> list[str]:
+    """Return how scancel names one task, as far as Slurm lists it."""
     numbers = numbers_of_pieces(found)
     for piece in cut:
         if task in piece.indices and piece.number in numbers:

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from res_federation.agent.accounts import Account
 from res_federation.agent.batch import (
     Accepted,
@@ -37,7 +39,7 @@ from res_federation.agent.slurm.pieces import Piece, pieces
 from res_federation.agent.slurm.tasks import TaskBook
 from res_federation.agent.slurm.view import ClusterView
 from res_federation.agent.slurm.wrapper import batch_file
-from res_federation.errors import Unavailable
+from res_federation.errors import FailedPrecondition, Unavailable
 from res_federation.model.identifiers import RunToken, is_run_token
 from res_federation.model.site import Site
 from res_federation.slurm import outcome
@@ -81,6 +83,7 @@ class SlurmBatch:
         self._dirty: set[RunToken] = set()
         self._authors: set[RunToken] = set()
         self._seen_at = -1.0
+        self._log = structlog.get_logger("resfed.agent")
         self._tasks = [
             asyncio.create_task(self._view.watch()),
             asyncio.create_task(self._cancel_strays()),
@@ -166,7 +169,10 @@ class SlurmBatch:
         ]  # fmt: skip
         argv += [f"--array={piece.array}"] if piece.array else []
         argv += [f"--dependency=afterany:{after}"] if after else []
-        argv += [f"{request.directory}/batch.{piece.number}", *spec.arguments]
+        argv += [
+            f"{request.directory}/batch.{piece.number}",
+            *(word.replace("\0", "") for word in spec.arguments),
+        ]
         done = await self._calls.act(argv, environment=dict(spec.environment))
         what, text = outcome.of_submission(done.code, done.out, done.err)
         match what:
@@ -206,7 +212,11 @@ class SlurmBatch:
         self._dirty.discard(token)
         book = self._books.get(token)
         if book is None:
-            book = self._books[token] = TaskBook.read(token, self._runs / token)
+            try:
+                book = self._books[token] = TaskBook.read(token, self._runs / token)
+            except FailedPrecondition as error:  # of this run alone: the others go on
+                self._log.error("a run cannot be followed", token=token, reason=str(error))
+                return None
         listed = self._listed(token)
         cut = pieces(book.spec.array, self._view.max_array_size, book.spec.array_throttle)
         if self._wants_author(token, listed):
@@ -242,6 +252,7 @@ class SlurmBatch:
             if token in self._found:
                 del self._books[token]
                 del self._found[token]
+                self._authors.discard(token)
 
     # --- act, measure
 
@@ -252,8 +263,11 @@ class SlurmBatch:
             Unavailable: If the controller does not answer: it is to be tried again.
 
         """
-        listed = self._listed(token)
-        for word in records.cancel_words(listed, self._cut(token), task):
+        words = [""]
+        if task is not None:  # its number: from a look that is not older than the wish
+            await self._view.look(since=self._now())
+            words = records.cancel_words(self._listed(token), self._cut(token), task)
+        for word in words:
             argv = ["scancel", f"--name={token}", *([word] if word else [])]
             done = await self._calls.act(argv, deadline_s=20.0)
             text = last_words(done)
