@@ -1,6 +1,6 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto bench fuzz kill-campaign sbatch-conformance deps clean
+.PHONY: help setup demo test lint format proto bench fuzz kill-campaign chaos sbatch-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
@@ -47,6 +47,9 @@ fuzz: .venv/.dev ## Fuzz the reader and the renderer of scripts: EXAMPLES of eac
 
 kill-campaign: .venv/.dev ## Kill -9 of every part amid 500 jobs on all members; each side effect exactly once
 	@RESFED_KILL_JOBS=500 RESFED_KILL_SITES= $(BIN)/python -m pytest -q --timeout 300 tests/journeys/test_kill.py
+
+chaos: .venv/.dev ## Break everything amid 500 jobs on three real Slurm clusters: SEED, ARGS="--jobs 500 --faults 70"
+	@$(BIN)/python -m tests.chaos.campaign --seed $(SEED) $(ARGS)
 
 sbatch-conformance: .venv/.dev ## Compare with sbatch: recorded answers, or the real one: DIR=folder
 	@PYTHONPATH=. $(BIN)/python tests/conformance/sbatch.py $(DIR)

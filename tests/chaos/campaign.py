@@ -31,13 +31,14 @@ _POINT_S = 8.0
 """How long a fault waits for its point; then it strikes all the same."""
 
 
-def plan(count: int, random: Random) -> list[tuple[Fault, str]]:
+def plan(count: int, random: Random, *, mild: bool) -> list[tuple[Fault, str]]:
     """Return which faults strike in which order, each with its point ("" for a random moment).
 
     Every kind is there before any is there twice, and every point before any fault has two.
     """
-    plain = [(fault, "") for fault in FAULTS]
-    pointed = [(fault, point) for point in POINTS for fault in FAULTS if fault.at_points]
+    faults = [fault for fault in FAULTS if fault.mild or not mild]
+    plain = [(fault, "") for fault in faults]
+    pointed = [(fault, point) for point in POINTS for fault in faults if fault.at_points]
     random.shuffle(plain)
     random.shuffle(pointed)
     first_of_points = {point: (fault, point) for fault, point in pointed}
@@ -47,7 +48,7 @@ def plan(count: int, random: Random) -> list[tuple[Fault, str]]:
         half = count // 2
         chosen = [*plain[: count - half], *list(first_of_points.values())[:half]]
     while len(chosen) < count:
-        chosen.append((random.choice(FAULTS), ""))
+        chosen.append((random.choice(faults), ""))
     chosen = chosen[:count]
     random.shuffle(chosen)
     return chosen
@@ -145,8 +146,10 @@ def campaign(options: argparse.Namespace, home: Path, began: float) -> bool:
     marks = home / "marks"
     marks.mkdir()
     ordered = orders(options.jobs, marks, Random(f"{seed} jobs"))
-    planned = plan(options.faults, Random(f"{seed} plan"))
-    with Stage(home, Random(f"{seed} stage"), accounting=not options.no_accounting) as stage:
+    planned = plan(options.faults, Random(f"{seed} plan"), mild=options.mild)
+    haste = 0.25 if options.mild else 1.0
+    accounting = not options.no_accounting
+    with Stage(home, Random(f"{seed} stage"), accounting=accounting, haste=haste) as stage:
         tell(f"up: {options.jobs} jobs, {options.faults} faults, seed {seed}", began)
         users = Users(stage.address, ordered, options.span, Random(f"{seed} users"))
         users.start()
@@ -176,6 +179,7 @@ def main() -> int:
     parser.add_argument("--span", type=float, default=300.0, help="seconds of jobs and faults")
     parser.add_argument("--patience", type=float, default=240.0, help="seconds until all is over")
     parser.add_argument("--no-accounting", action="store_true", help="no slurmdbd, no sacct")
+    parser.add_argument("--mild", action="store_true", help="short outages, quickly overcome")
     parser.add_argument("--keep", action="store_true", help="keep logs and run directories")
     options = parser.parse_args()
     memory = Path("/dev/shm")

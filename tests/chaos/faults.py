@@ -24,15 +24,20 @@ class Fault:
     Attributes:
         name: For the table.
         inject: Does it.
-        longest_s: How long it lasts at the most.
         at_points: Whether it is also injected at each named point.
+        mild: Whether the federation is over it in seconds, so that it fits into a short campaign.
 
     """
 
     name: str
     inject: Inject
-    longest_s: float
     at_points: bool = False
+    mild: bool = False
+
+
+def _away(stage: Stage, random: Random, least_s: float, longest_s: float) -> float:
+    """Draw how long something stays away."""
+    return random.uniform(least_s, longest_s) * stage.haste
 
 
 def _kill(stage: Stage, random: Random, name: str, longest_s: float) -> str:
@@ -41,7 +46,7 @@ def _kill(stage: Stage, random: Random, name: str, longest_s: float) -> str:
     daemon = stage.daemons()[name]
     stage.hurt.add(name)
     daemon.kill(signal.SIGKILL)
-    away = random.uniform(0.2, longest_s)
+    away = _away(stage, random, 0.2, longest_s)
     stage.later(away, daemon.start, name)
     return f"kill -9 {name}, again in {away:.1f} s"
 
@@ -52,7 +57,7 @@ def _stop(stage: Stage, random: Random, name: str, least_s: float, longest_s: fl
     daemon = stage.daemons()[name]
     stage.hurt.add(name)
     daemon.send(signal.SIGSTOP)
-    away = random.uniform(least_s, longest_s)
+    away = _away(stage, random, least_s, longest_s)
     stage.later(away, lambda: daemon.send(signal.SIGCONT), name)
     return f"SIGSTOP {name} for {away:.1f} s"
 
@@ -102,7 +107,7 @@ def _link(what: str, hurt: Callable[[Agent], None], longest_s: float) -> Inject:
         agent = stage.agents[site]
         stage.hurt.add(target)
         stage.links.tell(lambda: hurt(agent))
-        away = random.uniform(1.0, longest_s)
+        away = _away(stage, random, 1.0, longest_s)
         stage.later(away, lambda: stage.links.tell(agent.proxy.mend), target)
         return f"link of {site} {what} for {away:.1f} s"
 
@@ -119,7 +124,7 @@ def _fill_disk(stage: Stage, random: Random, site: str) -> str:
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
-    away = random.uniform(3.0, 12.0)
+    away = _away(stage, random, 3.0, 12.0)
     stage.later(away, lambda: ballast.unlink(missing_ok=True), target)
     return f"disk of {name} full for {away:.1f} s"
 
@@ -142,30 +147,45 @@ def _everything(stage: Stage, random: Random, site: str) -> str:
     return f"kill -9 of everything; again in the order {', '.join(names)}"
 
 
+def _stopper(name: str, least_s: float, longest_s: float) -> Inject:
+    def inject(stage: Stage, random: Random, site: str) -> str:
+        return _stop(stage, random, name.format(site=site), least_s, longest_s)
+
+    return inject
+
+
+def _restart_slurmctld(stage: Stage, random: Random, site: str) -> str:
+    """End a controller gently, as a maintenance does: it forgets nothing."""
+    name = f"slurmctld {site}"
+    if name in stage.hurt:
+        return ""
+    stage.hurt.add(name)
+    stage.daemons()[name].stop()
+    away = _away(stage, random, 0.5, 12.0)
+    stage.later(away, stage.daemons()[name].start, name)
+    return f"SIGTERM {name}, again in {away:.1f} s"
+
+
 FAULTS: tuple[Fault, ...] = (
-    Fault("kill broker", _killer("broker", 4.0), 4, at_points=True),
-    Fault("kill agent", _killer("agent {site}", 6.0), 6, at_points=True),
-    Fault("kill slurmctld", _killer("slurmctld {site}", 8.0), 8, at_points=True),
-    Fault("kill slurmd", _kill_slurmd, 8, at_points=True),
-    Fault("kill munged", _killer("munged", 5.0), 5),
-    Fault("kill slurmdbd", _killer("slurmdbd", 6.0), 6),
-    Fault("kill Ray worker", _kill_ray("ray::"), 0),
-    Fault("kill raylet", _kill_ray("raylet/raylet"), 0),
-    Fault(
-        "stop slurmctld past sbatch's time-out",
-        lambda s, r, site: _stop(s, r, f"slurmctld {site}", 11.0, 18.0), 18,
-    ),
-    Fault("stop agent past its lease", lambda s, r, site: _stop(s, r, f"agent {site}", 3, 32), 32),
-    Fault("stop broker", lambda s, r, _site: _stop(s, r, "broker", 1.0, 12.0), 12),
-    Fault("link cut", _link("cut", lambda a: a.proxy.cut(), 32.0), 32),
-    Fault("link half open, up", _link("half open (up)", lambda a: a.proxy.halve("up"), 32), 32),
-    Fault(
-        "link half open, down", _link("half open (down)", lambda a: a.proxy.halve("down"), 32), 32
-    ),
-    Fault("link loses packets", _link("loses packets", lambda a: a.proxy.lose(0.4), 15), 15),
-    Fault("disk full", _fill_disk, 12),
-    Fault("everything killed", _everything, 10),
-)  # fmt: skip
+    Fault("kill broker", _killer("broker", 4.0), at_points=True, mild=True),
+    Fault("kill agent", _killer("agent {site}", 6.0), at_points=True, mild=True),
+    Fault("kill slurmctld", _killer("slurmctld {site}", 8.0), at_points=True),
+    Fault("kill slurmd", _kill_slurmd, at_points=True),
+    Fault("kill munged", _killer("munged", 5.0), mild=True),
+    Fault("kill slurmdbd", _killer("slurmdbd", 6.0)),
+    Fault("kill Ray worker", _kill_ray("ray::"), mild=True),
+    Fault("kill raylet", _kill_ray("raylet/raylet"), mild=True),
+    Fault("slurmctld restarted", _restart_slurmctld, mild=True),
+    Fault("stop slurmctld past sbatch's time-out", _stopper("slurmctld {site}", 11.0, 18.0)),
+    Fault("stop agent past its lease", _stopper("agent {site}", 3.0, 32.0), mild=True),
+    Fault("stop broker", _stopper("broker", 1.0, 12.0), mild=True),
+    Fault("link cut", _link("cut", lambda a: a.proxy.cut(), 32.0), mild=True),
+    Fault("link half open, up", _link("half open (up)", lambda a: a.proxy.halve("up"), 32.0)),
+    Fault("link half open, down", _link("half open (down)", lambda a: a.proxy.halve("down"), 32.0)),
+    Fault("link loses packets", _link("loses packets", lambda a: a.proxy.lose(0.4), 15.0)),
+    Fault("disk full", _fill_disk, mild=True),
+    Fault("everything killed", _everything),
+)
 """Every kind; one more is there all the time: the clock of one site is off by a minute."""
 
 

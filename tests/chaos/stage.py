@@ -85,8 +85,9 @@ class _Step:
 class Stage:
     """Everything that can be hurt, and what is to be mended when."""
 
-    def __init__(self, home: Path, random: Random, *, accounting: bool) -> None:
-        """Describe it; `start` starts it."""
+    def __init__(self, home: Path, random: Random, *, accounting: bool, haste: float = 1.0) -> None:
+        """Describe it; `start` starts it. *haste* shortens every outage by this factor."""
+        self.haste = haste
         self.home, self.random = home, random
         self.lab = Lab(PLANS, accounting=accounting, home=home / "lab")
         self.links = Links()
