@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from res_federation.slurm import slurm_times
+
 ARGV = ("scontrol", "show", "config")
 _LINE = re.compile(r"^[ \t]*([A-Za-z]\w*(?:\[\d+\])?)[ \t]*=[ \t]?(.*?)[ \t\r]*$", re.MULTILINE)
 _NUMBER = re.compile(r"(\d{1,12})(?:\s+\w+)?", re.ASCII)
@@ -28,6 +30,7 @@ class SlurmConfig:
         min_job_age_s: How long the controller remembers a job that ended.
         message_timeout_s: How long a command waits for the controller.
         requeue: Whether Slurm may start a job again that did not forbid it.
+        booted: UTC seconds when the controller that answers was started, or None.
 
     """
 
@@ -44,6 +47,7 @@ class SlurmConfig:
     min_job_age_s: int = 300
     message_timeout_s: int = 10
     requeue: bool = True
+    booted: int | None = None
 
 
 def read(text: str) -> SlurmConfig:
@@ -66,6 +70,7 @@ def read(text: str) -> SlurmConfig:
         min_job_age_s=_number(found, "MinJobAge", 300),
         message_timeout_s=_number(found, "MessageTimeout", 10),
         requeue=_number(found, "JobRequeue", 1) != 0,
+        booted=slurm_times.read(found.get("BOOT_TIME", "")),
     )
 
 

@@ -88,19 +88,24 @@ def by_task(found: Listed, cut: Sequence[Piece]) -> tuple[dict[int, Record], lis
     plan = {piece.number: piece for piece in cut}
     single: dict[int, Record] = {}
     waiting: list[Record] = []
+    rest: list[tuple[Piece, Record]] = []
     for number, job in found.jobs:
         piece = plan.get(number)
         if piece is None:
             continue
         record = _record(job)
-        indices = _indices(job, piece)
         if job.state.phase is Phase.WAITING:
             waiting.append(record)
-        for index in indices:
+        elif piece.array and not job.array:
+            rest.append((piece, record))
+        for index in _indices(job, piece):
             known = single.get(index)
             lives = record.state.phase is not Phase.OVER
             if known is None or (lives and known.state.phase is Phase.OVER):
                 single[index] = record
+    for piece, record in rest:  # cancelled while they waited: Slurm does not say any more which
+        for index in piece.indices if record.state.phase is Phase.OVER else ():
+            single.setdefault(index, record)
     return single, waiting
 
 

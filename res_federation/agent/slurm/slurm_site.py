@@ -48,6 +48,8 @@ from res_federation.slurm.render import Unrenderable, render
 from res_federation.slurm.slurm_states import Phase
 
 _STALE_AFTER_S = 20.0
+_SHAKEN_S = 600.0
+"""How long after its start a controller may still end jobs for numbers that it gave away twice."""
 
 
 class SlurmBatch:
@@ -224,6 +226,9 @@ class SlurmBatch:
             self._authors.add(token)
             return self._found.get(token) or Found(token, listed.number, ())
         self._authors.discard(token)
+        book.shaken = self._view.booted is not None and (
+            self._now() - self._view.booted < _SHAKEN_S
+        )
         tasks, waiting = records.by_task(listed, cut)
         found = book.look(tasks, waiting, listed.number, self._now())
         over = len(book.over) == book.spec.tasks
@@ -259,17 +264,19 @@ class SlurmBatch:
     async def cancel(self, token: RunToken, task: int | None) -> None:
         """Cancel by name: a number alone may be another's job by now.
 
+        One task is the exception: with a name beside its number scancel (22.05) takes every task
+        that waits with it. A look that is not older than the wish shows that the number is its own.
+
         Raises:
             Unavailable: If the controller does not answer: it is to be tried again.
 
         """
-        words = [""]
-        if task is not None:  # its number: from a look that is not older than the wish
+        words = [f"--name={token}"]
+        if task is not None:
             await self._view.look(since=self._now())
             words = records.cancel_words(self._listed(token), self._cut(token), task)
         for word in words:
-            argv = ["scancel", f"--name={token}", *([word] if word else [])]
-            done = await self._calls.act(argv, deadline_s=20.0)
+            done = await self._calls.act(["scancel", word], deadline_s=20.0)
             text = last_words(done)
             if done.code != 0 and "Invalid job id" not in text:
                 raise Unavailable(f"scancel: {text}")

@@ -67,6 +67,8 @@ class TaskBook:
     path: Path
     over: dict[int, TaskOutcome]
     returned: bool = False
+    shaken: bool = False
+    """Whether the controller was started only lately."""
 
     @classmethod
     def read(cls, token: RunToken, path: Path) -> TaskBook:
@@ -132,10 +134,36 @@ class TaskBook:
         if mark is not None and over is None and fence.waits(word):
             mark = None
         if mark is None:
-            return None if record is None else _never_began(index, record)
+            if record is None and self._cancelled(word, fence, names):
+                return TaskOutcome(
+                    index, JobState.CANCELLED, ended=now, reason=_NOT_BEGUN["cancelled"]
+                )
+            return None if record is None else self._never_began(index, record, names)
         if over is not None:
             return _ended(index, over, mark, record, now)
         return _running(index, mark, record, now, again=f"again.{word}" in names)
+
+    def _never_began(self, index: int, record: Record, names: set[str]) -> TaskOutcome | None:
+        if record.state.phase is not Phase.OVER or record.state.end is None:
+            return None
+        end, reason = record.state.end, _said(record)
+        if end is JobState.COMPLETED:  # it says so of a wrapper that found its directory gone
+            end = JobState.FAILED
+        if record.state.word == "CANCELLED" and self.shaken and "cancel" not in names:
+            # A controller that was killed gives numbers away again, and ends the new job when the
+            # old one of its number ends: nobody wanted that.
+            self.returned = True
+            reason = f"{reason}, whose controller had just been restarted"
+        return TaskOutcome(
+            index, end, batch_id=str(record.number), ended=record.ended, reason=reason
+        )
+
+    def _cancelled(self, word: str, fence: Fence, names: set[str]) -> bool:
+        """Tell whether a task was cancelled before it began: Slurm drops such without a line.
+
+        The mark is looked for after the word that forbids it was seen.
+        """
+        return f"cancel.{word}" in names and fence.begun(word) is None
 
 
 def _names(path: Path) -> set[str]:
@@ -143,17 +171,6 @@ def _names(path: Path) -> set[str]:
         return set(os.listdir(path))  # noqa: PTH208 - names are all that is wanted
     except OSError:
         return set()
-
-
-def _never_began(index: int, record: Record) -> TaskOutcome | None:
-    if record.state.phase is not Phase.OVER or record.state.end is None:
-        return None
-    end = record.state.end
-    if end is JobState.COMPLETED:  # it says so of a wrapper that found its directory gone
-        end = JobState.FAILED
-    return TaskOutcome(
-        index, end, batch_id=str(record.number), ended=record.ended, reason=_said(record)
-    )
 
 
 def _said(record: Record) -> str:

@@ -1,8 +1,8 @@
-"""What a cluster was last seen to hold: two commands a cycle, four more a minute.
+"""What a cluster was last seen to hold: three commands a cycle, four or five more a minute.
 
-A cycle runs ``squeue`` (all jobs: ours, and the depth of every queue) and ``scontrol show node``
-side by side.  Partitions, reservations, licences and the configuration change seldom and are read
-once a minute.  ``sacct`` is asked only for runs of ours that squeue does not list any more, all in
+A cycle runs ``squeue`` (all jobs: ours, and the depth of every queue), ``scontrol show node`` and
+``show config`` (since when the controller runs) side by side.  Partitions, reservations, licences
+and limits change seldom and are read once a minute.  ``sacct`` is asked only for runs of ours that squeue does not list any more, all in
 one call.  There is never a command for one job.
 """
 
@@ -99,6 +99,8 @@ class ClusterView:
         self.fresh_for_strays = asyncio.Event()
         """The same, for the one who cleans up."""
         self.picture: Picture | None = None
+        self.booted: int | None = None
+        """When the controller was started, UTC seconds."""
         self.failing_since: float | None = None
         self.failure = ""
 
@@ -170,8 +172,10 @@ class ClusterView:
             async with asyncio.TaskGroup() as group:
                 queue = group.create_task(self._calls.look(*squeue.argv()))
                 shown = group.create_task(self._calls.look(*nodes.ARGV))
+                told = group.create_task(self._calls.look(*slurm_config.ARGV))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
+        self.booted = slurm_config.read(told.result()).booted
         jobs, bad = squeue.read(queue.result())
         if bad:
             self._log.warning("lines of squeue that could not be read", lines=bad)
