@@ -2,8 +2,8 @@
 
 A cycle runs ``squeue`` (all jobs: ours, and the depth of every queue), ``scontrol show node`` and
 ``show config`` (since when the controller runs) side by side.  Partitions, reservations, licences
-and limits change seldom and are read once a minute.  ``sacct`` is asked only for runs of ours that squeue does not list any more, all in
-one call.  There is never a command for one job.
+and limits change seldom and are read once a minute.  ``sacct`` is asked only for runs of ours that
+squeue does not list any more, all in one call.  There is never a command for one job.
 """
 
 from __future__ import annotations
