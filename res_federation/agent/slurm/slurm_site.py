@@ -230,7 +230,10 @@ class SlurmBatch:
             self._now() - self._view.booted < _SHAKEN_S
         )
         tasks, waiting = records.by_task(listed, cut)
+        book.looked_at = self._seen_at
         found = book.look(tasks, waiting, listed.number, self._now())
+        if book.settling:
+            self._view.soon()
         over = len(book.over) == book.spec.tasks
         if not listed.jobs and not over and not self._younger(found):
             self._found.pop(token, None)

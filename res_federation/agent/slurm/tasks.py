@@ -69,6 +69,10 @@ class TaskBook:
     returned: bool = False
     shaken: bool = False
     """Whether the controller was started only lately."""
+    looked_at: float = 0.0
+    """When the records were taken, UTC seconds."""
+    settling: bool = False
+    """Whether Slurm is still to say how a payload that is over was ended."""
 
     @classmethod
     def read(cls, token: RunToken, path: Path) -> TaskBook:
@@ -101,6 +105,7 @@ class TaskBook:
         """
         names = _names(self.path)
         fence = Fence(self.path)
+        self.settling = False
         live: dict[int, TaskOutcome] = {}
         for index in self.spec.array or (-1,):
             if index in self.over:
@@ -139,9 +144,22 @@ class TaskBook:
                     index, JobState.CANCELLED, ended=now, reason=_NOT_BEGUN["cancelled"]
                 )
             return None if record is None else self._never_began(index, record, names)
+        if over is not None and self._settles(over, record, now):
+            self.settling = True
+            return TaskOutcome(
+                index, JobState.RUNNING, batch_id=mark.number, started=over.started,
+                nodes=mark.nodes,
+            )  # fmt: skip
         if over is not None:
-            return _ended(index, over, mark, record, now)
+            return _ended(index, over, mark, record)
         return _running(index, mark, record, now, again=f"again.{word}" in names)
+
+    def _settles(self, over: Exit, record: Record | None, now: float) -> bool:
+        if not _doubtful(over) or now - over.ended >= _SETTLES_S:
+            return False
+        if record is None:  # one that was taken after the end would show it
+            return self.looked_at < over.ended + 1.0
+        return record.state.phase is not Phase.OVER
 
     def _never_began(self, index: int, record: Record, names: set[str]) -> TaskOutcome | None:
         if record.state.phase is not Phase.OVER or record.state.end is None:
@@ -193,18 +211,17 @@ def _signal(code: int) -> int:
     return code - 128 if 128 < code <= 128 + 64 else 0
 
 
-def _ended(index: int, over: Exit, mark: Begun, record: Record | None, now: float) -> TaskOutcome:
+def _doubtful(over: Exit) -> bool:
+    """Tell whether a payload may have been ended from outside, which only Slurm can say."""
+    return over.code != 0 or over.asked_to_end
+
+
+def _ended(index: int, over: Exit, mark: Begun, record: Record | None) -> TaskOutcome:
     state = record.state if record is not None else None
-    doubtful = over.code != 0 or over.asked_to_end
-    settling = now - over.ended < _SETTLES_S  # Slurm has yet to say whether it ended it
-    if doubtful and settling and state is not None and state.phase is not Phase.OVER:
-        return TaskOutcome(
-            index, JobState.RUNNING, batch_id=mark.number, started=over.started, nodes=mark.nodes
-        )
     end = JobState.FAILED if over.code else JobState.COMPLETED
     reason = "NonZeroExitCode" if over.code else ""
     theirs = state.end if state is not None and state.phase is Phase.OVER else None
-    if doubtful and record is not None and theirs not in _OWN_ENDS:
+    if _doubtful(over) and record is not None and theirs not in _OWN_ENDS:
         end, reason = theirs or end, _said(record)
     return TaskOutcome(
         index=index,
