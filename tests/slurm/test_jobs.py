@@ -19,8 +19,7 @@ def federation(lab, tmp_path_factory) -> Iterator[Running]:
 
 def tasks(job: Job) -> dict[int, TaskOutcome]:
     """Return what each task of a job's newest run came to, by index."""
-    assert job.run is not None
-    return {task.index: task for task in job.run.tasks}
+    return {task.index: task for task in job.run.tasks} if job.run is not None else {}
 
 
 def test_a_typed_accelerator_is_found_and_given_out(federation: Running):
@@ -82,7 +81,7 @@ def test_an_array_beyond_the_clusters_limit_keeps_its_indices(federation: Runnin
 
 
 def test_one_task_is_cancelled_and_then_the_whole(federation: Running):
-    job = federation.submit("sleep 300", "--array=100,101,250", "-M", "palmalab")
+    job = federation.submit("exec sleep 300", "--array=100,101,250", "-M", "palmalab")
     federation.until(job, lambda seen: len(_running(seen)) == 3)
     federation.client.cancel(job, 250)
     federation.until(job, lambda seen: _running(seen) == {100, 101})
@@ -103,6 +102,23 @@ def test_a_task_that_is_cancelled_in_the_queue_never_begins(federation: Running)
     done = tasks(federation.until_in(job, JobState.CANCELLED))
     assert [done[index].state for index in (200, 202)] == [JobState.COMPLETED] * 2
     assert federation.marks(job, 201) == []
+
+
+@pytest.mark.parametrize("where", ["here", "at the site"])
+def test_an_array_is_cancelled_with_what_waits_of_it(federation: Running, where):
+    """Slurm does not say afterwards which tasks it cancelled in the queue."""
+    job = federation.submit("exec sleep 300", "--array=200-210%1", "-M", "palmalab")
+    seen = federation.until(job, lambda seen: _running(seen) == {200})
+    if where == "here":
+        federation.client.cancel(job)
+    else:
+        assert seen.run is not None
+        argv = ["scancel", f"--name={seen.run.token}"]
+        assert federation.cluster(seen).run(argv).returncode == 0
+    over = tasks(federation.until_in(job, JobState.CANCELLED))
+    assert sorted(over) == list(range(200, 211))
+    assert {task.state for task in over.values()} == {JobState.CANCELLED}
+    assert [federation.marks(job, index) for index in range(201, 211)] == [[]] * 10
 
 
 def test_a_throttle_holds_across_pieces(federation: Running):
