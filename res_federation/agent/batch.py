@@ -79,6 +79,7 @@ class Found:
         reason: Why the rest waits, in the batch system's own words, or "".
         partial: True while it has only a part of the run (some pieces of a long array): submit
             again, and only what is missing is.
+        gone: True when the batch system does not know it: what stands here is from its directory.
         returned: True for a run that ended without a payload for a reason that says nothing about
             the site: it may be placed there again.
 
@@ -89,6 +90,7 @@ class Found:
     tasks: tuple[TaskOutcome, ...]
     reason: str = ""
     partial: bool = False
+    gone: bool = False
     returned: bool = False
 
 

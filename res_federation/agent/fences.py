@@ -1,9 +1,10 @@
 """A run's fence and its start-once marks: who may still begin, proved with files alone.
 
-A wrapper first takes the mark ``begun.TASK`` and only then looks for ``cancel`` and ``fence``; the
-agent first writes ``cancel`` or ``fence`` and only then looks for marks.  So, whichever comes
-first, at least one of the two sees the other: an agent that finds no mark after it wrote has
+A wrapper says that it is there (``here.TASK.ID``) and only then looks for ``cancel`` and ``fence``;
+the agent first writes ``cancel`` or ``fence`` and only then looks for wrappers.  So, whichever
+comes first, at least one of the two sees the other: an agent that finds none after it wrote has
 proved that no payload begins unless it allows it, on whatever node and whatever Slurm forgot.
+Of all wrappers that were let, the start-once mark ``begun.TASK`` lets one begin the payload.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from res_federation.agent.disk import open_plain, saying, write_whole
 
 WAIT, GO, END = "wait", "go", "end"
+SHUT = "shut"
+"""Closed again after it had been open: who asked before may have been let."""
 _UNBEGUN = ("cancelled", "lease-expired", "unanswered", "failed")
 """Causes in ``exit.TASK`` that say that the payload never began."""
 
@@ -65,7 +68,7 @@ class Fence:
     path: Path
 
     def word(self) -> str:
-        """Return ``wait``, ``go`` or ``end``; "" without a fence."""
+        """Return ``wait``, ``go``, ``shut`` or ``end``; "" without a fence."""
         return _first_line(self.path / "fence") or ""
 
     def _say(self, word: str) -> None:
@@ -76,7 +79,7 @@ class Fence:
         """Let no payload begin unasked; return whether that came in time for all tasks."""
         if not self.word():
             self._say(WAIT)
-        return self.unbegun()
+        return self.word() != GO and self.unbegun()
 
     def let_begin(self) -> None:
         """Let payloads of the run begin."""
@@ -85,11 +88,16 @@ class Fence:
     def withdraw(self) -> bool:
         """Let no task begin any more, if surely none has; return whether that is so.
 
-        The fence comes first: behind it every task waits while the others are looked at. Where one
-        has begun, the rest of the array may too.
+        The fence comes first, also where one had been opened: behind it every task waits while the
+        others are looked at. Where one may have begun, all are as they were.
         """
-        if not self.put_up():
-            if self.word() == WAIT:
+        if self.marks():
+            return False
+        before = self.word()
+        if before in ("", GO):
+            self._say(SHUT)
+        if not self.unbegun():
+            if before in ("", GO):
                 self.let_begin()
             return False
         with saying(self.path):
@@ -109,36 +117,36 @@ class Fence:
         with saying(self.path):
             write_whole(self.path / f"cancel.{task}", b"cancelled\n", mode=0o644)
 
-    def marks(self) -> list[str]:
-        """Return the tasks whose mark was taken."""
+    def _names(self) -> set[str]:
         with contextlib.suppress(OSError):
-            return [p.name.removeprefix("begun.") for p in self.path.iterdir()
-                    if p.name.startswith("begun.")]  # fmt: skip
-        return []
+            return set(os.listdir(self.path))  # noqa: PTH208 - names are all that is wanted
+        return set()
+
+    def marks(self) -> list[str]:
+        """Return the tasks whose payload began."""
+        return [name.removeprefix("begun.") for name in self._names() if name.startswith("begun.")]
 
     def unbegun(self) -> bool:
-        """Tell whether no task's payload began, nor can now without the agent's word."""
-        go = self.word() == GO
-        return all(self._surely_not(task, go) for task in self.marks())
+        """Tell whether no task's payload began, nor can now without the agent's word.
 
-    def _surely_not(self, task: str, go: bool) -> bool:
-        over = self.exit(task)
-        if over is not None:
-            return over.started is None
-        return not go and (self.path / f"asks.{task}").exists()
+        A wrapper that is there must have left without a payload, or stand at a fence that was
+        never open.
+        """
+        closed = self.word() in (WAIT, END)
+        names = self._names()
+        if any(name.startswith("begun.") for name in names):
+            return False
+        return all(
+            f"left.{who}" in names or (closed and f"asks.{who}" in names)
+            for who in _after("here.", names)
+        )
 
     def asking(self) -> bool:
         """Tell whether a payload of a fenced run has its nodes and waits for a word."""
         if self.word() != WAIT:
             return False
-        return any(
-            (self.path / f"asks.{task}").exists() and self.exit(task) is None
-            for task in self.marks()
-        )
-
-    def waits(self, task: str) -> bool:
-        """Tell whether this task's wrapper stands at the fence."""
-        return (self.path / f"asks.{task}").exists() and self.word() in (WAIT, END)
+        names = self._names()
+        return any(f"left.{who}" not in names for who in _after("asks.", names))
 
     def begun(self, task: str) -> Begun | None:
         """Return the task's start-once mark, or None."""
@@ -164,6 +172,10 @@ class Fence:
             return None
         began = at if cause == "exit" else None
         return Exit(cause, int(code), began, last, asked == "yes")
+
+
+def _after(prefix: str, names: set[str]) -> list[str]:
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
 
 
 def _number(word: str) -> float | None:

@@ -42,6 +42,7 @@ class Held:
         missing_since: Since when the batch system does not know it, or None.
         fence_up: Whether a fence stands in its directory that does not say ``go``, or is to be put
             up before it is submitted.
+        since: When this life of the agent took it up.
         seen: What the batch system was last seen to know of it.
         cancels: Tasks (None for all) that are still to be cancelled at the batch system.
 
@@ -59,6 +60,7 @@ class Held:
     accepted_at: float = 0.0
     missing_since: float | None = None
     fence_up: bool = False
+    since: float = 0.0
     seen: Found | None = None
     cancels: set[int | None] = field(default_factory=set)
 
@@ -95,6 +97,7 @@ class Holdings:
             known_from=since,
             observation=entry.observation or RunObservation(entry.token, state, begun=unknown),
             doubt_since=self.now() if doubtful else None,
+            since=self.now(),
         )
         if unknown:
             held.lease_until = held.lease_written = self.directory(entry.token).lease()

@@ -96,11 +96,19 @@ class Journal:
             self._lock = _take_lock(state / "lock")
         try:
             self._database = open_database(self.path, _SCHEMA)
+            self._add_what_is_new()
             self.id = self._meta("journal", secrets.token_hex(16))
             self._check_owner(state, site)
         except BaseException:
             os.close(self._lock)
             raise
+
+    def _add_what_is_new(self) -> None:
+        """Give a journal of an earlier version its newer columns."""
+        with transaction(self._database, self.path) as database:
+            columns = {row[1] for row in database.execute("PRAGMA table_info(run)")}
+            if "fenced" not in columns:
+                database.execute("ALTER TABLE run ADD COLUMN fenced INTEGER NOT NULL DEFAULT 0")
 
     def _check_owner(self, state: Path, site: SiteId) -> None:
         owner = self._meta("site", site)

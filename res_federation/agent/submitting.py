@@ -19,6 +19,7 @@ from res_federation.agent.batch import (
     RunRequest,
     SubmitOutcome,
     Unsettled,
+    View,
 )
 from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
@@ -62,14 +63,14 @@ class Submitting:
         whole = {
             h.token: view.found[h.token].batch_id
             for h in here
-            if h.token in view.found and not view.found[h.token].partial
+            if h.token in view.found and not (_gone(view, h) or view.found[h.token].partial)
         }
         holdings.accepted(whole, {})
         for held in here:
             since = held.doubt_since
             if held.token in whole or since is None:
                 continue
-            partial = held.token in view.found
+            partial = held.token in view.found and not _gone(view, held)
             if partial or view.taken_at - since >= self._batch.settle_grace_s:
                 held.doubt_since = None
                 held.phase = Phase.INTENDED  # surely not there: it may be submitted
@@ -160,3 +161,8 @@ class Submitting:
             for task in list(held.cancels):
                 await self._batch.cancel(held.token, task)
                 held.cancels.discard(task)
+
+
+def _gone(view: View, held: Held) -> bool:
+    found = view.found.get(held.token)
+    return found is None or found.gone

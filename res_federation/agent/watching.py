@@ -13,12 +13,12 @@ from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
 from res_federation.agent.observe import ended_unbegun, observe
 from res_federation.errors import FederationError
-from res_federation.model.job import RunObservation
+from res_federation.model.job import RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
 
 MISSING_S = 60.0
 """How long a run may be missing at the batch system before it is called lost."""
-FENCE_AFTER_S = 5.0
+FENCE_AFTER_S = 20.0
 """A run that waits in the site's queue for longer than this is fenced."""
 _DARK_LEAST_S = 5.0
 
@@ -47,13 +47,13 @@ class Watching:
             over: list[RunObservation] = []
             for held in watched:
                 found = view.found.get(held.token)
-                if found is not None:
+                if found is not None and not found.gone:
                     if found is held.seen and not self._fence_due(held):
                         continue
                     held.seen = found
                     self._follow(held, found, over)
                 elif view.taken_at > max(held.accepted_at, self._since):
-                    self._missing(held, over)
+                    self._missing(held, found, over)
             self._holdings.ended(over)
             self._give_back_in_the_dark(view.taken_at)
 
@@ -97,7 +97,7 @@ class Watching:
             return seen
         return replace(seen, fenced=True, asks=fence.asking())
 
-    def _missing(self, held: Held, over: list[RunObservation]) -> None:
+    def _missing(self, held: Held, found: Found | None, over: list[RunObservation]) -> None:
         """Wait a while for a run that the batch system does not know; then give it back or end it.
 
         Slurm's controller, killed hard, forgets what it had accepted in its last seconds.
@@ -110,19 +110,18 @@ class Watching:
             if self._give_back(held, why, over):
                 return
         if gone_s >= MISSING_S:
-            why = "the batch system accepted it and does not know it any more"
-            if self._batch.fences:
-                why += self._evidence(held)
-            over.append(RunObservation(held.token, JobState.LOST, reason=why, ended=at, begun=True))
+            over.append(self._lost(held, found, at))
 
-    def _evidence(self, held: Held) -> str:
-        fence = self._holdings.fence(held.token)
-        marks = fence.marks()
-        if not marks:
-            return ""
-        mark = fence.begun(marks[0])
-        where = "" if mark is None else f" as job {mark.number} on {mark.nodes}"
-        return f"; its payload began{where} and no end was written"
+    def _lost(self, held: Held, found: Found | None, at: float) -> RunObservation:
+        """Say how each task ended as far as anything was written, and that the rest is lost."""
+        why = "the batch system accepted it and does not know it any more"
+        if found is None or not found.tasks:
+            return RunObservation(held.token, JobState.LOST, reason=why, ended=at, begun=True)
+        self._holdings.fence(held.token).cancel_all()
+        known = {task.index: task for task in found.tasks}
+        tasks = [_with_end(index, known.get(index), why, at) for index in held.spec.array or (-1,)]
+        seen = observe(held.spec, replace(found, tasks=tuple(tasks)))
+        return replace(seen, begun=True, refused=False, withdrawn=False)
 
     def _give_back(self, held: Held, why: str, over: list[RunObservation]) -> bool:
         """Withdraw a run whose payload surely has not begun; tell whether that could be proved."""
@@ -139,17 +138,29 @@ class Watching:
         return True
 
     def _give_back_in_the_dark(self, seen_at: float) -> None:
-        """Give back what waits when the batch system has been silent for a whole lease."""
-        at = self._holdings.now()
-        dark_s = at - max(seen_at, self._since)
-        if not self.lease_s or dark_s < max(self.lease_s, _DARK_LEAST_S):
+        """Give back what has waited through a whole lease in which the batch system was silent."""
+        if not self.lease_s:
             return
+        at, least = self._holdings.now(), max(self.lease_s, _DARK_LEAST_S)
         over: list[RunObservation] = []
-        why = f"its batch system has not answered for {dark_s:.0f} s"
-        for held in self._holdings.in_phase(Phase.ACCEPTED, Phase.SUBMITTING):
-            if self._batch.fences:
+        for held in self._holdings.in_phase(Phase.ACCEPTED, Phase.SUBMITTING, Phase.INTENDED):
+            dark_s = at - max(seen_at, held.since)
+            if dark_s < least:
+                continue
+            why = f"its batch system has not answered for {dark_s:.0f} s"
+            if held.phase is Phase.INTENDED:
+                ended = ended_unbegun(held.token, JobState.CANCELLED, why, at, refused=False)
+                over.append(replace(ended, withdrawn=True))
+            elif self._batch.fences:
                 self._give_back(held, why, over)
-        for held in self._holdings.in_phase(Phase.INTENDED):
-            ended = ended_unbegun(held.token, JobState.CANCELLED, why, at, refused=False)
-            over.append(replace(ended, withdrawn=True))
         self._holdings.ended(over)
+
+
+def _with_end(index: int, task: TaskOutcome | None, why: str, at: float) -> TaskOutcome:
+    """Return a task that is over as it is, any other as lost, with what is known of it."""
+    if task is None:
+        return TaskOutcome(index, JobState.LOST, ended=at, reason=f"{why}; it did not begin")
+    if task.state.final:
+        return task
+    where = f"; it began as job {task.batch_id} on {task.nodes}, and no end was written"
+    return replace(task, state=JobState.LOST, ended=at, reason=why + where)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from statistics import mean, median
 from typing import Any
 
@@ -28,7 +29,8 @@ from res_federation.model.job import JobSpec
 from res_federation.model.job_state import JobState
 
 _PATIENCE_S = 120.0
-_SETTLE_S = 2.0
+_SETTLE_S = (1.5, 3.5)
+"""Pauses between two measures: drawn, so that neither side always meets Slurm's clock alike."""
 _STARTS = 4
 
 
@@ -106,6 +108,10 @@ class _Bench:
     def __init__(self, origin: Cluster, federation: Federation, address: str, home: Path) -> None:
         self._origin, self._federation, self._address = origin, federation, address
         self._home, self._count = home, 0
+        self._random = Random(1)
+
+    def _settle(self) -> None:
+        time.sleep(self._random.uniform(*_SETTLE_S))
 
     def _script(self) -> tuple[Path, Path]:
         self._count += 1
@@ -141,7 +147,7 @@ class _Bench:
                 raise Unavailable(f"a job did not begin within {_PATIENCE_S:g} s")
             time.sleep(0.002)
         took = time.perf_counter() - began
-        time.sleep(_SETTLE_S)  # an idle federation again
+        self._settle()  # an idle federation again
         return took
 
     def native_many(self, jobs: int) -> float:
@@ -157,7 +163,7 @@ class _Bench:
                 raise Unavailable(f"{jobs} jobs did not end within {_PATIENCE_S:g} s")
             time.sleep(0.05)
         took = time.perf_counter() - began
-        time.sleep(_SETTLE_S)
+        self._settle()
         return took
 
     def own_many(self, jobs: int) -> float:
@@ -171,5 +177,5 @@ class _Bench:
         bad = [job for job in ended if job.state is not JobState.COMPLETED]
         if bad:
             raise Unavailable(f"{len(bad)} of {jobs} jobs did not complete: {bad[0].reason}")
-        time.sleep(_SETTLE_S)
+        self._settle()
         return took

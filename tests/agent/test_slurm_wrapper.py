@@ -140,6 +140,42 @@ def test_a_fenced_payload_asks_and_waits_for_the_word(tmp_path: Path):
     assert not run.fence.unbegun()
 
 
+def test_one_killed_at_the_fence_leaves_the_payload_to_the_next(tmp_path: Path):
+    run = Run(tmp_path, "touch ../began")
+    run.fence.put_up()
+    first = run.start()
+    until(run.fence.asking)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    run.fence.let_begin()
+    assert run.to_the_end()[0] == 0  # Slurm starts it again, as after a restart of its controller
+    assert (run.path / "began").exists()
+
+
+def test_a_fence_that_was_open_proves_nothing_of_one_that_asked(tmp_path: Path):
+    run = Run(tmp_path, "touch ../began")
+    run.fence.put_up()
+    first = run.start()
+    until(run.fence.asking)
+    first.send_signal(signal.SIGSTOP)  # it may have read anything by now
+    run.fence.let_begin()
+    assert not run.fence.withdraw()
+    assert run.fence.word() == "go"
+    first.send_signal(signal.SIGCONT)
+    assert first.wait(timeout=30) == 0
+    first.communicate()
+    assert (run.path / "began").exists()
+
+
+def test_a_run_that_was_let_and_has_no_wrapper_can_be_withdrawn(tmp_path: Path):
+    run = Run(tmp_path, "touch ../began")
+    run.fence.put_up()
+    run.fence.let_begin()
+    assert run.fence.withdraw()
+    assert run.to_the_end()[0] == 75
+    assert not (run.path / "began").exists()
+
+
 def test_nobody_answers_and_the_payload_does_not_begin(tmp_path: Path):
     run = Run(tmp_path, "touch ../began", patience_s=1)
     run.fence.put_up()

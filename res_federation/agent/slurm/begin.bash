@@ -21,35 +21,25 @@ leave() { # CAUSE CODE STARTED ASKED-TO-END
     ring
 }
 unbegun() { # CAUSE SENTENCE
+    : > "left.$rf_me"
     leave "$1" 0 - no
     echo "resfed: $2: the payload of $rf_token did not begin" >&2
     exit 75
 }
 printf -v rf_started '%(%s)T' -1
+rf_me="$rf_task.${SLURM_JOB_ID:-0}-$$"
 
-# The start-once mark: the file system lets one of all who try make it, on whatever node.
-set -C
-if ! { : > "begun.$rf_task"; } 2> /dev/null; then
-    set +C
-    if [ "$rf_repeat" != yes ]; then
-        echo "${SLURM_JOB_ID:-} $rf_started" >> "again.$rf_task"
-        ring
-        echo "resfed: the payload of $rf_token has begun before: it does not begin again" >&2
-        exit 75
-    fi
-    rm -f "exit.$rf_task"
-fi
-set +C
-echo "$rf_started ${SLURM_JOB_ID:-0} ${SLURM_JOB_NODELIST:-?}" >> "begun.$rf_task"
-
+# First say that a wrapper is here, then look at what may keep it back: the agent writes first and
+# looks after, so at least one of the two sees the other.
+: > "here.$rf_me"
 if [ -e cancel ] || [ -e "cancel.$rf_task" ]; then
     unbegun cancelled "cancelled or withdrawn"
 fi
 rf_word=
 [ -e fence ] && read -r rf_word < fence
-if [ -n "$rf_word" ]; then # the broker must have written down that it begins: ask, and wait for its word
-    [ "$rf_word" = go ] || { : > "asks.$rf_task"; ring; }
-    rf_pause=0.02
+if [ -n "$rf_word" ]; then # the broker must have written down that it begins: ask, and wait
+    [ "$rf_word" = go ] || { : > "asks.$rf_me"; ring; }
+    rf_pause=0.1
     while [ "$rf_word" != go ]; do
         if [ "$rf_word" = end ] || [ -e cancel ] || [ -e "cancel.$rf_task" ]; then
             unbegun cancelled "cancelled or withdrawn"
@@ -57,10 +47,9 @@ if [ -n "$rf_word" ]; then # the broker must have written down that it begins: a
         printf -v rf_now '%(%s)T' -1
         [ $((rf_now - rf_started)) -lt "$rf_patience" ] || unbegun unanswered "nobody at the federation answered"
         sleep "$rf_pause"
-        [ $((rf_now - rf_started)) -lt 3 ] || rf_pause=0.5
+        [ $((rf_now - rf_started)) -lt 3 ] || rf_pause=1
         read -r rf_word < fence # opened anew each time: network file systems then look again
     done
-    printf -v rf_started '%(%s)T' -1
 else
     rf_until=0
     [ -e lease ] && read -r rf_until < lease
@@ -68,10 +57,29 @@ else
         unbegun lease-expired "the lease of this run has expired"
     fi
 fi
+[ -d work ] || unbegun failed "its working directory is not there"
+
+# The start-once mark: the file system lets one of all who try make it, on whatever node.
+set -C
+if ! { : > "begun.$rf_task"; } 2> /dev/null; then
+    set +C
+    if [ "$rf_repeat" != yes ]; then
+        printf -v rf_now '%(%s)T' -1
+        echo "${SLURM_JOB_ID:-} $rf_now" >> "again.$rf_task"
+        : > "left.$rf_me"
+        ring
+        echo "resfed: the payload of $rf_token has begun before: it does not begin again" >&2
+        exit 75
+    fi
+    rm -f "exit.$rf_task"
+fi
+set +C
+printf -v rf_started '%(%s)T' -1
+echo "$rf_started ${SLURM_JOB_ID:-0} ${SLURM_JOB_NODELIST:-?}" >> "begun.$rf_task"
 ring
 
 export SLURM_JOB_NAME=$rf_name
-cd work || unbegun failed "its working directory is not there"
+cd work || exit 75
 if [ -n "$rf_forward" ]; then # its user wants a signal for the batch shell: the script must be that
     exec "$rf_run/script" "$@"
 fi

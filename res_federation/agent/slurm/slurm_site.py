@@ -237,7 +237,7 @@ class SlurmBatch:
         over = len(book.over) == book.spec.tasks
         if not listed.jobs and not over and not self._younger(found):
             self._found.pop(token, None)
-            return None  # Slurm does not know it: the caller counts the seconds
+            return replace(found, gone=True)  # the caller counts the seconds
         missing = len(records.numbers_of_pieces(listed)) < len(cut)
         found = records.with_partial(found, partial=missing and not over)
         self._found[token] = found
@@ -317,6 +317,9 @@ class SlurmBatch:
 
     async def changed(self) -> None:
         """Return when a wrapper rang, or the cluster was looked at again."""
+        for task in self._tasks:
+            if task.done():
+                task.result()  # it was to go on for ever: let the agent end, and be started anew
         fresh = asyncio.create_task(self._view.fresh.wait())
         rung = asyncio.create_task(self._bell.rung(busy=bool(self._books)))
         try:

@@ -136,8 +136,6 @@ class TaskBook:
             why = _NOT_BEGUN.get(over.cause, over.cause)
             return TaskOutcome(index, JobState.CANCELLED, ended=over.ended, reason=why)
         mark = fence.begun(word) if f"begun.{word}" in names else None
-        if mark is not None and over is None and fence.waits(word):
-            mark = None
         if mark is None:
             if record is None and self._cancelled(word, fence, names):
                 return TaskOutcome(

@@ -133,7 +133,8 @@ class ClusterView:
             with contextlib.suppress(FederationError):  # kept in `failure`, and told
                 await self.look(since=began)
             took = max(0.0, self._now() - began)
-            await asyncio.sleep(max(_LEAST_GAP_S, 4 * took))  # a slow controller is left in peace
+            # a slow controller is left in peace, one that comes back is not kept waiting
+            await asyncio.sleep(min(CYCLE_S, max(_LEAST_GAP_S, 4 * took)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.1, CYCLE_S - _LEAST_GAP_S)):
                     await self._soon.wait()
