@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from random import Random
 from statistics import mean, median
 from typing import Any
 
@@ -30,7 +29,9 @@ from res_federation.model.job_state import JobState
 
 _PATIENCE_S = 120.0
 _SETTLE_S = (1.5, 3.5)
-"""Pauses between two measures: drawn, so that neither side always meets Slurm's clock alike."""
+"""Pauses between two measures: spread, so that neither side always meets Slurm's clock alike."""
+_GOLDEN = 0.618034
+"""Multiples of it, modulo 1, lie as evenly as can be."""
 _STARTS = 4
 
 
@@ -108,10 +109,12 @@ class _Bench:
     def __init__(self, origin: Cluster, federation: Federation, address: str, home: Path) -> None:
         self._origin, self._federation, self._address = origin, federation, address
         self._home, self._count = home, 0
-        self._random = Random(1)
+        self._pauses = 0
 
     def _settle(self) -> None:
-        time.sleep(self._random.uniform(*_SETTLE_S))
+        self._pauses += 1
+        least, most = _SETTLE_S
+        time.sleep(least + (most - least) * (self._pauses * _GOLDEN % 1.0))
 
     def _script(self) -> tuple[Path, Path]:
         self._count += 1
