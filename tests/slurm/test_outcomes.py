@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psutil
 import pytest
 
 from res_federation.lab.daemons import Daemon, wait_for
+from res_federation.lab.lab import Cluster
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from tests.slurm.federation import PATIENCE_S, Running, once, resume_nodes, running
@@ -24,15 +27,37 @@ def federation(lab, tmp_path_factory) -> Iterator[Running]:
         yield federation
 
 
-@pytest.fixture(scope="module")
-def overtime(federation: Running) -> str:
-    """Start a job that is over its time at once; Slurm notices half a minute later."""
-    job = federation.submit("echo begun; exec sleep 600", "-M", "palmalab")
-    seen = federation.until_in(job, JobState.RUNNING)
-    number = slurms_number(federation, seen)
-    words = ["scontrol", "update", f"JobId={number}", "EndTime=now"]
-    assert federation.cluster(seen).run(words).returncode == 0
-    return job
+@dataclass(frozen=True)
+class Struck:
+    """Jobs that were struck at the start, each on a node of its own; Slurm takes its time."""
+
+    overtime: str
+    cancelled: str
+    on_a_dead_node: str
+
+
+@pytest.fixture(scope="module", autouse=True)
+def struck(federation: Running) -> Struck:
+    alone = ("-c", "16", "-M", "palmalab")
+    jobs = [federation.submit("echo begun; exec sleep 600", *alone) for _ in range(3)]
+    first, second, third = (federation.until_in(job, JobState.RUNNING) for job in jobs)
+    cluster = federation.cluster(first)
+    number = slurms_number(federation, first)
+    do(cluster, "scontrol", "update", f"JobId={number}", "EndTime=now")
+    do(cluster, "scancel", slurms_number(federation, second))
+    assert third.run is not None
+    name = third.run.tasks[0].nodes
+    node = federation.lab.daemon(name, cluster)
+    node.kill()
+    do(cluster, "scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=died")
+    node.start()
+    wait_for(lambda: resume_nodes(cluster), PATIENCE_S, f"{name} up again")
+    return Struck(*jobs)
+
+
+def do(cluster: Cluster, *words: str) -> None:
+    done = cluster.run(words)
+    assert done.returncode == 0, done.stderr
 
 
 def slurms_number(federation: Running, job: Job) -> str:
@@ -72,7 +97,7 @@ def in_flight(federation: Running, job: str) -> psutil.Process:
 # --- submissions
 
 
-def test_a_controller_that_hangs_gets_each_job_once(federation: Running, overtime: str):
+def test_a_controller_that_hangs_gets_each_job_once(federation: Running):
     """At one site sbatch itself gives up, at the other its client is killed: nobody knows then.
 
     The request lies in the controller's socket all the while, and is taken up when it goes on.
@@ -96,7 +121,7 @@ def test_a_controller_that_hangs_gets_each_job_once(federation: Running, overtim
         once(federation, job)
 
 
-def test_without_munge_nothing_was_sent_and_it_is_tried_again(federation: Running, overtime: str):
+def test_without_munge_nothing_was_sent_and_it_is_tried_again(federation: Running):
     munged = federation.lab.daemon("munged")
     munged.kill()
     jobs = [federation.submit("echo ran", "-M", site) for site in federation.sites]
@@ -108,17 +133,16 @@ def test_without_munge_nothing_was_sent_and_it_is_tried_again(federation: Runnin
         once(federation, job)
 
 
-def test_what_a_site_refuses_goes_elsewhere(federation: Running, overtime: str):
+def test_what_a_site_refuses_goes_elsewhere(federation: Running):
     """The broker does not know yet that the partition is closed."""
     federation.client.drain("ftlab")
     plain = federation.lab.cluster("palmalab")
-    close = ["scontrol", "update", "PartitionName=batch", "State=INACTIVE"]
-    assert plain.run(close).returncode == 0
+    do(plain, "scontrol", "update", "PartitionName=batch", "State=INACTIVE")
     try:
         job = federation.submit("echo ran", "-M", "palmalab,ftlab")
         federation.until(job, lambda seen: any(run.state.final for run in seen.runs))
     finally:
-        plain.run([*close[:-1], "State=UP"])
+        do(plain, "scontrol", "update", "PartitionName=batch", "State=UP")
         federation.client.resume("ftlab")
     done = federation.completed(job)
     assert (done.site, once(federation, job)) == ("ftlab", "ftlab")
@@ -128,39 +152,23 @@ def test_what_a_site_refuses_goes_elsewhere(federation: Running, overtime: str):
 # --- ends
 
 
-def test_a_job_over_its_time(federation: Running, overtime: str):
-    over = federation.until_in(overtime, JobState.TIMEOUT)
-    assert federation.output(overtime).startswith("begun\n")
+def test_a_job_over_its_time(federation: Running, struck: Struck):
+    over = federation.until_in(struck.overtime, JobState.TIMEOUT)
+    assert federation.output(struck.overtime).startswith("begun\n")
     assert over.run is not None
     assert over.run.reason.startswith("TIMEOUT")
-    once(federation, overtime)
+    once(federation, struck.overtime)
 
 
-def test_who_cancelled_at_the_site_is_told(federation: Running, overtime: str):
-    jobs = [federation.submit("exec sleep 300", "-M", site) for site in ("acclab", "ftlab")]
-    for job in jobs:
-        seen = federation.until_in(job, JobState.RUNNING)
-        federation.cluster(seen).run(["scancel", slurms_number(federation, seen)])
-    for job in jobs:
-        over = federation.until_in(job, JobState.CANCELLED)
-        assert over.run is not None
-        assert "at the site by " in over.run.tasks[0].reason
-        once(federation, job)
-
-
-def test_a_node_that_dies_takes_its_job_with_it(federation: Running, overtime: str):
-    job = federation.submit("exec sleep 300", "-M", "acclab")
-    seen = federation.until_in(job, JobState.RUNNING)
-    assert seen.run is not None
-    name = seen.run.tasks[0].nodes
-    cluster = federation.cluster(seen)
-    node = federation.lab.daemon(name, cluster)
-    node.kill()
-    words = ["scontrol", "update", f"NodeName={name}", "State=DOWN", "Reason=died"]
-    assert cluster.run(words).returncode == 0
-    over = federation.until_in(job, JobState.NODE_FAIL)
+def test_who_cancelled_at_the_site_is_told(federation: Running, struck: Struck):
+    over = federation.until_in(struck.cancelled, JobState.CANCELLED)
     assert over.run is not None
-    assert over.run.tasks[0].nodes == name
-    once(federation, job)
-    node.start()
-    wait_for(lambda: resume_nodes(cluster), PATIENCE_S, f"{name} up again")
+    assert f"at the site by {getpass.getuser()}" in over.run.tasks[0].reason
+    once(federation, struck.cancelled)
+
+
+def test_a_node_that_dies_takes_its_job_with_it(federation: Running, struck: Struck):
+    over = federation.until_in(struck.on_a_dead_node, JobState.NODE_FAIL)
+    assert over.run is not None
+    assert over.run.tasks[0].nodes.startswith("palmalab-n")
+    once(federation, struck.on_a_dead_node)
