@@ -219,6 +219,8 @@ def _ended(index: int, over: Exit, mark: Begun, record: Record | None) -> TaskOu
     end = JobState.FAILED if over.code else JobState.COMPLETED
     reason = "NonZeroExitCode" if over.code else ""
     theirs = state.end if state is not None and state.phase is Phase.OVER else None
+    if theirs is JobState.CANCELLED and not over.asked_to_end:
+        theirs = None  # it had ended by itself before anybody cancelled anything
     if _doubtful(over) and record is not None and theirs not in _OWN_ENDS:
         end, reason = theirs or end, _said(record)
     return TaskOutcome(
