@@ -1,6 +1,6 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto bench fuzz kill-campaign chaos sbatch-conformance deps clean
+.PHONY: help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
@@ -44,6 +44,9 @@ bench: .venv/.run ## Measure: submits as a ratio to an empty echo, placements an
 
 fuzz: .venv/.dev ## Fuzz the reader and the renderer of scripts: EXAMPLES of each kind, from SEED
 	@RESFED_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -p no:randomly --timeout 7200 --hypothesis-seed=$(SEED) tests/slurm_text/test_fuzz.py
+
+faults: .venv/.dev ## Break real Slurm in every way that has a test of its own (ten minutes)
+	@$(BIN)/python -m pytest -q -m faults tests/slurm $(ARGS)
 
 kill-campaign: .venv/.dev ## Kill -9 of every part amid 500 jobs on all members; each side effect exactly once
 	@RESFED_KILL_JOBS=500 RESFED_KILL_SITES= $(BIN)/python -m pytest -q --timeout 300 tests/journeys/test_kill.py

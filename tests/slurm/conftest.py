@@ -11,10 +11,16 @@ from res_federation.lab.daemons import PACKAGES
 from res_federation.lab.lab import PROGRAMS, Cluster, Lab
 
 
+_FAULTS = ("test_outcomes.py", "test_forgetful_controller.py")
+"""Files whose tests break a Slurm for minutes: `make faults` runs them."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give what needs the lab to one worker: each would start a lab of its own."""
     for item in items:
+        if item.path.name in _FAULTS:
+            item.add_marker(pytest.mark.faults)
         if "lab" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("slurm"))
 

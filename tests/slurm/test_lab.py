@@ -97,6 +97,7 @@ def test_a_controller_that_is_killed_comes_back_with_its_jobs(
     plain.run(["scancel", number])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["munged", "slurmdbd", "slurmd"])
 def test_every_daemon_can_be_killed_and_started_again(
     lab: Lab, a100: Cluster, tmp_path: Path, name: str
