@@ -10,7 +10,6 @@ import pytest
 from res_federation.lab.daemons import PACKAGES
 from res_federation.lab.lab import PROGRAMS, Cluster, Lab
 
-
 _FAULTS = ("test_outcomes.py", "test_forgetful_controller.py")
 """Files whose tests break a Slurm for minutes: `make faults` runs them."""
 

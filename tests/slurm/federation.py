@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import getpass
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -216,8 +217,13 @@ def running(
     """Run a federation over the lab; leave the lab idle and whole."""
     restore(lab)
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+    over = threading.Event()
+    threads = [
+        threading.Thread(target=loop.run_forever, daemon=True),
+        threading.Thread(target=_administer, args=(lab, over), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
     try:
         sites = {c.name: _discovered(c, loop) for c in lab.clusters}
         federation = Running(lab, home, sites, loop)
@@ -228,9 +234,11 @@ def running(
             federation.stop()
             restore(lab)
     finally:
+        over.set()
         asyncio.run_coroutine_threadsafe(_quiet(), loop).result(PATIENCE_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(PATIENCE_S)
+        for thread in threads:
+            thread.join(PATIENCE_S)
         loop.close()
 
 
@@ -268,6 +276,14 @@ def _idle(cluster: Cluster) -> bool:
     if queue.stdout.strip():
         cluster.run(["scancel", f"--user={getpass.getuser()}"])
     return resume_nodes(cluster) and not queue.stdout.strip()
+
+
+def _administer(lab: Lab, over: threading.Event) -> None:
+    """Take back nodes now and then, as an administrator does."""
+    while not over.wait(2.0):
+        for cluster in lab.clusters:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                resume_nodes(cluster)
 
 
 def resume_nodes(cluster: Cluster) -> bool:

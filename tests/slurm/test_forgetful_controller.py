@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
-from tests.slurm.federation import Running, once, resume_nodes, running
+from tests.slurm.federation import Running, once, running
 
 SITES = ("acclab", "ftlab", "palmalab")
 STATES_AT_SITE = (JobState.SUBMITTED, JobState.RUNNING, JobState.COMPLETED)
@@ -40,20 +39,6 @@ def forget(federation: Running, delays: dict[str, float]) -> None:
         controller.start()
 
 
-def ended(federation: Running, jobs: list[str]) -> list[Job]:
-    """Wait until all have ended, and do meanwhile what an administrator does after a crash."""
-    end = time.monotonic() + LONGEST_S
-    while True:
-        seen = [federation.client.job(job) for job in jobs]
-        left = [job for job in seen if not job.state.final]
-        if not left:
-            return seen
-        assert time.monotonic() < end, [federation.told(job) for job in left]
-        for cluster in federation.lab.clusters:
-            resume_nodes(cluster)
-        time.sleep(1)
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [1])
 def test_whatever_a_controller_forgets_every_job_begins_once(federation: Running, seed):
@@ -71,7 +56,8 @@ def test_whatever_a_controller_forgets_every_job_begins_once(federation: Running
             federation.until_in(name, *STATES_AT_SITE)
         forget(federation, {site: draw.uniform(0.0, 0.5) for site in SITES})
         waiting += burst
-    for job in ended(federation, begun + waiting):
+    for job in federation.client.wait(begun + waiting, timeout=LONGEST_S):
+        assert job.state.final, federation.told(job)
         if job.state is JobState.COMPLETED:
             once(federation, job.id)
         else:  # only one whose payload had begun may have been ended by Slurm itself
