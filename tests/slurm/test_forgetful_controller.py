@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from res_federation.agent import watching
+from res_federation.agent.slurm import tasks
 from res_federation.model.job_state import JobState
 from tests.slurm.federation import Running, once, running
 
@@ -23,7 +25,11 @@ LONGEST_S = 150.0
 
 @pytest.fixture(scope="module")
 def federation(lab, tmp_path_factory) -> Iterator[Running]:
-    with running(lab, tmp_path_factory.mktemp("forgetful") / "home") as federation:
+    home = tmp_path_factory.mktemp("forgetful") / "home"
+    with pytest.MonkeyPatch.context() as patch, running(lab, home) as federation:
+        # a minute in earnest, for payloads that go on without Slurm; here they last six seconds
+        patch.setattr(watching, "MISSING_S", 20.0)
+        patch.setattr(tasks, "_STRAY_S", 20.0)
         yield federation
 
 
