@@ -1,0 +1,50 @@
+"""What a replay found: where and when each job ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from res_federation.simulator.workload import Ints, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs can run: a partition of a site, or the one pool of ``--machine``.
+
+    Attributes:
+        site: Identifier of the site; "machine" for ``--machine``.
+        partition: ``site/cluster/partition``; "machine" for ``--machine``.
+        processors: In all.
+
+    """
+
+    site: str
+    partition: str
+    processors: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A replay's result, in the order of its workload.
+
+    Attributes:
+        workload: What was replayed.
+        places: Where jobs could run.
+        place: (jobs,) index into *places*, -1 for a job that never ran.
+        start: (jobs,) seconds, -1 for a job that never ran.
+        end: (jobs,) seconds, -1 for a job that never ran.
+        local: (jobs,) whether the job was submitted at its site by a local user.
+        left_out: Jobs that could not run anywhere, by reason.
+
+    """
+
+    workload: Workload
+    places: tuple[Place, ...]
+    place: Ints
+    start: Ints
+    end: Ints
+    local: npt.NDArray[np.bool_]
+    left_out: dict[str, int]
