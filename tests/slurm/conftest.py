@@ -9,6 +9,7 @@ import pytest
 
 from res_federation.lab.daemons import PACKAGES
 from res_federation.lab.lab import PROGRAMS, Cluster, Lab
+from tests.slurm.federation import restore
 
 _FAULTS = ("test_outcomes.py", "test_forgetful_controller.py")
 """Files whose tests break a Slurm for minutes: `make faults` runs them."""
@@ -30,6 +31,16 @@ def lab(requires: Callable[[str, str], Path]) -> Iterator[Lab]:
         requires(program, PACKAGES.get(program, program))
     with Lab() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def whole(request: pytest.FixtureRequest) -> None:
+    """Begin on a lab that is idle: a killed controller may have drained nodes of the test before.
+
+    Tests of a running federation share theirs, and see to it themselves.
+    """
+    if "lab" in request.fixturenames and "federation" not in request.fixturenames:
+        restore(request.getfixturevalue("lab"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from res_federation.lab import daemons, leftovers
 from res_federation.lab.daemons import wait_for
 from res_federation.lab.lab import PROGRAMS, Cluster, Lab
 from res_federation.lab.plan import ClusterPlan, NodePlan, PartitionPlan
+from tests.slurm.federation import PATIENCE_S
 
 SMALL = ClusterPlan(
     "small", (NodePlan("n", 1, 4, 4096),), (PartitionPlan("p", ("n",), default=True),)
@@ -56,14 +57,14 @@ def test_each_cluster_runs_a_script_file(lab: Lab, tmp_path: Path, name: str):
     script, out = tmp_path / "job.sbatch", tmp_path / "out"
     script.write_text(f"#!/bin/bash\n#SBATCH --output={out}\necho ran on $SLURM_CLUSTER_NAME\n")
     assert lab.cluster(name).run(["sbatch", str(script)]).returncode == 0
-    wait_for(lambda: out.is_file() and out.read_text().endswith("\n"), 30, "output")
+    wait_for(lambda: out.is_file() and out.read_text().endswith("\n"), PATIENCE_S, "output")
     assert out.read_text() == f"ran on {name}\n"
 
 
 def test_accelerators_are_given_out(h100: Cluster, tmp_path: Path):
     out = tmp_path / "out"
     submit(h100, out, "echo devices $CUDA_VISIBLE_DEVICES", "-p", "acc", "--gres=gpu:h100:2")
-    wait_for(lambda: out.is_file() and out.read_text().endswith("\n"), 30, "output")
+    wait_for(lambda: out.is_file() and out.read_text().endswith("\n"), PATIENCE_S, "output")
     assert out.read_text() == "devices 0,1\n"
 
 
@@ -93,7 +94,9 @@ def test_a_controller_that_is_killed_comes_back_with_its_jobs(
     with pytest.raises(Unavailable, match="does not run"):
         _ = controller.pid
     controller.start()
-    wait_for(lambda: number in plain.run(["squeue", "-h", "-o", "%A"]).stdout, 30, "the job")
+    wait_for(
+        lambda: number in plain.run(["squeue", "-h", "-o", "%A"]).stdout, PATIENCE_S, "the job"
+    )
     plain.run(["scancel", number])
 
 
@@ -109,10 +112,10 @@ def test_every_daemon_can_be_killed_and_started_again(
     assert daemon.pid != first
     node = lab.nodes(a100)[0].name.partition("/")[2]
     look = ["sinfo", "-h", "-N", "-n", node, "-o", "%T"]
-    wait_for(lambda: "idle" in a100.run(look).stdout, 40, "an idle node")
+    wait_for(lambda: "idle" in a100.run(look).stdout, PATIENCE_S, "an idle node")
     out = tmp_path / "out"
     submit(a100, out, "echo still here", "-p", "gpu", "-w", node)
-    wait_for(lambda: out.is_file() and out.read_text() == "still here\n", 40, "output")
+    wait_for(lambda: out.is_file() and out.read_text() == "still here\n", PATIENCE_S, "output")
 
 
 def test_a_controller_that_is_stopped_does_not_answer_until_it_goes_on(lab: Lab, plain: Cluster):
@@ -128,7 +131,9 @@ def test_the_accounting_remembers(a100: Cluster, tmp_path: Path):
     number = submit(a100, tmp_path / "out", "exit 3", "-J", "remembered", "--comment", "kept | so")
     argv = ["sacct", "-nXP", "--name=remembered", "-o", "JobIDRaw,ExitCode,Comment"]
     wait_for(
-        lambda: a100.run(argv).stdout.strip() == f"{number}|3:0|kept | so", 40, "the accounting"
+        lambda: a100.run(argv).stdout.strip() == f"{number}|3:0|kept | so",
+        PATIENCE_S,
+        "the accounting",
     )
 
 
@@ -147,7 +152,7 @@ def test_a_native_federation_is_synchronised_and_spreads_jobs(slurm, tmp_path: P
         outs = [tmp_path / "one", tmp_path / "two"]
         for out in outs:  # each fills a cluster
             submit(here, out, "echo $SLURM_CLUSTER_NAME; sleep 30", "-p", "p")
-        wait_for(lambda: all(o.is_file() and o.read_text() for o in outs), 40, "both jobs")
+        wait_for(lambda: all(o.is_file() and o.read_text() for o in outs), PATIENCE_S, "both jobs")
         assert {out.read_text() for out in outs} == {"here\n", "there\n"}
 
 
@@ -185,7 +190,7 @@ def test_nothing_is_left_of_a_lab_not_even_its_jobs(slurm, tmp_path: Path):
     out = tmp_path / "out"
     with Lab([SMALL], accounting=False) as lab:
         submit(lab.clusters[0], out, "echo begun; sleep 300")
-        wait_for(lambda: out.is_file() and out.read_text() == "begun\n", 30, "the job")
+        wait_for(lambda: out.is_file() and out.read_text() == "begun\n", PATIENCE_S, "the job")
         assert len(marked(lab.home)) >= 4  # munged, slurmctld, slurmd, the job
         home = lab.home
     assert marked(home) == []
@@ -210,10 +215,10 @@ def test_nothing_is_left_of_a_lab_whose_process_is_killed(slurm, tmp_path: Path)
     ) as process:  # fmt: skip
         assert process.stdout is not None
         home = Path(process.stdout.readline().strip())
-        wait_for(lambda: out.is_file() and out.read_text() == "begun\n", 30, "the job")
+        wait_for(lambda: out.is_file() and out.read_text() == "begun\n", PATIENCE_S, "the job")
         assert marked(home)
         process.kill()
-    wait_for(lambda: not home.exists() and not marked(home), 20, "the keeper's work")
+    wait_for(lambda: not home.exists() and not marked(home), PATIENCE_S, "the keeper's work")
 
 
 @pytest.mark.xdist_group("slurm")
