@@ -1,0 +1,60 @@
+"""The queue of what is to happen: whole seconds, and one fixed order within a second."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+What = TypeVar("What")
+
+
+class Phase(IntEnum):
+    """What comes before what at one instant.
+
+    Completions free processors before anything else is decided; then what people do at sites;
+    then orders reach sites, which make ONE pass each; then reports are sent; the broker acts last.
+    """
+
+    WORLD = 0
+    """Outages, drains, maintenance begin and end."""
+    COMPLETION = 1
+    ORDERS = 2
+    """Orders of the broker reach a site."""
+    BEAT = 3
+    """A site's report is due."""
+    REPORT = 4
+    """A report reaches the broker."""
+    PLAN = 5
+    """A round that took its time comes back."""
+    TICK = 6
+
+
+class Clockwork(Generic[What]):
+    """Events by (second, phase, order in which they were made): nothing depends on a hash."""
+
+    def __init__(self) -> None:
+        """Begin with nothing to come."""
+        self._heap: list[tuple[int, int, int, What]] = []
+        self._made = 0
+
+    def push(self, at: int, phase: Phase, what: What) -> None:
+        """Let *what* happen at second *at*."""
+        self._made += 1
+        heappush(self._heap, (at, phase, self._made, what))
+
+    @property
+    def next_at(self) -> int | None:
+        """The second of the next event, None when nothing is to come."""
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self, at: int, last: Phase) -> list[What]:
+        """Take out what happens at second *at* up to phase *last*, in order."""
+        heap, found = self._heap, []
+        while heap and heap[0][0] == at and heap[0][1] <= last:
+            found.append(heappop(heap)[3])
+        return found
+
+    def __len__(self) -> int:
+        """Return how many events are to come."""
+        return len(self._heap)

@@ -1,0 +1,350 @@
+"""The federation in virtual time: production's `handle` and `place` over virtual sites.
+
+At one second: completions; what users submit at sites; orders that arrive; ONE pass of each site
+that changed; reports; what users submit to the federation; rounds.  An order that takes no time
+reaches its site within the second, and the site makes its pass over what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from res_federation.control.effects import (
+    BeginRuns,
+    CancelRun,
+    Effect,
+    ForgetRuns,
+    JobChanged,
+    RunRound,
+    SendToSite,
+    StartRun,
+    WakeAt,
+)
+from res_federation.control.events import Event, JobSubmitted, PlanReady, SiteReported, Ticked
+from res_federation.control.machine import handle
+from res_federation.control.state import FederationState
+from res_federation.model.job_state import JobState
+from res_federation.model.order import Begin, Cancel, Forget, Order, Start
+from res_federation.model.plan import Plan
+from res_federation.simulator.clockwork import Clockwork, Phase
+from res_federation.simulator.demand import Demand
+from res_federation.simulator.virtual_site import Held, VirtualSite
+
+JOURNAL = "replay"
+MOST_ROUNDS_A_SECOND = 1000
+"""Rounds within one second before the replay calls itself stuck; a real one needs a handful."""
+
+Planner = Callable[[RunRound], Plan]
+What = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How old news is, and what sites and agents do.
+
+    Attributes:
+        report_interval_s: A site with news reports at multiples of this; 0 for at every change.
+        ends_at_once: Whether an end or a refusal is told at once all the same; a run that asks to
+            begin always is.
+        report_delay_s: From the site to the broker.
+        order_delay_s: From the broker into the site's queue.
+        round_s: How long a round takes.
+        kill: Whether sites end jobs at their limits.
+        fences: Whether agents keep a run that waited from beginning before the broker knows.
+        check: Whether the invariants of the broker's state are asserted after each event.
+
+    """
+
+    report_interval_s: int = 0
+    ends_at_once: bool = True
+    report_delay_s: int = 0
+    order_delay_s: int = 0
+    round_s: int = 0
+    kill: bool = False
+    fences: bool = True
+    check: bool = False
+
+
+AT_ONCE = Rules()
+"""No news is old."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What became of each job, by number.
+
+    Attributes:
+        place: Partition, -1 before it began.
+        start: Seconds, -1 before.
+        end: Seconds, -1 before.
+        why: Reason of a job that the federation ended without running it.
+
+    """
+
+    place: list[int]
+    start: list[int]
+    end: list[int]
+    why: dict[int, str] = field(default_factory=dict)
+
+
+class Engine:
+    """Drives state, sites and time until nothing is to come."""
+
+    def __init__(
+        self,
+        state: FederationState,
+        demand: Demand,
+        home: Sequence[int],
+        planner: Planner,
+        rules: Rules,
+    ) -> None:
+        """Keep the parts; the sites are added before `run`.
+
+        Args:
+            state: The broker's.
+            demand: The jobs.
+            home: For each job the partition at which its user submits it, -1: the federation.
+            planner: Carries out a round.
+            rules: How old news is, and what sites do.
+
+        """
+        self.state, self.demand, self.home = state, demand, home
+        self.planner, self.rules = planner, rules
+        self.clock: Clockwork[What] = Clockwork()
+        self.sites: dict[str, VirtualSite] = {}
+        jobs = len(demand.submit)
+        self.record = Record([-1] * jobs, [-1] * jobs, [-1] * jobs)
+        self._changed: dict[str, VirtualSite] = {}
+        self._beating: set[str] = set()
+        self._rounds: list[RunRound] = []
+        self._post: list[tuple[VirtualSite, list[Order]]] = []
+        self._alarm: int | None = None
+        self.rounds = 0
+
+    # --- time
+
+    def run(self) -> Record:
+        """Play everything out and return what became of the jobs."""
+        submit = self.demand.submit
+        first = submit[0] if submit else 0
+        for site in self.sites.values():
+            self._tell(site, first, full=True)
+        job, jobs = 0, len(submit)
+        while True:
+            now = self.clock.next_at
+            if job < jobs and (now is None or submit[job] <= now):
+                now = submit[job]
+            if now is None:
+                return self.record
+            mine: list[int] = []
+            self._happen(now, Phase.COMPLETION)
+            while job < jobs and submit[job] == now:
+                if self.home[job] >= 0:
+                    self._submit_locally(job, now)
+                else:
+                    mine.append(job)
+                job += 1
+            self._happen(now, Phase.ORDERS)
+            self._pass(now)
+            self._happen(now, Phase.BEAT)
+            self._report(now)
+            self._happen(now, Phase.REPORT)
+            for number in mine:
+                self._submit(number, now)
+            self._happen(now, Phase.TICK)
+            self._settle(now)
+
+    def _happen(self, now: int, last: Phase) -> None:
+        for what in self.clock.pop(now, last):
+            what(now)
+
+    def _settle(self, now: int) -> None:
+        """Let rounds and orders that take no time have their effect within this second."""
+        rounds = 0
+        while self._rounds or self._post:
+            if self._rounds:
+                rounds += 1
+                assert rounds <= MOST_ROUNDS_A_SECOND, f"rounds without end at second {now}"
+                self._round(self._rounds.pop(0), now)
+                continue
+            post, self._post = self._post, []
+            for site, orders in post:
+                self._deliver(site, orders, now)
+            self._pass(now)
+            self._report(now)
+            self._happen(now, Phase.REPORT)
+
+    # --- sites
+
+    def _submit_locally(self, job: int, now: int) -> None:
+        place = self.home[job]
+        for site in self.sites.values():
+            for part in site.parts:
+                if part.place == place:
+                    assert site.submit(job, part, now) is not None, f"job {job} never fits at home"
+                    self._changed[site.site.id] = site
+                    return
+
+    def begun(self, site: VirtualSite, held: Held, now: int) -> None:
+        """Note that a payload began, and let it end in its time."""
+        job, record = held.job, self.record
+        assert record.start[job] < 0, f"job {job} begins twice"
+        record.place[job], record.start[job] = held.part.place, now
+        runtime, state = self.demand.runtime[job], JobState.COMPLETED
+        if self.rules.kill and runtime > self.demand.limit[job]:
+            runtime, state = self.demand.limit[job], JobState.TIMEOUT
+        key = held.key
+
+        def end(at: int) -> None:
+            if site.complete(key, at, state) is not None:
+                record.end[job] = at
+                self._changed[site.site.id] = site
+
+        self.clock.push(now + runtime, Phase.COMPLETION, end)
+
+    def _deliver(self, site: VirtualSite, orders: list[Order], now: int) -> None:
+        if not site.silent:
+            site.obey(orders, now)
+            self._changed[site.site.id] = site
+
+    def _pass(self, now: int) -> None:
+        for site in self.sites.values():
+            if site.dirty:
+                site.make_pass(now)
+                self._changed[site.site.id] = site
+
+    def _report(self, now: int) -> None:
+        """Send the reports that are due; the others wait for their beat."""
+        if not self._changed:
+            return
+        changed, self._changed = self._changed, {}
+        interval = self.rules.report_interval_s
+        for name in sorted(changed):
+            site = changed[name]
+            if site.silent or not site.touched:
+                continue
+            if not interval or (site.urgent and self.rules.ends_at_once) or site.asking:
+                self._tell(site, now)
+            elif name not in self._beating:
+                self._beating.add(name)
+                self.clock.push((now // interval + 1) * interval, Phase.BEAT, self._beat(site))
+
+    def _beat(self, site: VirtualSite) -> What:
+        def beat(now: int) -> None:
+            self._beating.discard(site.site.id)
+            if site.touched and not site.silent:
+                self._tell(site, now)
+
+        return beat
+
+    def _tell(self, site: VirtualSite, now: int, *, full: bool = False) -> None:
+        figures, runs = site.report(now, full=full)
+        delay = self.rules.report_delay_s
+
+        def arrive(at: int) -> None:
+            self._handle(SiteReported(float(at), figures, runs, JOURNAL, full, fences=site.fences))
+
+        if delay:
+            self.clock.push(now + delay, Phase.REPORT, arrive)
+        else:
+            arrive(now)
+
+    # --- the broker
+
+    def _submit(self, job: int, now: int) -> None:
+        demand = self.demand
+        self._handle(JobSubmitted(float(now), demand.ids[job], demand.spec(job)))
+
+    def _handle(self, event: Event) -> None:
+        effects = handle(self.state, event)
+        if self.rules.check:
+            self.state.check()
+        for effect in effects:
+            self._carry(effect, event)
+
+    def _carry(self, effect: Effect, event: Event) -> None:
+        match effect:
+            case JobChanged():
+                if effect.job.state.final:
+                    self._ended(effect)
+            case SendToSite():
+                self._send(effect, int(event.at))
+            case RunRound():
+                self._rounds.append(effect)
+            case WakeAt():
+                self._wake(effect.at, event)
+            case _:
+                pass
+
+    def _ended(self, effect: JobChanged) -> None:
+        job = self.demand.number[effect.job.id]
+        if self.record.start[job] < 0:
+            self.record.why[job] = effect.job.state.value.lower()
+
+    def _round(self, effect: RunRound, now: int) -> None:
+        self.rounds += 1
+        plan = self.planner(effect)
+        if self.rules.round_s:
+            self.clock.push(
+                now + self.rules.round_s,
+                Phase.PLAN,
+                lambda at: self._handle(PlanReady(float(at), plan)),
+            )
+        else:
+            self._handle(PlanReady(float(now), plan))
+
+    def _send(self, effect: SendToSite, now: int) -> None:
+        """Turn orders into what an agent hears, as the broker's outbox does."""
+        orders: list[Order] = []
+        for order in effect.orders:
+            match order:
+                case StartRun():
+                    run = self.state.jobs[order.job].run
+                    assert run is not None, f"{order.token} has no run"
+                    spec = self.state.jobs[order.job].spec
+                    orders.append(Start(order.token, run.partition, spec, order.fenced))
+                case BeginRuns():
+                    orders.append(Begin(order.tokens))
+                case ForgetRuns():
+                    orders.append(Forget(order.tokens))
+                case CancelRun():
+                    orders.append(Cancel(order.token, order.task))
+                case _:
+                    pass  # leases: a site that hears is a site that is told
+        if not orders:
+            return
+        site, delay = self.sites[effect.site], self.rules.order_delay_s
+        if delay:
+            self.clock.push(now + delay, Phase.ORDERS, lambda at: self._deliver(site, orders, at))
+        else:
+            self._post.append((site, orders))
+
+    def _wake(self, at: float, event: Event) -> None:
+        """Set the alarm.
+
+        The broker ticks every second to see reports and leases grow old.  Here a tick is played
+        only while a site is silent: otherwise none can, and the tick would change nothing.
+        """
+        if isinstance(event, Ticked) and not any(site.silent for site in self.sites.values()):
+            return
+        when = max(int(event.at) + 1, -int(-at // 1))
+        if self._alarm is not None and event.at < self._alarm <= when:
+            return
+        self._alarm = when
+        self.clock.push(when, Phase.TICK, self._tick)
+
+    def _tick(self, now: int) -> None:
+        if self._alarm == now:
+            self._alarm = None
+            self._handle(Ticked(float(now)))
+
+
+def left_out(record: Record) -> Mapping[str, int]:
+    """Return jobs that never ran, by reason."""
+    counts: dict[str, int] = {}
+    for job, start in enumerate(record.start):
+        if start < 0:
+            why = record.why.get(job, "still waits at the end")
+            counts[why] = counts.get(why, 0) + 1
+    return dict(sorted(counts.items()))

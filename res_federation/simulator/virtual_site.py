@@ -1,0 +1,318 @@
+"""A site as its agent and its Slurm present it: takes orders, runs jobs, reports.
+
+The agent's part of the protocol is here in full: a run is taken once whatever is repeated, a
+fenced run asks before its payload begins, an end is told until it is forgotten, and what cannot be
+asked for a whole lease is given back.  Only the disk and the wire are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.identifiers import RunToken, job_of
+from res_federation.model.job import RunObservation
+from res_federation.model.job_state import JobState
+from res_federation.model.order import Begin, Cancel, Forget, Order, Start
+from res_federation.model.site import Site
+from res_federation.simulator.demand import Demand
+from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
+
+FENCE_AFTER_S = 20
+"""An agent fences a run that has waited so long in the site's queue."""
+LASTING_S = 1e12
+"""Time to live of reports while a site is well: its beats are not played out one by one."""
+
+Priority = Callable[[int, int], float]
+Begun = Callable[["VirtualSite", "Held", int], None]
+
+
+@dataclass(slots=True)
+class Held:
+    """A job in the site's queue or on its processors: a run, or a local user's (no token)."""
+
+    key: int
+    job: int
+    part: VirtualPartition
+    token: RunToken | None
+    core_s: int
+    accelerator_s: int
+    submitted: int
+    fenced: bool = False
+    given: int = -1
+    begun: int = -1
+    observation: RunObservation | None = None
+
+
+def first_come(_job: int, _now: int) -> float:
+    """Rank all jobs alike: the order of submission decides."""
+    return 0.0
+
+
+class VirtualSite:
+    """One member. Times are whole seconds; the engine calls, nothing here waits."""
+
+    def __init__(
+        self,
+        site: Site,
+        demand: Demand,
+        first_place: int,
+        make_queue: MakeQueue,
+        *,
+        begun: Begun,
+        priority: Priority = first_come,
+        fences: bool = True,
+        lease_s: int = 900,
+    ) -> None:
+        """Build an idle site.
+
+        Args:
+            site: What it declares.
+            demand: What each job asks for.
+            first_place: Index of its first partition among all.
+            make_queue: Makes the local scheduler of a partition.
+            begun: Told of each payload that begins.
+            priority: Rank of a job (its number, the second of its submission) at this site.
+            fences: Whether its agent can keep a run from beginning before it is let.
+            lease_s: How long a fenced run waits for the word before it is given back.
+
+        """
+        self.site, self.demand, self._begun = site, demand, begun
+        self.fences, self.lease_s = fences, lease_s
+        self.parts = [
+            VirtualPartition(part, first_place + number, make_queue(part))
+            for number, part in enumerate(site.partitions)
+        ]
+        self._by_id = {part.declared.id: part for part in self.parts}
+        self.held: dict[int, Held] = {}
+        self.runs: dict[RunToken, Held] = {}
+        self._seen: set[RunToken] = set()
+        self.news: dict[RunToken, RunObservation] = {}
+        self.ended: dict[RunToken, RunObservation] = {}
+        self.dirty: dict[VirtualPartition, None] = {}
+        """Partitions whose queue is to be passed over at this second."""
+        self.touched = False
+        """Whether a report would say something new."""
+        self.urgent = False
+        """Whether there is an end or a refusal to tell."""
+        self.asking = False
+        """Whether a run has its nodes and waits for the word."""
+        self.silent = False
+        self._priority = priority
+        self._sequence = self._keys = 0
+
+    # --- what users and the broker ask
+
+    def submit(
+        self,
+        job: int,
+        part: VirtualPartition,
+        now: int,
+        token: RunToken | None = None,
+        *,
+        fenced: bool = False,
+    ) -> Held | None:
+        """Put a job into the queue of a partition; None if it never fits there."""
+        demand = self.demand
+        it = part.size(demand.kind[job], demand.requests[demand.kind[job]])
+        if it is None:
+            return None
+        limit = demand.limit[job]
+        held = Held(
+            self._next_key(), job, part, token,
+            it.nodes * it.cores_per_node * limit, it.nodes * it.accelerators_per_node * limit,
+            now, fenced,
+        )  # fmt: skip
+        self.held[held.key] = held
+        size = it.nodes if part.pool else it
+        part.queue.submit(held.key, size, limit, now, self._priority(job, now))
+        part.pending_core_s += held.core_s
+        part.pending_accelerator_s += held.accelerator_s
+        self._mark(part)
+        return held
+
+    def _next_key(self) -> int:
+        self._keys += 1
+        return self._keys
+
+    def obey(self, orders: Sequence[Order], now: int) -> None:
+        """Carry out what the broker orders."""
+        for order in orders:
+            match order:
+                case Start():
+                    self._start(order, now)
+                case Begin():
+                    for token in order.tokens:
+                        self._let_begin(token, now)
+                case Forget():
+                    for token in order.tokens:
+                        self.ended.pop(token, None)
+                        self.news.pop(token, None)
+                case Cancel():
+                    self._cancel(order.token, now)
+                case _:
+                    pass  # leases: what they bound is settled when the site falls silent
+
+    def _start(self, order: Start, now: int) -> None:
+        token = order.token
+        if token in self._seen:
+            return
+        self._seen.add(token)
+        part = self._by_id.get(order.partition)
+        job = self.demand.number[job_of(token)]
+        held = None
+        if part is not None and part.up:
+            held = self.submit(job, part, now, token, fenced=order.fenced and self.fences)
+        if held is None:
+            refusal = RunObservation(
+                token, JobState.FAILED, reason="never fits here", ended=float(now), refused=True
+            )
+            self._over(token, refusal)
+            return
+        self.runs[token] = held
+        self._say(held, RunObservation(token, JobState.SUBMITTED, fenced=held.fenced))
+
+    def _let_begin(self, token: RunToken, now: int) -> None:
+        held = self.runs.get(token)
+        if held is None or not held.fenced:
+            return
+        held.fenced = False
+        if held.given >= 0:
+            self._begin(held, now)
+
+    def _cancel(self, token: RunToken, now: int) -> None:
+        held = self.runs.get(token)
+        if held is None:
+            return
+        self.leave(held, now)
+        begun = held.begun >= 0
+        self._over(
+            token,
+            RunObservation(
+                token, JobState.CANCELLED, ended=float(now), begun=begun, withdrawn=not begun
+            ),
+        )
+
+    # --- what happens by itself
+
+    def make_pass(self, now: int) -> None:
+        """Make one scheduling pass over each partition that changed."""
+        parts, self.dirty = list(self.dirty), {}
+        for part in parts:
+            for key in part.queue.start(now):
+                held = self.held[key]
+                part.pending_core_s -= held.core_s
+                part.pending_accelerator_s -= held.accelerator_s
+                part.changed()
+                held.given = now
+                if held.token is None or not self._asks(held, now):
+                    self._begin(held, now)
+
+    def _asks(self, held: Held, now: int) -> bool:
+        """Tell whether a run that has its nodes must ask first, and let it ask."""
+        assert held.token is not None
+        if not self.fences:
+            return False
+        if not held.fenced and now - held.submitted <= FENCE_AFTER_S:
+            return False
+        held.fenced = True
+        asking = RunObservation(held.token, JobState.SUBMITTED, fenced=True, asks=True)
+        self._say(held, asking)
+        self.asking = True
+        return True
+
+    def _begin(self, held: Held, now: int) -> None:
+        held.begun = now
+        if held.token is not None:
+            self._say(
+                held,
+                RunObservation(held.token, JobState.RUNNING, begun=True, started=float(now)),
+            )
+        self._begun(self, held, now)
+
+    def complete(self, key: int, now: int, state: JobState = JobState.COMPLETED) -> Held | None:
+        """End a job that runs; None if it has left already."""
+        held = self.held.get(key)
+        if held is None:
+            return None
+        self.leave(held, now)
+        if held.token is not None:
+            done = state is JobState.COMPLETED
+            self._over(
+                held.token,
+                RunObservation(
+                    held.token, state, started=float(held.begun), ended=float(now),
+                    exit_code=0 if done else 1, begun=True,
+                ),
+            )  # fmt: skip
+        return held
+
+    def give_back(self, now: int) -> int | None:
+        """Give back runs that asked through a whole lease; say when the next would be due."""
+        due = None
+        for held in list(self.runs.values()):
+            if not held.fenced or held.given < 0:
+                continue
+            at = held.given + self.lease_s
+            if at > now:
+                due = at if due is None else min(due, at)
+                continue
+            self.leave(held, now)
+            assert held.token is not None
+            self._over(
+                held.token,
+                RunObservation(
+                    held.token, JobState.CANCELLED, ended=float(now), withdrawn=True,
+                    reason="its broker has not answered for a whole lease",
+                ),
+            )  # fmt: skip
+        return due
+
+    def leave(self, held: Held, now: int) -> None:
+        """Take a job out of the queue or off its processors."""
+        part = held.part
+        del self.held[held.key]
+        if held.token is not None:
+            self.runs.pop(held.token, None)
+        if held.given >= 0:
+            part.queue.finish(held.key, now)
+        else:
+            part.queue.cancel(held.key)
+            part.pending_core_s -= held.core_s
+            part.pending_accelerator_s -= held.accelerator_s
+        self._mark(part)
+
+    def _mark(self, part: VirtualPartition) -> None:
+        part.changed()
+        self.dirty[part] = None
+        self.touched = True
+
+    def _say(self, held: Held, observation: RunObservation) -> None:
+        held.observation = observation
+        self.news[observation.token] = observation
+        self.touched = True
+
+    def _over(self, token: RunToken, observation: RunObservation) -> None:
+        self.ended[token] = self.news[token] = observation
+        self.touched = self.urgent = True
+
+    # --- reports
+
+    def report(
+        self, now: int, *, full: bool = False, time_to_live_s: float = LASTING_S
+    ) -> tuple[CapacityReport, tuple[RunObservation, ...]]:
+        """Return the figures, and how runs stand: all of them, or only those with news."""
+        self._sequence += 1
+        figures = CapacityReport(
+            self.site.id, self._sequence, float(now), time_to_live_s,
+            tuple([part.capacity(now) for part in self.parts]),
+        )  # fmt: skip
+        if full:
+            live = [held.observation for held in self.runs.values()]
+            told = (*(one for one in live if one is not None), *self.ended.values())
+        else:
+            told = tuple(self.news.values())
+        self.news.clear()
+        self.touched = self.urgent = self.asking = False
+        return figures, told

@@ -1,0 +1,160 @@
+"""One partition of a virtual site: its queue, and the figures that its agent would report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from res_federation.model.capacity import FreeNodes, PartitionCapacity, Release, Window
+from res_federation.model.reason import Reason
+from res_federation.model.resources import Layout, ResourceRequest, layout
+from res_federation.model.site import Partition
+
+MOST_RELEASES = 256
+"""As an agent has it: a longer release profile is told by the minute, the hour…"""
+_GRIDS_S = (60, 600, 3600, 6 * 3600, 24 * 3600, 30 * 24 * 3600)
+
+
+class Queue(Protocol):
+    """What a partition needs of a local scheduler; *size* is processors, or a `Layout`."""
+
+    def submit(self, key: int, procs: Any, estimate: int, at: int, priority: float = 0.0) -> None:
+        """Add a job to the queue."""
+        ...
+
+    def cancel(self, key: int) -> bool:
+        """Take a waiting job out; tell whether it waited."""
+        ...
+
+    def finish(self, key: int, now: int) -> None:
+        """Free what a running job holds."""
+        ...
+
+    def start(self, now: int) -> list[int]:
+        """Make one scheduling pass and return what was given its processors."""
+        ...
+
+    def releases(self, now: int) -> Sequence[tuple[int, Any]]:
+        """Return believed ends with the size of what then comes free."""
+        ...
+
+    def set_processors(self, processors: int) -> None:
+        """Change what there is; what runs goes on."""
+        ...
+
+    @property
+    def free(self) -> int:
+        """Processors that nobody holds."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait."""
+        ...
+
+
+MakeQueue = Callable[[Partition], Queue]
+
+
+def is_pool(partition: Partition) -> bool:
+    """Tell whether a partition is one pool of processors: nodes of one core, nothing else."""
+    shape = partition.shape
+    return shape.cores == 1 and shape.memory_mib is None and not shape.accelerators
+
+
+class VirtualPartition:
+    """A partition with its queue; the capacity report is made anew only after a change."""
+
+    def __init__(self, partition: Partition, place: int, queue: Queue) -> None:
+        """Keep the parts.
+
+        Args:
+            partition: What is declared; one core a node makes it a pool of processors.
+            place: Index of the partition among all of the federation.
+            queue: Its local scheduler, empty.
+
+        """
+        self.declared, self.place, self.queue = partition, place, queue
+        self.pool = is_pool(partition)
+        self.nodes = partition.nodes or 0
+        self.cores = self.nodes * (partition.shape.cores or 0)
+        self.available = self.nodes
+        self.up = True
+        self.windows: tuple[Window, ...] = ()
+        self.pending_core_s = 0
+        self.pending_accelerator_s = 0
+        self._laid: dict[int, Layout | None] = {}
+        self._capacity: PartitionCapacity | None = None
+
+    def size(self, kind: int, request: ResourceRequest) -> Layout | None:
+        """Return how a request lies here, None where it never fits; *kind* names it."""
+        if kind not in self._laid:
+            found = layout(request, self.declared.shape)
+            fits = not isinstance(found, Reason) and found.nodes <= self.nodes
+            self._laid[kind] = found if fits and isinstance(found, Layout) else None
+        return self._laid[kind]
+
+    def changed(self) -> None:
+        """Forget the figures: something began, ended, came or went."""
+        self._capacity = None
+
+    def capacity(self, now: int) -> PartitionCapacity:
+        """Return the figures of this second."""
+        if self._capacity is None:
+            part = self.declared
+            self._capacity = PartitionCapacity(
+                id=part.id,
+                shape=part.shape,
+                nodes=self.nodes,
+                available=self.available,
+                up=self.up,
+                free=self._free(),
+                releases=self._releases(now),
+                pending_jobs=self.queue.waiting,
+                pending_core_s=float(self.pending_core_s),
+                pending_accelerator_s=float(self.pending_accelerator_s),
+                max_time_s=part.max_time_s,
+                max_nodes=part.max_nodes,
+                max_array=part.max_array,
+                windows=self.windows,
+            )
+        return self._capacity
+
+    def _free(self) -> tuple[FreeNodes, ...]:
+        if self.pool:
+            free = min(self.queue.free, self.available)
+            return (FreeNodes(free, 1, -1, 0),) if free > 0 else ()
+        histogram: tuple[FreeNodes, ...] = self.queue.histogram()  # type: ignore[attr-defined]
+        return histogram
+
+    def _releases(self, now: int) -> tuple[Release, ...]:
+        found: Iterable[tuple[int, Any]] = self.queue.releases(now)
+        if self.pool:
+            amounts = [(at, procs, procs, 0) for at, procs in found]
+        else:
+            amounts = [
+                (at, it.nodes, it.nodes * it.cores_per_node, it.nodes * it.accelerators_per_node)
+                for at, it in found
+            ]
+        merged = _merged(amounts, 0)
+        for grid in _GRIDS_S:
+            if len(merged) <= MOST_RELEASES:
+                break
+            merged = _merged(amounts, grid)
+        most = self.available
+        return tuple(
+            Release(float(at), min(nodes, most), cores, accelerators)
+            for at, (nodes, cores, accelerators) in sorted(merged.items())
+        )
+
+
+def _merged(amounts: Iterable[tuple[int, int, int, int]], grid: int) -> dict[int, list[int]]:
+    """Put together what comes at one time; later rather than sooner, where that is rounded."""
+    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for at, nodes, cores, accelerators in amounts:
+        one = sums[-(-at // grid) * grid if grid else at]
+        one[0] += nodes
+        one[1] += cores
+        one[2] += accelerators
+    return sums
