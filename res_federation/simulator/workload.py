@@ -32,11 +32,13 @@ class Workload:
         users: Names by number, for people; may be empty.
         groups: Names by number; may be empty.
         queues: Names by number; may be empty.
+        line: (jobs,) line of the file: tells the file's order from the order of the queue.
         shape: (jobs,) index into *shapes*, or -1: the job asks for *procs* processors only.
         shapes: Requests with nodes, memory or accelerators, where the trace tells them.
         read: Job lines that the file has.
         dropped: Jobs that were left out, by rule.
         repaired: Values that were put right, by rule.
+        first_lines: Line of the file where each of those rules was first needed, from 1.
 
     """
 
@@ -53,11 +55,13 @@ class Workload:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    line: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shape: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: tuple[ResourceRequest, ...] = ()
     read: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     repaired: Mapping[str, int] = field(default_factory=dict)
+    first_lines: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of jobs."""

@@ -1,0 +1,83 @@
+"""Any trace into a `Workload`: the format is known by what the file says, not by its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from res_federation.errors import InvalidArgument
+from res_federation.simulator.traces import swf
+from res_federation.simulator.traces.clean import fit_to
+from res_federation.simulator.traces.source import LIMIT_BYTES, STDIN, Block, blocks, name_of
+from res_federation.simulator.workload import Workload
+
+__all__ = ["FORMATS", "fit_to", "read_trace"]
+
+Reader = Callable[[Iterable[Block], str, int | None], Workload]
+
+FORMATS: Final[Mapping[str, Reader]] = {"swf": swf.read}
+"""Reader of each format; it is given blocks of lines, the trace's name, and how many jobs."""
+_NUMBERS: Final = re.compile(rb"\s*(?:[+-]?[0-9.][0-9.eE+-]*\s+){8,}")
+_HEAD: Final = 1 << 16
+
+
+def read_trace(
+    path: Path | str,
+    *,
+    form: str = "",
+    first: int | None = None,
+    limit_bytes: int = LIMIT_BYTES,
+) -> Workload:
+    """Read a trace, clean it, and count what was put right or left out.
+
+    Args:
+        path: File, plain or packed with gzip; ``-`` for standard input.
+        form: One of `FORMATS`, or "" to recognise it.
+        first: Take only so many job lines, counted before any is left out; None for all.
+        limit_bytes: Most bytes that the file may have when unpacked.
+
+    Raises:
+        InvalidArgument: The file cannot be read, is damaged, or is no trace.
+
+    """
+    shown = "standard input" if str(path) == STDIN else str(path)
+    if form and form not in FORMATS:
+        raise InvalidArgument(
+            f"there is no format '{form}'",
+            field="--format",
+            way_out=f"one of: {', '.join(FORMATS)}",
+        )
+    if first is not None and first < 1:
+        raise InvalidArgument(f"{first} is no number of jobs", field="--first", way_out="1 or more")
+    incoming = blocks(path, limit_bytes)
+    head = next(incoming, Block(b"", 1))
+    reader = FORMATS[form or _recognised(head.data[:_HEAD], shown)]
+    try:
+        work = reader(_all_of(head, incoming), name_of(path), first)
+    except InvalidArgument as error:
+        if shown in error.message:
+            raise
+        raise InvalidArgument(f"{shown}: {error.message}", way_out=error.way_out) from None
+    if not work.read:
+        raise InvalidArgument(f"{shown}: has no jobs", way_out="give a file with a line for each")
+    return work
+
+
+def _all_of(head: Block, rest: Iterator[Block]) -> Iterator[Block]:
+    return chain((head,), rest)
+
+
+def _recognised(head: bytes, shown: str) -> str:
+    """Return the format that the first bytes of a file are of."""
+    if b"\0" in head:
+        raise InvalidArgument(f"{shown}: is not text", way_out="give a trace; gzip is unpacked")
+    lines = [line for line in head.splitlines() if line.strip()]
+    first = lines[0].strip() if lines else b""
+    if first.startswith(b";") or _NUMBERS.match(first + b"\n"):
+        return "swf"
+    raise InvalidArgument(
+        f"{shown}: is of no format that is known", way_out=f"--format: {', '.join(FORMATS)}"
+    )
