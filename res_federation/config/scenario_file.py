@@ -19,6 +19,7 @@ def _moment(text: object) -> int:
 
 Moment = Annotated[int, BeforeValidator(_moment)]
 _Part = Annotated[float, Field(ge=0, le=1)]
+_Seed = Annotated[int, Field(ge=0, lt=2**63)]
 _Factor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -118,7 +119,7 @@ class ScenarioTable(Strict):
     days: Annotated[int, Field(ge=1, le=3660)]
     scheduler: Literal["fcfs", "easy", "conservative"] = "easy"
     policies: Annotated[list[Text], Field(min_length=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)] = [1]
+    seeds: list[_Seed] = Field(default_factory=lambda: [1], min_length=1)
     loads: list[Annotated[float, Field(gt=0, le=10)]] = Field(default_factory=list)
     report_interval: Duration | None = None
     order_delay: Duration | None = None
