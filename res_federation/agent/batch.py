@@ -118,6 +118,7 @@ class Measured:
         taken_at: UTC seconds when the figures were taken.
         licenses: What the batch system counts by licence.
         problem: Why the figures are old, or "".
+        needs_account: Whether no account to charge is known here.
 
     """
 
@@ -125,6 +126,7 @@ class Measured:
     taken_at: float
     licenses: tuple[License, ...] = ()
     problem: str = ""
+    needs_account: bool = False
 
 
 class BatchSystem(Protocol):

@@ -180,6 +180,7 @@ class Link:
             licenses=measured.licenses,
             problem=measured.problem,
             measured_at=measured.taken_at,
+            needs_account=measured.needs_account,
         )
         return agents_pb2.ConnectRequest(
             report=report_to_message(

@@ -37,7 +37,7 @@ def _driver(
     grace_s: float,
 ) -> BatchSystem:
     if site.batch in ("local", ""):  # a member without batch jobs has no partitions to offer
-        return LocalBatch(site, state, now=now, slots=slots, grace_s=grace_s)
+        return LocalBatch(site, state, now=now, dialect=dialect, slots=slots, grace_s=grace_s)
     if site.batch == "slurm" and site.slurm is not None:
         calls = Calls(site.slurm.conf, account_for(site.slurm.user), programs=site.slurm.programs)
         calls.check()

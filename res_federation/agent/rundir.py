@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from res_federation.agent.disk import open_plain, saying, write_whole
 from res_federation.errors import InvalidArgument
 from res_federation.model.identifiers import RunToken
-from res_federation.model.job import JobSpec
+from res_federation.model.job import JobSpec, script_bytes
 
 _TOKEN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,79}")
 
@@ -57,8 +58,20 @@ class RunDirectory:
         with saying(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.work.mkdir(mode=0o700, exist_ok=True)
-            write_whole(self.path / "script", spec.script.encode(), mode=0o700)
-            write_whole(self.path / "spec.json", msgspec.json.encode(spec))
+            write_whole(self.path / "script", script_bytes(spec.script), mode=0o700)
+            write_whole(self.path / "spec.json", msgspec.json.encode(replace(spec, script="")))
+
+    def rewrite(self, script: str) -> str:
+        """Put *script* in the place of the user's; return its SHA-256 in hexadecimal.
+
+        Raises:
+            ResourceExhausted: If the disk is full or not writable.
+
+        """
+        content = script_bytes(script)
+        with saying(self.path):
+            write_whole(self.path / "script", content, mode=0o700)
+        return hashlib.sha256(content).hexdigest()
 
     def write_lease(self, until: float) -> None:
         """Say until when a payload may begin (UTC seconds); raises ResourceExhausted."""

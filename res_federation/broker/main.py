@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,6 +23,7 @@ from res_federation.model.site import Site
 from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
+from res_federation.slurm.dialect import Dialect
 from res_federation.store.store import Store
 from res_federation.telemetry.logs import configure
 from res_federation.topology.distances import DistanceTable
@@ -39,6 +40,7 @@ async def run_broker(
     distances: DistanceTable,
     policy: Policy,
     on_ready: Callable[[str], None],
+    dialects: Mapping[str, Dialect] | None = None,
 ) -> None:
     """Serve until cancelled.
 
@@ -48,6 +50,7 @@ async def run_broker(
         distances: The network between them.
         policy: How rounds weigh.
         on_ready: Called with HOST:PORT when jobs can be submitted and placed.
+        dialects: How members want their scripts; of one without nothing is asked of jobs.
 
     Raises:
         FederationError: If the store cannot be opened or the address cannot be had.
@@ -59,7 +62,11 @@ async def run_broker(
         parts = Federation(store=store, clock=clock)
 
         async def load() -> FederationState:
-            return await _load(store, clock.now(), settings, sites, distances, policy)
+            terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
+            state = federation(
+                tuple(sites), distances=distances, policy=policy, terms=terms, dialects=dialects
+            )
+            return await _load(store, clock.now(), state)
 
         scatter = _scatter(settings)
 
@@ -96,16 +103,7 @@ def _scatter(settings: BrokerSettings) -> Scatter:
     )
 
 
-async def _load(
-    store: Store,
-    now: float,
-    settings: BrokerSettings,
-    sites: Sequence[Site],
-    distances: DistanceTable,
-    policy: Policy,
-) -> FederationState:
-    terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
-    state = federation(tuple(sites), distances=distances, policy=policy, terms=terms)
+async def _load(store: Store, now: float, state: FederationState) -> FederationState:
     loaded = await store.load_live()
     restore(
         state,

@@ -12,7 +12,7 @@ from res_federation.config.sites import load_sites
 from res_federation.errors import InvalidArgument
 from res_federation.model.job import JobSpec
 from res_federation.model.site import Site
-from res_federation.slurm.adapt import fit
+from res_federation.slurm.adapt import Refusal, fit
 from res_federation.slurm.canonical import Need, need_of, recognise
 from res_federation.slurm.dialect import Dialect
 from res_federation.slurm.directives import own_options
@@ -91,7 +91,7 @@ def measure(
 
 
 def _judge(need: Need, target: Dialect, site: Site) -> bool:
-    return any(not isinstance(fit(need, target, part), str) for part in site.partitions)
+    return any(not isinstance(fit(need, target, part), Refusal) for part in site.partitions)
 
 
 def _checked(

@@ -12,7 +12,7 @@ from res_federation.config.demo import Expectation
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from res_federation.model.plan import Explanation
-from res_federation.placement.sentences import duration, sentence
+from res_federation.model.sentences import duration, sentence
 
 Read = Callable[[str, int | None], bytes]
 """Returns the standard output of a job, or of one task of it."""

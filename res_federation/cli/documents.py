@@ -10,8 +10,8 @@ from res_federation.client import SiteView
 from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.job import Job, Run, TaskOutcome
 from res_federation.model.plan import Explanation
+from res_federation.model.sentences import sentence
 from res_federation.model.site import Partition
-from res_federation.placement.sentences import sentence
 
 
 def instant(seconds: float | None) -> str | None:

@@ -8,7 +8,7 @@ from res_federation.cli import output
 from res_federation.cli.documents import explanation_document
 from res_federation.cli.options import Broker, JobArgument, Json, connected, full_id
 from res_federation.model.plan import Candidate, Explanation
-from res_federation.placement.sentences import duration, sentence
+from res_federation.model.sentences import duration, sentence
 
 
 def register(app: typer.Typer) -> None:

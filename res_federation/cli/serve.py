@@ -72,6 +72,7 @@ def serve(
     # sqlalchemy, numba and pydantic take a second that no other command must wait for
     from res_federation.broker.main import run_broker
     from res_federation.config.broker import broker_settings
+    from res_federation.config.dialects import load_dialects
     from res_federation.config.places import default_sites
     from res_federation.config.policy import load_policy
     from res_federation.config.sites import load_distances, load_sites
@@ -88,6 +89,7 @@ def serve(
                 settings,
                 sites=members,
                 distances=load_distances(catalogue, members),
+                dialects=load_dialects(catalogue, members),
                 policy=Policy() if policy is None else load_policy(policy),
                 on_ready=lambda address: tell_ready(address, as_json=as_json),
             )

@@ -19,7 +19,7 @@ from res_federation.errors import Infeasible, InvalidArgument
 from res_federation.model.identifiers import site_id
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
-from res_federation.placement.sentences import duration
+from res_federation.model.sentences import duration
 from res_federation.slurm.memory import mebibytes
 
 DECISION_S = 3.0
@@ -113,7 +113,7 @@ def specification(told: Words) -> JobSpec:
         excluded=(*spec.excluded, *(site_id(word, "--exclude-sites") for word in excluded if word)),
         input_mib=_mebibytes(size) if size else spec.input_mib,
         input_site=site_id(lies_at, "--input-site") if size else spec.input_site,
-        options=(*spec.options, ("origin", origin)) if origin else spec.options,
+        origin=origin,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +49,7 @@ def translate(
     from res_federation.config.dialects import load_dialects  # pydantic
     from res_federation.config.places import default_sites
     from res_federation.config.sites import load_sites
+    from res_federation.slurm.canonical import understood
     from res_federation.slurm.job_spec import read_job
 
     directory = sites or default_sites()
@@ -62,9 +64,10 @@ def translate(
             )
     text, name = read_script(script)
     spec = read_job(text, user="", name=name)
-    source, said = _origin(spec, origin, dialects)
+    read = understood(replace(spec, origin=origin), dialects)
+    said = read.notes[len(spec.notes) :] or ("origin: not recognised; name it with --origin",)
     told = [
-        _translated(spec, source, dialects[site.id], site, account, said)
+        _translated(read, dialects[site.id], site, account, said)
         for site in members
         if to in (ANY, site.id)
     ]
@@ -78,39 +81,17 @@ def translate(
     return Infeasible.exit_code
 
 
-def _origin(
-    spec: JobSpec, given: str, dialects: dict[str, Dialect]
-) -> tuple[Dialect | None, tuple[str, ...]]:
-    """Return the dialect that the script is in, and how that is known."""
-    from res_federation.slurm.canonical import recognise
-
-    if given:
-        return dialects[given], (f"origin: {given}, as given",)
-    found = recognise(spec, dialects.values())
-    if found.site:
-        because = ", ".join(found.because)
-        return dialects[found.site], (f"origin: {found.site}, recognised by {because}",)
-    if found.because:
-        return None, (f"origin: not clear ({'; '.join(found.because)}); name it with --origin",)
-    return None, ("origin: not recognised; name it with --origin",)
-
-
 def _translated(
-    spec: JobSpec,
-    origin: Dialect | None,
-    target: Dialect,
-    site: Site,
-    account: str,
-    said: Sequence[str],
+    spec: JobSpec, target: Dialect, site: Site, account: str, said: Sequence[str]
 ) -> dict[str, Any]:
     from res_federation.slurm.losses import losses
-    from res_federation.slurm.render import render
+    from res_federation.slurm.render import render_understood
 
-    home = origin is not None and origin.site == target.site
+    home = spec.origin == target.site
     reasons: list[str] = []
     notes: tuple[str, ...] = ()
-    for part in _candidates(spec, origin, site, home=home):
-        found = render(spec, origin, target, part, account=account)
+    for part in _candidates(spec, site, home=home):
+        found = render_understood(spec, target, part, account=account)
         if isinstance(found, Rendered):
             lost = () if found.identical else losses(found.script, dict(spec.options))
             return _document(
@@ -134,13 +115,9 @@ def _translated(
     )
 
 
-def _candidates(
-    spec: JobSpec, origin: Dialect | None, site: Site, *, home: bool
-) -> Sequence[Partition]:
+def _candidates(spec: JobSpec, site: Site, *, home: bool) -> Sequence[Partition]:
     """Return the partitions to try: at home the one that the script's words mean, if any."""
-    from res_federation.slurm.canonical import need_of
-
-    meant = need_of(spec, origin).partition if home else ""
+    meant = spec.meant if home else ""
     return [part for part in site.partitions if part.name == meant] or site.partitions
 
 

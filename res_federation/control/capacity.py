@@ -16,13 +16,14 @@ from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
 from res_federation.placement.pins import pin_words
 from res_federation.placement.snapshot import Ordered, ReleaseIn, Row, Snapshot
+from res_federation.slurm.dialect import Dialect
 
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
     rows: list[Row] = []
     for site in state.sites.values():
-        rows += _site_rows(site, at)
+        rows += _with_dialect(_site_rows(site, at), site, state.dialects.get(site.site.id))
     rows.sort(key=lambda row: (row.partition, repr(row.shape)))
     return Snapshot(state.version, at, tuple(rows), state.distances, tuple(_ordered(state)))
 
@@ -59,6 +60,15 @@ def _site_rows(site: SiteState, at: float) -> list[Row]:
         if partition.id not in reported
     ]
     return rows
+
+
+def _with_dialect(rows: list[Row], site: SiteState, dialect: Dialect | None) -> list[Row]:
+    if dialect is None:
+        return rows
+    unpaid = site.report is not None and site.report.needs_account
+    return [
+        replace(row, dialect=dialect, needs_account=unpaid) if row.names else row for row in rows
+    ]
 
 
 def _problem(site: SiteState, at: float) -> tuple[Code, int]:

@@ -25,8 +25,8 @@ from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
 from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
-from res_federation.placement.sentences import sentence
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""

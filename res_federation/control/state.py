@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from res_federation.model.capacity import CapacityReport
@@ -10,6 +11,7 @@ from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from res_federation.model.site import Site
 from res_federation.placement.policy import Policy
+from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
 
@@ -89,6 +91,7 @@ class FederationState:
         seen_version: Version that the newest round saw.
         planning: Jobs of the round in flight, None when there is none.
         pause_until: No round before this time.
+        dialects: How members want their scripts; nothing is asked of the jobs of one without.
         stale: Sites whose newest report is past its time to live, as the last tick saw it.
         frames: Lists of partitions that stored decisions refer to, by identifier.
 
@@ -107,6 +110,7 @@ class FederationState:
     seen_version: int = 0
     planning: frozenset[JobId] | None = None
     pause_until: float = 0.0
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
     stale: set[SiteId] = field(default_factory=set)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
 
@@ -149,6 +153,7 @@ def federation(
     distances: DistanceTable = NOWHERE,
     policy: Policy | None = None,
     terms: Terms | None = None,
+    dialects: Mapping[str, Dialect] | None = None,
 ) -> FederationState:
     """Return the state of a federation that has just begun."""
     return FederationState(
@@ -156,6 +161,7 @@ def federation(
         distances=distances,
         policy=policy or Policy(),
         terms=terms or Terms(),
+        dialects=dialects or {},
     )
 
 

@@ -9,13 +9,15 @@ from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
 from res_federation.placement.pins import pin_words
+from res_federation.slurm.canonical import understood
 
 
 def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     """Queue a job; a key that was seen before changes nothing.
 
     Raises:
-        InvalidArgument: If it is pinned to, or has its input at, a site that does not exist.
+        InvalidArgument: If it is pinned to, has its input at, or is said to be written for, a
+            site that does not exist.
         AlreadyExists: If the identifier is taken.
 
     """
@@ -25,9 +27,12 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     if event.job in state.jobs:
         raise AlreadyExists(f"job {event.job} exists already")
     _check_names(state, event)
+    spec = event.spec
+    if state.dialects:
+        spec = understood(spec, state.dialects)
     job = Job(
         id=event.job,
-        spec=event.spec,
+        spec=spec,
         submitted=event.at,
         reason="waits for a round",
         idempotency_key=event.idempotency_key,

@@ -176,6 +176,8 @@ class CapacityReport:
         problem: Why the figures are old though the agent is well ("slurmctld does not answer"),
             or "". With a problem nothing new is sent to the site.
         measured_at: UTC seconds at the site when the figures were measured; None for *taken_at*.
+        needs_account: Whether users must name their account at the site where it wants one: the
+            agent knows none to charge.
 
     """
 
@@ -187,6 +189,7 @@ class CapacityReport:
     licenses: tuple[License, ...] = ()
     problem: str = ""
     measured_at: float | None = None
+    needs_account: bool = False
 
     @property
     def lag_s(self) -> float:

@@ -42,6 +42,10 @@ class JobSpec:
         requeue: Whether the payload may begin more than once.
         notes: What was understood, mapped or left out, for the user to read.
         options: Every option found, by sbatch's long name, as given: nothing is dropped silently.
+        origin: Site whose dialect the script is in, or "" where that is not known.
+        meant: Name of the partition there that its words mean, or "".
+        purpose: What its QoS is for (``res-a``, ``debug``…), or "".
+        memory_per_core_mib: What a core gets there when none is asked for; 0 where not known.
 
     """
 
@@ -68,11 +72,20 @@ class JobSpec:
     requeue: bool = False
     notes: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
+    origin: str = ""
+    meant: str = ""
+    purpose: str = ""
+    memory_per_core_mib: int = 0
 
     @property
     def tasks(self) -> int:
         """How many batch tasks the job has: the length of the array, or one."""
         return len(self.array) or 1
+
+
+def script_bytes(script: str) -> bytes:
+    """Return a script's bytes; what was not UTF-8 comes out as it came in."""
+    return script.encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)

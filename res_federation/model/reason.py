@@ -36,6 +36,19 @@ class Code(IntEnum):
     ARRAY_LIMIT = 24
     LICENSE_MISSING = 25
     FEATURE_MISSING = 26
+    # about the site's own way to ask, for good
+    CORES_BY_RULE = 27
+    CORES_WITH_ACCELERATORS_ONLY = 28
+    CORES_GIVEN_BY_SITE = 29
+    MEMORY_OF_CORES_UNKNOWN = 30
+    CORES_NOT_EVEN = 31
+    DISK_UNKNOWN = 32
+    OTHER_PARTITION_MEANT = 33
+    MEMORY_NOT_ASKED = 34
+    QOS_MISSING = 35
+    QOS_NODES = 36
+    QOS_TIME = 37
+    ACCOUNT_MISSING = 38
     # about now: the job waits
     SITE_NOT_CONNECTED = 40
     REPORT_STALE = 41

@@ -14,10 +14,10 @@ from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.resources import ResourceRequest
+from res_federation.model.sentences import duration, memory
 from res_federation.placement.decide import consider
 from res_federation.placement.packing import RowVerdict, pack, unpack
 from res_federation.placement.policy import Policy
-from res_federation.placement.sentences import duration, memory
 from res_federation.placement.snapshot import Snapshot
 
 _TIMES = (0.75, 0.5, 0.25, 0.1, 0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from res_federation.model.accelerators import family_in
@@ -13,6 +13,7 @@ from res_federation.model.resources import UNKNOWN, NodeShape
 from res_federation.model.site import Partition, Site
 from res_federation.placement.pins import pin_words
 from res_federation.placement.snapshot import Row, Snapshot
+from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
 _NOTHING = NodeShape(cores=None, memory_mib=None)
@@ -41,12 +42,20 @@ def declared(partition: Partition, pins: tuple[str, ...], problem: Code) -> Row:
     )
 
 
-def all_free(sites: Iterable[Site], distances: DistanceTable = NOWHERE) -> Snapshot:
+def all_free(
+    sites: Iterable[Site],
+    distances: DistanceTable = NOWHERE,
+    dialects: Mapping[str, Dialect] | None = None,
+) -> Snapshot:
     """Return the snapshot of a federation in which every declared node is up and idle."""
+    spoken = dialects or {}
     rows: list[Row] = []
     for site in sites:
         pins = pin_words(site)
-        rows += [_idle(declared(part, pins, Code.FITS)) for part in site.partitions]
+        rows += [
+            replace(_idle(declared(part, pins, Code.FITS)), dialect=spoken.get(site.id))
+            for part in site.partitions
+        ]
         if not site.partitions:
             rows.append(nowhere(site))
     return Snapshot(1, 0.0, tuple(rows), distances)

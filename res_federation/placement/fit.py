@@ -1,4 +1,4 @@
-"""The one fit test, `model.resources.layout_numbers`, compiled as it stands."""
+"""The one fit test, `slurm.site_rules.ruled` over `layout_numbers`, compiled as it stands."""
 
 from __future__ import annotations
 
@@ -9,26 +9,36 @@ import numpy as np
 
 from res_federation.model.resources import layout_numbers
 from res_federation.placement.kernels import Ints, compiled
+from res_federation.slurm.site_rules import ruled, ruled_layout
 
-layout = compiled(layout_numbers)
+
+def _crc(*functions: Callable[..., object]) -> int:
+    text = b"".join(
+        one.__code__.co_code + repr((one.__code__.co_consts, one.__code__.co_names)).encode()
+        for one in functions
+    )
+    return crc32(text)
+
+
+layout = compiled(ruled(compiled(layout_numbers)))
 
 
 def _loop(rules: int) -> Callable[[Ints, Ints], Ints]:
     """Return the loop over the fit test whose code *rules* stands for.
 
     Compiled code is kept on disk under the text of its own file and under what it closes over.
-    The fit test lies in another file: without *rules* the old one would outlive a change of it.
+    The fit test lies in other files: without *rules* the old one would outlive a change of it.
     """
 
     def lay_out(numbers: Ints, fixed: Ints) -> Ints:
         """Lay every shape out on a node of every row.
 
         Args:
-            numbers: (shapes, 14) as `shapes.Shapes.numbers`.
-            fixed: (rows, 11) as `rows.RowArrays.fixed`.
+            numbers: (shapes, 16) as `shapes.Shapes.numbers`.
+            fixed: (rows, 16) as `rows.RowArrays.fixed`.
 
         Returns:
-            (shapes, rows, 7) what `layout_numbers` returns.
+            (shapes, rows, 7) the first seven of what `ruled_layout` returns.
 
         """
         laid = np.zeros((numbers.shape[0], fixed.shape[0], 7 if rules >= 0 else 0), np.int64)
@@ -38,7 +48,7 @@ def _loop(rules: int) -> Callable[[Ints, Ints], Ints]:
                 f = fixed[r]
                 found = layout(
                     n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
-                    f[0], f[1], f[2],
+                    f[0], f[1], f[2], f[11], f[12], f[13], f[14], n[14], 1 if n[15] == f[15] else 0,
                 )  # fmt: skip
                 for k in range(7):
                     laid[s, r, k] = found[k]
@@ -47,9 +57,4 @@ def _loop(rules: int) -> Callable[[Ints, Ints], Ints]:
     return lay_out
 
 
-def _rules() -> int:
-    code = layout_numbers.__code__
-    return crc32(code.co_code + repr((code.co_consts, code.co_names)).encode())
-
-
-lay_out = compiled(_loop(_rules()))
+lay_out = compiled(_loop(_crc(layout_numbers, ruled_layout)))

@@ -31,16 +31,16 @@ def compiled(function: Function) -> Function:
 
 
 @compiled
-def score_shapes(  # noqa: C901, PLR0912
+def score_shapes(  # noqa: C901, PLR0912, PLR0915
     numbers: Ints, tables: Ints, codes: Ints, fixed: Ints, laid: Ints
 ) -> Narrow:
     """Try every shape on every row.
 
     Args:
-        numbers: (shapes, 14) as `shapes.Shapes.numbers`.
-        tables: (shapes, 5) indices into codes.
-        codes: (tables, rows, 3) verdicts about words.
-        fixed: (rows, 11) as `rows.RowArrays.fixed`.
+        numbers: (shapes, 16) as `shapes.Shapes.numbers`.
+        tables: (shapes, 6) indices into codes.
+        codes: (tables, rows, 3) verdicts about words, as `shapes.Shapes.codes`.
+        fixed: (rows, 16) as `rows.RowArrays.fixed`.
         laid: (shapes, rows, 7) the fit test of each, as `fit.lay_out` gives it.
 
     Returns:
@@ -78,14 +78,23 @@ def score_shapes(  # noqa: C901, PLR0912
                     code, needed, have = 21, nodes, f[3]
                 if code == 0 and 0 <= f[8] < nodes:
                     code, needed, have = 22, nodes, f[8]
-                if code == 0 and 0 <= f[7] < n[12]:
-                    code, needed, have = 23, n[12], f[7]
+                w = tables[s, 4]
+                longest = f[7]
+                if codes[w, r, 0] == 0 and codes[w, r, 1] >= 0:
+                    longest = codes[w, r, 1]
+                if code == 0 and 0 <= longest < n[12]:
+                    code, needed, have = 23, n[12], longest
                 if code == 0 and 0 <= f[9] < n[13] and n[13] > 1:
                     code, needed, have = 24, n[13], f[9]
-                for k in range(3, 5):
+                for k in range(3, 6):
                     if code == 0:
                         t = tables[s, k]
-                        code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
+                        if codes[t, r, 0] != 0:
+                            code, needed, have = codes[t, r, 0], codes[t, r, 1], codes[t, r, 2]
+                            if code == 37:  # one table stands for all times between two limits
+                                needed = n[12]
+                        elif k == 4 and 0 <= codes[t, r, 2] < nodes:
+                            code, needed, have = 36, nodes, codes[t, r, 2]
                 if code == 0 and problem != 0:
                     code, needed, have = problem, -1, f[6]
                 if code == 0 and nodes > f[4]:

@@ -10,10 +10,11 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.model.identifiers import PartitionId
+from res_federation.model.identifiers import PartitionId, site_of
 from res_federation.model.resources import shape_numbers
 from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import Row, Snapshot
+from res_federation.slurm.site_rules import NO_RULES, rule_numbers
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -21,7 +22,9 @@ Floats = npt.NDArray[np.float64]
 # Columns of `fixed`, one row of the array for each row of the snapshot.
 CORES, MEMORY, ACCELERATORS, NODES, AVAILABLE, PROBLEM, PROBLEM_HAVE = range(7)
 MAX_TIME, MAX_NODES, MAX_ARRAY, MAX_WAITING = range(7, 11)
-FIXED_COLUMNS = 11
+RULE = 11  # and three more: the site's rules on cores and memory
+SITE = 15
+FIXED_COLUMNS = 16
 
 SPARE_BARS = 96
 """Bars that a histogram may gain in one round; past it, leftovers of a node are not used."""
@@ -88,9 +91,10 @@ def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
         rows=rows,
         frame=frame,
         frame_id=blake2b("\n".join(frame).encode(), digest_size=8).digest(),
-        fixed=np.array([_fixed(row, policy) for row in rows], np.int64).reshape(
-            count, FIXED_COLUMNS
-        ),
+        fixed=np.array(
+            [_fixed(row, number, policy) for row, number in zip(rows, _sites(rows), strict=True)],
+            np.int64,
+        ).reshape(count, FIXED_COLUMNS),
         free=free,
         bars=np.array([len(row.free) for row in rows], np.int64),
         release_after=after,
@@ -113,8 +117,15 @@ def _sorted(rows: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=key))
 
 
-def _fixed(row: Row, policy: Policy) -> tuple[int, ...]:
+def _sites(rows: Sequence[Row]) -> list[int]:
+    """Number the sites of *rows* in the order in which they come."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(site_of(row.partition), len(numbers)) for row in rows]
+
+
+def _fixed(row: Row, site: int, policy: Policy) -> tuple[int, ...]:
     cores, memory, accelerators = shape_numbers(row.shape)
+    rule = NO_RULES if row.dialect is None else rule_numbers(row.dialect.rule(row.names[0]))
     return (
         min(cores, MOST_CORES),
         memory,
@@ -127,6 +138,8 @@ def _fixed(row: Row, policy: Policy) -> tuple[int, ...]:
         -1 if row.max_nodes is None else row.max_nodes,
         -1 if row.max_array is None else row.max_array,
         policy.max_waiting_per_partition,
+        *rule,
+        site,
     )
 
 

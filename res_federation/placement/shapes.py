@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +15,19 @@ from res_federation.model.job import Job, JobSpec
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import accelerator_fits, request_numbers
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import Floats, Ints, RowArrays, draw
+from res_federation.placement.rows import SITE, Floats, Ints, RowArrays, draw
 from res_federation.placement.snapshot import Row
+from res_federation.slurm.adapt import Refusal, asked, missing_words
+from res_federation.slurm.canonical import Need, needed
+from res_federation.slurm.dialect import Dialect, Use
 from res_federation.topology.distances import DistanceTable
 
 # Columns of `numbers` after the twelve of the request.
-LIMIT, TASKS = 12, 13
-COLUMNS = 14
+LIMIT, TASKS, WISH, HOME = range(12, 16)
+COLUMNS = 16
 # Columns of `tables`: which table of codes a shape reads, in the order of the constraints.
-PINS, ARCHITECTURE, ACCELERATOR, FEATURES, REFUSED = range(5)
+PINS, ARCHITECTURE, ACCELERATOR, FEATURES, WORDS, REFUSED = range(6)
+TABLES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +35,11 @@ class Shapes:
     """What distinct shapes of jobs ask for.
 
     Attributes:
-        numbers: (shapes, COLUMNS) request, time limit, array tasks.
-        tables: (shapes, 5) indices into `codes`.
-        codes: (tables, rows, 3) code, needed, have of constraints that are about words.
+        numbers: (shapes, COLUMNS) request, time limit, array tasks, MiB that a core brings at the
+            script's own site, number of that site or -1.
+        tables: (shapes, TABLES) indices into `codes`.
+        codes: (tables, rows, 3) code, needed, have of constraints that are about words. Where the
+            words of `WORDS` FIT: 0, longest time limit or -1 for the row's, most nodes or -1.
 
     """
 
@@ -70,8 +77,13 @@ def _key(job: Job) -> tuple[Any, ...]:
     return (
         spec.request, spec.time_limit_s, len(spec.array), spec.array_throttle, spec.clusters,
         spec.excluded, spec.partition if spec.clusters else "", spec.input_mib,
-        spec.input_site if spec.input_mib else "", job.refused,
+        spec.input_site if spec.input_mib else "", job.refused, *_words_key(spec),
     )  # fmt: skip
+
+
+ANY_WORDS = Dialect("", "")
+"""Stands in where a site has no dialect: only what its partitions declare is there."""
+Triple = tuple[int, int, int]
 
 
 class _Tables:
@@ -80,17 +92,44 @@ class _Tables:
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
         self.made: dict[tuple[int, Any], int] = {}
-        self.codes: list[list[tuple[int, int, int]]] = []
+        self.codes: list[list[Triple]] = []
+        self.time_steps = _time_steps(rows)
 
     def index(self, kind: int, key: Any, verdict: Callable[[Row], Reason | None]) -> int:
+        return self.triples(kind, key, lambda row: _triple(verdict(row)))
+
+    def triples(self, kind: int, key: Any, verdict: Callable[[Row], Triple]) -> int:
         number = self.made.get((kind, key))
         if number is None:
             number = self.made[kind, key] = len(self.codes)
-            self.codes.append([_triple(verdict(row)) for row in self.rows])
+            self.codes.append([verdict(row) for row in self.rows])
         return number
 
 
-def _triple(reason: Reason | None) -> tuple[int, int, int]:
+def _words_key(spec: JobSpec) -> tuple[Any, ...]:
+    """Return what `slurm.adapt.asked` looks at, but for the time limit."""
+    disk = any(name == "tmp" and value for name, value in spec.options)
+    if not spec.origin:
+        return disk, bool(spec.account)
+    return (
+        disk, bool(spec.account), spec.origin, spec.meant, spec.purpose, spec.qos,
+        spec.memory_per_core_mib,
+    )  # fmt: skip
+
+
+def _time_steps(rows: Sequence[Row]) -> tuple[int, ...]:
+    """Return every time limit of a QoS: between two of them no verdict about words changes."""
+    dialects = {id(row.dialect): row.dialect for row in rows if row.dialect is not None}
+    steps = {
+        choice.max_time_s
+        for dialect in dialects.values()
+        for choice in dialect.qos.choices
+        if choice.max_time_s is not None
+    }
+    return tuple(sorted(steps))
+
+
+def _triple(reason: Reason | None) -> Triple:
     return (0, -1, -1) if reason is None else (int(reason.code), reason.needed, reason.have)
 
 
@@ -109,19 +148,20 @@ def encode_jobs(
             firsts.append(job)
         shape[place] = number
     tables = _Tables(rows.rows)
+    places = rows.fixed[:, SITE].tolist()
+    sites: dict[str, int] = {
+        site_of(row.partition): place for row, place in zip(rows.rows, places, strict=True)
+    }
     which = [_tables_of(job, tables) for job in firsts]
     return Queue(
         jobs=tuple(jobs),
         shape=shape,
         shapes=Shapes(
             numbers=np.array(
-                [
-                    (*request_numbers(job.spec.request), job.spec.time_limit_s, job.spec.tasks)
-                    for job in firsts
-                ],
+                [(*request_numbers(job.spec.request), *_others(job.spec, sites)) for job in firsts],
                 np.int64,
             ).reshape(len(firsts), COLUMNS),
-            tables=np.array(which, np.int64).reshape(len(firsts), 5),
+            tables=np.array(which, np.int64).reshape(len(firsts), TABLES),
             codes=np.array(tables.codes, np.int64).reshape(len(tables.codes), len(rows.rows), 3),
         ),
         transfer=_transfers(firsts, rows.rows, distances, policy),
@@ -131,11 +171,18 @@ def encode_jobs(
     )
 
 
-def _tables_of(job: Job, tables: _Tables) -> tuple[int, int, int, int, int]:
+def _others(spec: JobSpec, sites: Mapping[str, int]) -> tuple[int, int, int, int]:
+    home = sites.get(spec.origin, -1) if spec.origin else -1
+    return spec.time_limit_s, spec.tasks, spec.memory_per_core_mib, home
+
+
+def _tables_of(job: Job, tables: _Tables) -> tuple[int, ...]:
     spec, request = job.spec, job.spec.request
     partition = spec.partition if spec.clusters else ""
     pins = (spec.clusters, spec.excluded, partition)
     wants = (request.licenses, request.features)
+    need = needed(spec)
+    step = bisect_left(tables.time_steps, spec.time_limit_s)
     return (
         tables.index(PINS, pins, lambda row: _pinned(spec, row)),
         tables.index(
@@ -146,7 +193,8 @@ def _tables_of(job: Job, tables: _Tables) -> tuple[int, int, int, int, int]:
             request.accelerator,
             lambda row: accelerator_fits(request.accelerator, row.shape, row.family),
         ),
-        tables.index(FEATURES, wants, lambda row: _features(*wants, row)),
+        tables.index(FEATURES, wants, lambda row: _features(need, row)),
+        tables.triples(WORDS, (step, _words_key(spec)), lambda row: _words(need, row)),
         tables.index(REFUSED, job.refused, lambda row: _refused(job, row)),
     )
 
@@ -166,12 +214,27 @@ def _architecture(wanted: str, row: Row) -> Reason | None:
     return None if row.shape.architecture == wanted else Reason(Code.WRONG_ARCHITECTURE)
 
 
-def _features(licenses: Sequence[str], features: Sequence[str], row: Row) -> Reason | None:
-    if any(f"license/{name}" not in row.features for name in licenses):
-        return Reason(Code.LICENSE_MISSING)
-    if any(name not in row.features for name in features):
-        return Reason(Code.FEATURE_MISSING)
-    return None
+def _features(need: Need, row: Row) -> Reason | None:
+    missing = missing_words(need, row.dialect or ANY_WORDS, row.features)
+    return None if missing is None else missing.reason
+
+
+def _words(need: Need, row: Row) -> Triple:
+    """Say whether the site's words for the job are known, and which limits come with them."""
+    target = row.dialect
+    if target is None:
+        return 0, -1, -1
+    account = target.account
+    paid = need.account or account.default or not row.needs_account
+    if paid and not need.account:
+        need = replace(need, account="known there")
+    found = asked(need, target, row.names[0])
+    if isinstance(found, Refusal):
+        return _triple(found.reason)
+    if account.use is Use.MUST and not paid:
+        return _triple(Reason(Code.ACCOUNT_MISSING))
+    longest = -1 if found.max_time_s is None else found.max_time_s
+    return 0, longest, -1 if found.max_nodes is None else found.max_nodes
 
 
 def _refused(job: Job, row: Row) -> Reason | None:

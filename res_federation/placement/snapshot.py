@@ -9,6 +9,7 @@ from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
+from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
 
@@ -45,6 +46,8 @@ class Row:
         max_nodes: Most nodes of one job, or None.
         max_array: Most tasks of an array, or None.
         features: Constraint words that the nodes have.
+        dialect: How the site wants its scripts, or None where nothing is asked of them.
+        needs_account: Whether a job must name its account where the dialect wants one.
 
     """
 
@@ -65,6 +68,8 @@ class Row:
     max_nodes: int | None = None
     max_array: int | None = None
     features: tuple[str, ...] = ()
+    dialect: Dialect | None = field(default=None, repr=False)
+    needs_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

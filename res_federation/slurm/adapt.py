@@ -1,27 +1,29 @@
-"""Whether a need can be asked for at a partition in its site's dialect, and with which numbers."""
+"""Whether a need can be asked for at a partition in its site's dialect, and with which numbers.
+
+`fit` answers for one partition, with every number.  Placement asks the same two functions for
+thousands: `site_rules.ruled_layout` for the numbers, `asked` for the words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from res_federation.model import accelerators
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import (
-    WHOLE_NODE_MEMORY,
     Layout,
-    NodeShape,
     ResourceRequest,
     accelerator_fits,
-    layout,
+    request_numbers,
+    shape_numbers,
 )
+from res_federation.model.sentences import sentence
 from res_federation.model.site import Partition
 from res_federation.slurm.canonical import Need
 from res_federation.slurm.dialect import Dialect, PartitionRule, QosChoice, Use
-
-_ATTEMPTS = 4
-"""How often cores are raised before giving up: each time more nodes may come of it."""
+from res_federation.slurm.site_rules import rule_numbers, ruled_layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,205 +48,208 @@ class Fit:
     whole_nodes: bool = False
 
 
-def fit(need: Need, target: Dialect, partition: Partition) -> Fit | str:
-    """Return how *need* is asked for at *partition*, or one line that says why it cannot be."""
-    shape = partition.shape
-    request = need.request
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a need cannot be asked for at a partition: a reason, and its words where it has some."""
+
+    reason: Reason
+    words: str = ""
+
+    def __str__(self) -> str:
+        """Return the words, or the sentence of the reason."""
+        return self.words or sentence(self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words with which a need goes to a partition, and the limits that come with them.
+
+    Attributes:
+        qos: The qualities of service that would do, the best first; empty where none is written.
+        max_time_s: Longest time limit that they allow, or None for the partition's own.
+        max_nodes: Most nodes of a job that one of them allows, or None for no limit.
+
+    """
+
+    qos: tuple[QosChoice, ...] = ()
+    max_time_s: int | None = None
+    max_nodes: int | None = None
+
+
+def fit(need: Need, target: Dialect, partition: Partition) -> Fit | Refusal:
+    """Return how *need* is asked for at *partition*, or why it cannot be.
+
+    A script of that very site is held against the site's rules as it stands.
+    """
+    shape, request = partition.shape, need.request
     if request.architecture != shape.architecture:
-        return f"needs {request.architecture}, the nodes are {shape.architecture}"
+        return Refusal(
+            Reason(Code.WRONG_ARCHITECTURE),
+            f"needs {request.architecture}, the nodes are {shape.architecture}",
+        )
     lacking = accelerator_fits(request.accelerator, shape, _family(shape.accelerator))
     if lacking is not None:
-        return _sentence(lacking, request, shape)
-    refused = _unmapped(need, target, partition)
-    if refused:
-        return refused
+        return _lacking(lacking, request, partition)
     rule = target.rule(partition.name)
-    found = _sized(need, rule, partition)
-    if isinstance(found, str):
+    found = ruled_layout(
+        *request_numbers(request),
+        *shape_numbers(shape),
+        *rule_numbers(rule),
+        need.memory_per_core_mib,
+        int(need.home == target.site),
+    )
+    if found[0] != Code.FITS:
+        return Refusal(Reason(Code(found[0]), found[1], found[2]))
+    missing = missing_words(need, target, partition.features)
+    if missing is not None:
+        return missing
+    words = asked(need, target, partition.name)
+    if isinstance(words, Refusal):
+        return words
+    nodes = found[3]
+    over = _over(need, nodes, words, partition)
+    if over is not None:
+        return over
+    return Fit(
+        request=_with_numbers(request, found),
+        layout=Layout(found[3], found[4], found[5], found[6]),
+        qos=next((one for one in words.qos if _opens(one, nodes)), None),
+        rule=rule,
+        implied_memory_mib=found[11],
+        whole_nodes=rule.memory is Use.NEVER and request.memory_per_node_mib == -2,
+    )
+
+
+def _lacking(reason: Reason, request: ResourceRequest, partition: Partition) -> Refusal:
+    if reason.code is Code.WRONG_ACCELERATOR and request.accelerator is not None:
+        family, there = request.accelerator.family, partition.shape.accelerator
+        return Refusal(reason, f"needs {family}, the accelerators are {there}")
+    return Refusal(reason)
+
+
+def _with_numbers(request: ResourceRequest, found: Sequence[int]) -> ResourceRequest:
+    """Return *request* with what must be asked for, the same object where nothing changes."""
+    changed = replace(
+        request,
+        cpus_per_task=found[7],
+        cpus_per_accelerator=None if found[8] == -1 else found[8],
+        memory_per_node_mib=None if found[9] == -1 else found[9],
+        memory_per_cpu_mib=None if found[10] == -1 else found[10],
+    )
+    return request if changed == request else changed
+
+
+def _opens(choice: QosChoice, nodes: int) -> bool:
+    return choice.max_nodes is None or nodes <= choice.max_nodes
+
+
+def _over(need: Need, nodes: int, words: Asked, partition: Partition) -> Refusal | None:
+    """Say which limit of nodes, time or array tasks is passed, in the order of the codes."""
+    longest = partition.max_time_s if words.max_time_s is None else words.max_time_s
+    for code, wanted, most in (
+        (Code.TOO_FEW_NODES, nodes, partition.nodes),
+        (Code.NODE_LIMIT, nodes, partition.max_nodes),
+        (Code.TIME_LIMIT, need.time_limit_s, longest),
+        (Code.ARRAY_LIMIT, len(need.array), partition.max_array),
+        (Code.QOS_NODES, nodes, words.max_nodes),
+    ):
+        if most is not None and wanted > most:
+            names = ", ".join(one.name for one in words.qos)
+            reason = Reason(code, wanted, most)
+            more = f" ({names})" if code is Code.QOS_NODES else ""
+            return Refusal(reason, sentence(reason) + more)
+    return None
+
+
+def missing_words(need: Need, target: Dialect, features: Sequence[str]) -> Refusal | None:
+    """Name the licence or generic resource that the target does not have: never dropped.
+
+    Args:
+        need: What is needed.
+        target: The site's dialect, which may declare some.
+        features: What is known of the partition beside it (``license/NAME``, ``gres/NAME``).
+
+    """
+    for name in need.request.licenses:
+        if name not in target.licenses and f"license/{name}" not in features:
+            return Refusal(
+                Reason(Code.LICENSE_MISSING),
+                f"--licenses: the licence '{name}' is not declared at {target.site}",
+            )
+    for name in need.request.features:
+        if name.removeprefix("gres/") not in target.gres and name not in features:
+            return Refusal(
+                Reason(Code.FEATURE_MISSING),
+                f"--gres: the generic resource '{name}' is not declared at {target.site}",
+            )
+    return None
+
+
+def asked(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
+    """Return with which words *need* goes to *partition*; its nodes are not looked at."""
+    if need.home == target.site:
+        return _as_written(need, target, partition)
+    if need.temporary_disk:
+        return Refusal(
+            Reason(Code.DISK_UNKNOWN), f"--tmp: no disk in the nodes is declared at {target.site}"
+        )
+    rule = target.rule(partition)
+    if rule.qos:
+        choice = target.choice(rule.qos) or QosChoice(rule.qos, "", (rule.name,))
+        return _allowing((choice,), need)
+    if target.qos.use is not Use.MUST:
+        return Asked()
+    open_here = [one for one in target.qos.choices if rule.name in one.partitions]
+    wanted = dict.fromkeys(word for word in (need.purpose, target.qos.purpose) if word)
+    choices = tuple(one for word in wanted for one in open_here if one.purpose == word)
+    if not choices:
+        purpose = target.qos.purpose
+        return Refusal(
+            Reason(Code.QOS_MISSING), f"no QoS for '{purpose}' is known that opens {rule.name}"
+        )
+    return _allowing(choices, need)
+
+
+def _allowing(choices: Sequence[QosChoice], need: Need) -> Asked | Refusal:
+    """Keep the choices that allow the job's time; the most nodes that one of them allows."""
+    long_enough = tuple(
+        one for one in choices if one.max_time_s is None or need.time_limit_s <= one.max_time_s
+    )
+    if not long_enough:
+        longest = max(one.max_time_s or 0 for one in choices)
+        reason = Reason(Code.QOS_TIME, need.time_limit_s, longest)
+        names = ", ".join(one.name for one in choices)
+        return Refusal(reason, f"{sentence(reason)} ({names})")
+    bounds = [one.max_nodes for one in long_enough if one.max_nodes is not None]
+    bounded = len(bounds) == len(long_enough)
+    return Asked(long_enough, max_nodes=max(bounds) if bounded else None)
+
+
+def _as_written(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
+    """Hold the words of a script against the rules of its own site."""
+    if need.partition and need.partition != partition:
+        return Refusal(Reason(Code.OTHER_PARTITION_MEANT), f"written for {need.partition}")
+    if target.account.use is Use.MUST and not need.account:
+        return Refusal(
+            Reason(Code.ACCOUNT_MISSING),
+            f"--account is mandatory at {target.site}, and the script has none",
+        )
+    if target.qos.use is Use.MUST and not need.qos:
+        return Refusal(
+            Reason(Code.QOS_MISSING),
+            f"--qos is mandatory at {target.site}, and the script has none",
+        )
+    if not need.qos or not target.qos.choices:
+        return Asked()
+    choice = target.choice(need.qos)
+    if choice is None:
+        return Refusal(Reason(Code.QOS_MISSING), f"--qos={need.qos} is no QoS of {target.site}")
+    found = _allowing((choice,), need)
+    if isinstance(found, Refusal) or choice.max_time_s is None:
         return found
-    nodes = found.layout.nodes
-    if partition.nodes is not None and nodes > partition.nodes:
-        return f"needs {nodes} nodes, there are {partition.nodes}"
-    if partition.max_nodes is not None and nodes > partition.max_nodes:
-        return f"needs {nodes} nodes, a job may have {partition.max_nodes}"
-    qos = _qos(need, nodes, target, rule)
-    if isinstance(qos, str):
-        return qos
-    longest = partition.max_time_s
-    if longest is not None and need.time_limit_s > longest:
-        return f"asks for {_hours(need.time_limit_s)}, {_hours(longest)} are allowed"
-    return replace(found, qos=qos) if qos is not None else found
+    return replace(found, max_time_s=choice.max_time_s)
 
 
 @lru_cache(maxsize=1024)
 def _family(accelerator: str) -> str:
     return accelerators.family_in(accelerator)
-
-
-def _hours(seconds: int) -> str:
-    return f"{seconds / 3600:.1f}".removesuffix(".0") + " h"
-
-
-def _unmapped(need: Need, target: Dialect, partition: Partition) -> str:
-    """Name what the target has no word for: never dropped."""
-    for name in need.request.licenses:
-        if name not in target.licenses:
-            return f"--licenses: the licence '{name}' is not declared at {target.site}"
-    for name in need.request.features:
-        if name.removeprefix("gres/") not in target.gres and name not in partition.features:
-            return f"--gres: the generic resource '{name}' is not declared at {target.site}"
-    if need.temporary_disk:
-        return f"--tmp: no disk in the nodes is declared at {target.site}"
-    if need.array and need.array[-1] >= target.max_array_size:
-        return (
-            f"--array: the index {need.array[-1]} is not below MaxArraySize {target.max_array_size}"
-        )
-    if partition.max_array is not None and len(need.array) > partition.max_array:
-        return f"--array: {len(need.array)} tasks, an array may have {partition.max_array}"
-    return ""
-
-
-def _sized(need: Need, rule: PartitionRule, partition: Partition) -> Fit | str:
-    """Raise cores and fill memory in as the site wants it, until the request lies on the nodes."""
-    shape = partition.shape
-    request, implied = _with_memory(need, rule, shape)
-    whole = rule.memory is Use.NEVER and request.memory_per_node_mib == WHOLE_NODE_MEMORY
-    plain = replace(request, exclusive=False) if request.exclusive else request
-    for _ in range(_ATTEMPTS):
-        lies = layout(plain, shape)
-        if isinstance(lies, Reason):
-            return _sentence(lies, plain, shape)
-        wanted = _cores(lies, rule, shape, whole=whole or request.exclusive)
-        if isinstance(wanted, str):
-            return wanted
-        if wanted <= lies.cores_per_node or rule.cpus is Use.NEVER:
-            given = replace(plain, exclusive=request.exclusive) if request.exclusive else plain
-            return Fit(given, lies, None, rule, implied, whole)
-        if shape.cores is not None and wanted > shape.cores:
-            return f"needs {wanted} cores on a node for its GPUs or memory, there are {shape.cores}"
-        plain = _raised(plain, lies, wanted, follows=rule.memory is Use.NEVER)
-    return "cores for its GPUs and memory cannot be asked for in equal parts for each task"
-
-
-def _with_memory(need: Need, rule: PartitionRule, shape: NodeShape) -> tuple[ResourceRequest, int]:
-    """Ask for memory where the site wants some and the user named none; what it adds per core."""
-    request = need.request
-    asked = (
-        request.memory_per_node_mib is not None
-        or request.memory_per_cpu_mib is not None
-        or request.memory_per_accelerator_mib is not None
-    )
-    if asked or rule.memory is not Use.MUST:
-        return request, 0
-    share = 0
-    if shape.memory_mib and shape.cores:
-        share = shape.memory_mib // shape.cores
-    wish = max(need.memory_per_core_mib, rule.memory_per_core_mib) or share
-    amount = min(wish, share) if share else wish
-    return (replace(request, memory_per_cpu_mib=amount), amount) if amount else (request, 0)
-
-
-def _cores(lies: Layout, rule: PartitionRule, shape: NodeShape, *, whole: bool) -> int | str:
-    """Return the least cores of a node that the site's rules make of the request."""
-    cores = lies.cores_per_node
-    floor = rule.cores_per_gpu * lies.accelerators_per_node
-    memory = lies.memory_per_node_mib
-    if rule.memory is Use.NEVER and memory and not whole:
-        share = rule.memory_per_core_mib
-        if not share and shape.memory_mib and shape.cores:
-            share = shape.memory_mib // shape.cores
-        if not share:
-            return "memory cannot be asked for there, and what a core gets is not known"
-        cores = max(cores, -(-memory // share))
-    if rule.cpus is Use.NEVER:
-        if not floor:
-            return "the site gives cores with GPUs only, and none are asked for"
-        if cores > floor:
-            return (
-                f"needs {cores} cores on a node (with the memory they bring), the site gives "
-                f"{floor} with {lies.accelerators_per_node} GPUs and takes no other number"
-            )
-        return cores
-    return max(cores, floor)
-
-
-def _raised(
-    request: ResourceRequest, lies: Layout, wanted: int, *, follows: bool
-) -> ResourceRequest:
-    """Ask for at least *wanted* cores a node.
-
-    Args:
-        request: What is asked for now.
-        lies: How that lies on the nodes.
-        wanted: Cores of a node.
-        follows: True where memory follows the cores: what was named per core is then the amount
-            that it was before, and no more for more cores.
-
-    """
-    if follows and request.memory_per_cpu_mib:
-        request = replace(
-            request, memory_per_cpu_mib=None, memory_per_node_mib=lies.memory_per_node_mib
-        )
-    if request.cpus_per_accelerator and lies.accelerators_per_node:
-        return replace(request, cpus_per_accelerator=-(-wanted // lies.accelerators_per_node))
-    tasks = max(1, lies.cores_per_node // request.cpus_per_task)
-    return replace(request, cpus_per_task=-(-wanted // tasks))
-
-
-def _qos(need: Need, nodes: int, target: Dialect, rule: PartitionRule) -> QosChoice | str | None:
-    if rule.qos:
-        choice = target.choice(rule.qos) or QosChoice(rule.qos, "", (rule.name,))
-        return _beyond(need, nodes, choice) or choice
-    if target.qos.use is not Use.MUST:
-        return None
-    open_here = [each for each in target.qos.choices if rule.name in each.partitions]
-    refused = ""
-    for purpose in dict.fromkeys((need.purpose, target.qos.purpose)):
-        for choice in open_here:
-            if purpose and choice.purpose == purpose:
-                refused = _beyond(need, nodes, choice)
-                if not refused:
-                    return choice
-    return refused or f"no QoS for '{target.qos.purpose}' is known that opens {rule.name}"
-
-
-def _beyond(need: Need, nodes: int, choice: QosChoice) -> str:
-    if choice.max_nodes is not None and nodes > choice.max_nodes:
-        return f"needs {nodes} nodes, the QoS {choice.name} allows {choice.max_nodes}"
-    if choice.max_time_s is not None and need.time_limit_s > choice.max_time_s:
-        return (
-            f"asks for {_hours(need.time_limit_s)}, the QoS {choice.name} allows "
-            f"{_hours(choice.max_time_s)}"
-        )
-    return ""
-
-
-_SENTENCES: dict[Code, Callable[[Reason], str]] = {
-    Code.SHAPE_UNKNOWN: lambda _: "the cores of its nodes are not published",
-    Code.NO_ACCELERATOR: lambda _: "needs accelerators, the nodes have none",
-    Code.ACCELERATOR_MEMORY_UNKNOWN: lambda each: (
-        f"needs {each.needed} MiB on each accelerator, what there is is not published"
-    ),
-    Code.ACCELERATOR_MEMORY: lambda each: (
-        f"needs {each.needed} MiB on each accelerator, there are {each.have}"
-    ),
-    Code.TOO_FEW_ACCELERATORS_PER_NODE: lambda each: (
-        f"needs {each.needed} accelerators on a node, there are {each.have}"
-    ),
-    Code.TOO_FEW_CORES_PER_NODE: lambda each: (
-        f"needs {each.needed} cores on a node, there are {each.have}"
-    ),
-    Code.MEMORY_UNKNOWN: lambda each: (
-        f"needs {each.needed} MiB on a node, the memory of its nodes is not published"
-    ),
-    Code.TOO_LITTLE_MEMORY_PER_NODE: lambda each: (
-        f"needs {each.needed} MiB on a node, there are {each.have}"
-    ),
-}
-
-
-def _sentence(reason: Reason, request: ResourceRequest, shape: NodeShape) -> str:
-    if reason.code is Code.WRONG_ACCELERATOR:
-        asked = request.accelerator.family if request.accelerator else ""
-        return f"needs {asked}, the accelerators are {shape.accelerator}"
-    return _SENTENCES[reason.code](reason)

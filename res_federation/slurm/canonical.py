@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from res_federation.errors import InvalidArgument
 from res_federation.model import accelerators
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.job import JobSpec
@@ -28,6 +29,7 @@ class Need:
         array: Indices, ascending.
         purpose: What the job is for (`QosChoice.purpose`), or "" where the script does not say.
         account: As the script has it, or "".
+        qos: As the script has it, or "".
         memory_per_core_mib: What a core gets at the origin when no memory is asked for; 0: unknown.
         temporary_disk: ``--tmp`` as given, or "".
         home: Site whose words the script uses, or "" where that is not known.
@@ -41,6 +43,7 @@ class Need:
     array: tuple[int, ...] = ()
     purpose: str = ""
     account: str = ""
+    qos: str = ""
     memory_per_core_mib: int = 0
     temporary_disk: str = ""
     home: str = ""
@@ -48,16 +51,68 @@ class Need:
     notes: tuple[str, ...] = ()
 
 
-def need_of(spec: JobSpec, origin: Dialect | None) -> Need:
-    """Return what *spec* needs, its site-specific words read with the dialect *origin*."""
-    options = dict(spec.options)
-    plain = Need(
+def needed(spec: JobSpec) -> Need:
+    """Return what *spec* needs, which `understood` has read already (or which is of no site)."""
+    return Need(
         request=spec.request,
         time_limit_s=spec.time_limit_s,
         array=spec.array,
+        purpose=spec.purpose,
         account=spec.account,
-        temporary_disk=options.get("tmp", ""),
+        qos=spec.qos,
+        memory_per_core_mib=spec.memory_per_core_mib,
+        temporary_disk=next((value for name, value in spec.options if name == "tmp"), ""),
+        home=spec.origin,
+        partition=spec.meant,
     )
+
+
+def understood(spec: JobSpec, dialects: Mapping[str, Dialect]) -> JobSpec:
+    """Return *spec* with its site-specific words read, and notes that say how.
+
+    The origin is the one that *spec* names, or the one that its words give away.
+
+    Raises:
+        InvalidArgument: If it names a site that is not among *dialects*.
+
+    """
+    if spec.origin:
+        if spec.origin not in dialects:
+            raise InvalidArgument(
+                f"there is no site '{spec.origin}'",
+                field="spec.origin",
+                way_out=f"one of: {', '.join(dialects)}",
+            )
+        site = spec.origin
+        said: tuple[str, ...] = (f"origin: {spec.origin}, as given",)
+    else:
+        found = recognise(spec, dialects.values())
+        site, said = found.site, _told(found)
+    need = need_of(spec, dialects.get(site))
+    return replace(
+        spec,
+        request=need.request,
+        origin=site,
+        meant=need.partition,
+        purpose=need.purpose,
+        memory_per_core_mib=need.memory_per_core_mib,
+        notes=(*spec.notes, *said, *need.notes),
+    )
+
+
+def _told(found: Recognised) -> tuple[str, ...]:
+    """Say how the origin is known; a script without any site's words has none, and no note."""
+    if found.site:
+        return (f"origin: {found.site}, recognised by {', '.join(found.because)}",)
+    if found.because:
+        return (f"origin: not clear ({'; '.join(found.because)}); name it with --origin",)
+    return ()
+
+
+def need_of(spec: JobSpec, origin: Dialect | None) -> Need:
+    """Return what *spec* needs, its site-specific words read with the dialect *origin*."""
+    options = dict(spec.options)
+    plain = needed(spec)
     if origin is None:
         return plain
     notes: list[str] = []

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from res_federation.model.job import JobSpec
+from res_federation.model.reason import Code
 from res_federation.model.resources import ResourceRequest
 from res_federation.model.site import Partition
 from res_federation.slurm import durations, gres
-from res_federation.slurm.adapt import Fit, fit
-from res_federation.slurm.canonical import Need, need_of
+from res_federation.slurm.adapt import Fit, Refusal, asked, fit
+from res_federation.slurm.canonical import Need, need_of, needed
 from res_federation.slurm.dialect import Dialect, Use
 from res_federation.slurm.directives import own_options, rewritten, unwritable
-from res_federation.slurm.own_site import own_faults
 from res_federation.slurm.treatment import CLIENT_ONLY
 
 _DROPPED = (
@@ -36,6 +36,7 @@ class Rendered:
         notes: What was changed and what to look at, for the user.
         account: The account charged, or "" where the site takes the user's default.
         pool: The pool of hours charged (``res-a``…), or "" where the site has no word for it.
+        request: What it asks for, in numbers.
         identical: True where the script is the user's own.
 
     """
@@ -44,6 +45,7 @@ class Rendered:
     notes: tuple[str, ...]
     account: str
     pool: str
+    request: ResourceRequest
     identical: bool = False
 
 
@@ -73,17 +75,24 @@ def render(
         account: The user's account there, or "" where none is known.
 
     """
-    if origin is not None and origin.site == target.site:
-        return _at_home(spec, target, partition, account)
     return render_need(spec, need_of(spec, origin), target, partition, account=account)
+
+
+def render_understood(
+    spec: JobSpec, target: Dialect, partition: Partition, *, account: str = ""
+) -> Rendered | Unrenderable:
+    """Write *spec*, which `canonical.understood` has read, as `render` does."""
+    return render_need(spec, needed(spec), target, partition, account=account)
 
 
 def render_need(
     spec: JobSpec, need: Need, target: Dialect, partition: Partition, *, account: str = ""
 ) -> Rendered | Unrenderable:
-    """Write *spec*, whose need is known, for a site that is not its own; see `render`."""
+    """Write *spec*, whose need is known; see `render`."""
+    if need.home == target.site:
+        return _at_home(spec, replace(need, account=need.account or account), target, partition)
     found = fit(need, target, partition)
-    if isinstance(found, str):
+    if isinstance(found, Refusal):
         return Unrenderable((f"{partition.name}: {found}",), need.notes)
     notes = list(need.notes)
     charged = _account(need, target, account, notes)
@@ -92,6 +101,7 @@ def render_need(
         return Unrenderable((f"{partition.name}: {why}",), need.notes)
     own = own_options(spec.script)
     wanted = _wanted(spec, own, found, target, charged, notes)
+    _array(need, target, notes)
     broken = unwritable(wanted)
     if broken:
         why = f"--{broken}: a value with a line break cannot be written as a directive"
@@ -102,27 +112,45 @@ def render_need(
             "the catalogue's name of the partition"
         )
     pool = found.qos.purpose if found.qos else ""
-    return Rendered(rewritten(spec.script, wanted), tuple(notes), charged, pool)
+    return Rendered(rewritten(spec.script, wanted), tuple(notes), charged, pool, found.request)
+
+
+def _array(need: Need, target: Dialect, notes: list[str]) -> None:
+    """Say that a long array is handed over in pieces."""
+    if need.array and need.array[-1] >= target.max_array_size:
+        notes.append(
+            f"--array: the index {need.array[-1]} is not below MaxArraySize "
+            f"{target.max_array_size}: handed over in pieces, each task keeps its index"
+        )
+
+
+_NOT_KNOWN = (Code.MEMORY_UNKNOWN, Code.SHAPE_UNKNOWN)
 
 
 def _at_home(
-    spec: JobSpec, target: Dialect, partition: Partition, account: str
+    spec: JobSpec, need: Need, target: Dialect, partition: Partition
 ) -> Rendered | Unrenderable:
     """Leave a script of this very site as it is; say why the site would not take it."""
-    faults = own_faults(spec, target, partition)
-    if faults:
-        return Unrenderable(faults)
+    found: object = fit(need, target, partition)
+    if isinstance(found, Refusal) and found.reason.code in _NOT_KNOWN:
+        # what is not published says nothing against it
+        found = asked(need, target, partition.name)
+    if isinstance(found, Refusal):
+        return Unrenderable((f"{partition.name}: {found}",))
     choice = target.choice(spec.qos) if spec.qos else None
     pool = choice.purpose if choice else ""
-    note = f"written for {target.site}: submitted as it is"
+    notes = [f"written for {target.site}: submitted as it is"]
+    _array(need, target, notes)
     own = own_options(spec.script)
     added = {name: value for name, value in spec.options if name not in CLIENT_ONLY}
+    if need.account and "account" not in added and target.account.use is not Use.NEVER:
+        added["account"] = need.account
     script = spec.script
     if any(own.get(name) != value for name, value in added.items()):
         if unwritable(added):
             return Unrenderable((f"--{unwritable(added)}: its value has a line break",))
         script = rewritten(script, own | added)
-    return Rendered(script, (note,), spec.account or account, pool, script == spec.script)
+    return Rendered(script, tuple(notes), need.account, pool, need.request, script == spec.script)
 
 
 def _account(need: Need, target: Dialect, account: str, notes: list[str]) -> str | None:

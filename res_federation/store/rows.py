@@ -38,11 +38,6 @@ _NONE = _encode(())
 _NO_DATA = _encode({})
 
 
-def script_bytes(script: str) -> bytes:
-    """Return a script's bytes; what was not UTF-8 comes back as it was."""
-    return script.encode("utf-8", "surrogateescape")
-
-
 def text_of(content: bytes) -> str:
     """Return a script's text."""
     return content.decode("utf-8", "surrogateescape")

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from res_federation.control.effects import SiteChanged
 from res_federation.errors import FailedPrecondition, InvalidArgument
 from res_federation.model.identifiers import JobId
-from res_federation.model.job import Job
+from res_federation.model.job import Job, script_bytes
 from res_federation.store import rows
 from res_federation.store.failures import FIELD
 from res_federation.store.step import Step
@@ -92,7 +92,7 @@ def pack(step: Step, known: Container[bytes]) -> Transaction:
 
 
 def _made(job: Job, known: Container[bytes], fresh: dict[bytes, bytes]) -> Row:
-    content = rows.script_bytes(job.spec.script)
+    content = script_bytes(job.spec.script)
     digest = rows.digest_of(content)
     if digest not in known:
         fresh[digest] = content

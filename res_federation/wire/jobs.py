@@ -10,7 +10,7 @@ from res_federation.model.job import Job, JobSpec, Run, TaskOutcome
 from res_federation.model.job_state import JobState
 from res_federation.model.plan import Candidate, Explanation
 from res_federation.model.reason import Code, Reason
-from res_federation.placement.sentences import sentence
+from res_federation.model.sentences import sentence
 from res_federation.wire.specs import spec_from_message, spec_to_message
 from res_federation.wire.times import from_timestamp, to_timestamp
 

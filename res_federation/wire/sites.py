@@ -202,6 +202,7 @@ def report_to_message(report: CapacityReport) -> sites_pb2.CapacityReport:
         ],
         problem=report.problem,
         measure_time=None if report.measured_at is None else to_timestamp(report.measured_at),
+        needs_account=report.needs_account,
     )
 
 
@@ -225,6 +226,7 @@ def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
         measured_at=(
             from_timestamp(message.measure_time) if message.HasField("measure_time") else None
         ),
+        needs_account=message.needs_account,
     )
 
 

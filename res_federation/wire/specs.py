@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from res_federation.api.v1 import jobs_pb2
+from res_federation.api.v1 import specs_pb2
 from res_federation.errors import InvalidArgument, ResourceExhausted
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.job import (
@@ -15,6 +15,7 @@ from res_federation.model.job import (
     MAX_SCRIPT_BYTES,
     MAX_TIME_LIMIT_S,
     JobSpec,
+    script_bytes,
 )
 from res_federation.model.resources import WHOLE_NODE_MEMORY, ResourceRequest
 
@@ -30,7 +31,10 @@ _OPTIONAL = (
     "accelerators_per_task",
     "cpus_per_accelerator",
 )
-_WORDS = ("name", "user", "partition", "account", "qos", "constraint", "output", "error")
+_WORDS = (
+    "name", "user", "partition", "account", "qos", "constraint", "output", "error", "origin",
+    "meant", "purpose",
+)  # fmt: skip
 MAX_WORD = 4096
 MAX_NAME = 256
 """Of names that stand in an index of the database: user, and the key beside it."""
@@ -39,17 +43,17 @@ _MAX_COUNT = 10_000_000
 _MAX_MEMORY_MIB = 1 << 40
 
 
-def request_to_message(request: ResourceRequest) -> jobs_pb2.ResourceRequest:
+def request_to_message(request: ResourceRequest) -> specs_pb2.ResourceRequest:
     """Return *request* as a message; what was not given is absent."""
     given: dict[str, Any] = {
         name: value for name in _OPTIONAL if (value := getattr(request, name)) is not None
     }
     if request.accelerator is not None:
         need = request.accelerator
-        given["accelerator"] = jobs_pb2.AcceleratorNeed(
+        given["accelerator"] = specs_pb2.AcceleratorNeed(
             family=need.family, min_memory_mib=need.min_memory_mib, asked=need.asked
         )
-    return jobs_pb2.ResourceRequest(
+    return specs_pb2.ResourceRequest(
         cpus_per_task=request.cpus_per_task,
         exclusive=request.exclusive,
         architecture=request.architecture,
@@ -59,7 +63,7 @@ def request_to_message(request: ResourceRequest) -> jobs_pb2.ResourceRequest:
     )
 
 
-def request_from_message(message: jobs_pb2.ResourceRequest) -> ResourceRequest:
+def request_from_message(message: specs_pb2.ResourceRequest) -> ResourceRequest:
     """Check and return a request.
 
     Raises:
@@ -105,12 +109,12 @@ def _count(name: str, value: int) -> int:
     return value
 
 
-def spec_to_message(spec: JobSpec) -> jobs_pb2.JobSpec:
+def spec_to_message(spec: JobSpec) -> specs_pb2.JobSpec:
     """Return *spec* as a message."""
-    return jobs_pb2.JobSpec(
+    return specs_pb2.JobSpec(
         name=spec.name,
         user=spec.user,
-        script=spec.script.encode("utf-8", "surrogateescape"),
+        script=script_bytes(spec.script),
         arguments=spec.arguments,
         request=request_to_message(spec.request),
         time_limit_s=spec.time_limit_s,
@@ -125,16 +129,20 @@ def spec_to_message(spec: JobSpec) -> jobs_pb2.JobSpec:
         output=spec.output,
         error=spec.error,
         directory=spec.directory,
-        environment=[jobs_pb2.NamedValue(name=k, value=v) for k, v in spec.environment],
+        environment=[specs_pb2.NamedValue(name=k, value=v) for k, v in spec.environment],
         input_mib=spec.input_mib,
         input_site=spec.input_site,
         requeue=spec.requeue,
         notes=spec.notes,
-        options=[jobs_pb2.NamedValue(name=k, value=v) for k, v in spec.options],
+        options=[specs_pb2.NamedValue(name=k, value=v) for k, v in spec.options],
+        origin=spec.origin,
+        meant=spec.meant,
+        purpose=spec.purpose,
+        memory_per_core_mib=spec.memory_per_core_mib,
     )
 
 
-def spec_from_message(message: jobs_pb2.JobSpec) -> JobSpec:
+def spec_from_message(message: specs_pb2.JobSpec) -> JobSpec:
     """Check and return what a user submits.
 
     Raises:
@@ -167,10 +175,14 @@ def spec_from_message(message: jobs_pb2.JobSpec) -> JobSpec:
         requeue=message.requeue,
         notes=tuple(message.notes),
         options=tuple((pair.name, pair.value) for pair in message.options),
+        origin=message.origin,
+        meant=message.meant,
+        purpose=message.purpose,
+        memory_per_core_mib=message.memory_per_core_mib,
     )
 
 
-def _check(message: jobs_pb2.JobSpec) -> None:
+def _check(message: specs_pb2.JobSpec) -> None:
     if not message.script:
         raise InvalidArgument(
             "there is nothing to run", field="spec.script", way_out="give a script or --wrap CMD"
@@ -195,8 +207,9 @@ def _check(message: jobs_pb2.JobSpec) -> None:
             field="spec.time_limit_s",
             way_out="give --time",
         )
-    if message.input_mib < 0 or message.array_throttle < 0:
-        raise InvalidArgument("must not be negative", field="spec.input_mib or array_throttle")
+    for name in ("input_mib", "array_throttle", "memory_per_core_mib"):
+        if not 0 <= getattr(message, name) <= _MAX_MEMORY_MIB:
+            raise InvalidArgument("is out of range", field=f"spec.{name}")
     for name in _WORDS:
         if len(getattr(message, name)) > MAX_WORD:
             raise InvalidArgument(f"is longer than {MAX_WORD} characters", field=f"spec.{name}")
@@ -205,7 +218,7 @@ def _check(message: jobs_pb2.JobSpec) -> None:
     _check_array(message)
 
 
-def _check_array(message: jobs_pb2.JobSpec) -> None:
+def _check_array(message: specs_pb2.JobSpec) -> None:
     if len(message.array) > MAX_ARRAY_TASKS:
         raise InvalidArgument(
             f"{len(message.array)} tasks are more than {MAX_ARRAY_TASKS}", field="spec.array"

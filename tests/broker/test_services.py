@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from res_federation.api.v1 import agents_pb2, jobs_pb2
+from res_federation.api.v1 import agents_pb2, jobs_pb2, specs_pb2
 from res_federation.api.v1.agents_pb2_grpc import AgentServiceStub
 from res_federation.client import FederationClient, SiteState, job_from_script
 from res_federation.errors import InvalidArgument, NotFound
@@ -143,7 +143,7 @@ async def test_an_agent_that_comes_back_finds_its_job_where_it_left_it(running: 
 async def test_lists_are_filtered_and_paged_newest_first(running: Running) -> None:
     async with running.jobs() as jobs:
         for number in range(5):
-            spec = jobs_pb2.JobSpec(
+            spec = specs_pb2.JobSpec(
                 name=f"n{number}", user="ana", script=b"#!/bin/sh\n", time_limit_s=60
             )
             await jobs.CreateJob(jobs_pb2.CreateJobRequest(spec=spec))
@@ -164,13 +164,13 @@ async def test_lists_are_filtered_and_paged_newest_first(running: Running) -> No
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        (jobs_pb2.JobSpec(script=b"", time_limit_s=60), "spec.script"),
-        (jobs_pb2.JobSpec(script=b"#!/bin/sh", time_limit_s=0), "spec.time_limit_s"),
-        (jobs_pb2.JobSpec(script=b"#!/bin/sh", time_limit_s=9, clusters=["x"]), "spec.clusters"),
+        (specs_pb2.JobSpec(script=b"", time_limit_s=60), "spec.script"),
+        (specs_pb2.JobSpec(script=b"#!/bin/sh", time_limit_s=0), "spec.time_limit_s"),
+        (specs_pb2.JobSpec(script=b"#!/bin/sh", time_limit_s=9, clusters=["x"]), "spec.clusters"),
     ],
 )
 async def test_an_error_is_a_rich_status_with_the_field_that_is_wrong(
-    running: Running, spec: jobs_pb2.JobSpec, field: str
+    running: Running, spec: specs_pb2.JobSpec, field: str
 ) -> None:
     async with running.jobs() as jobs:
         with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -17,6 +17,7 @@ from res_federation.placement.policy import Policy
 from res_federation.placement.rows import encode_rows
 from res_federation.placement.score import Board, Shard, score_shard
 from res_federation.placement.shapes import encode_jobs
+from res_federation.slurm.site_rules import NO_RULES, ruled_layout
 from tests.placement.drawn import queues, snapshots
 
 layout = kernels.compiled(layout_numbers)
@@ -77,12 +78,22 @@ def test_the_fit_test_is_the_same_compiled(shape, data):
     numbers = st.sampled_from((-1, 1, 2, 8, 100))
     request = [data.draw(numbers) for _ in range(11)]
     request[3] = abs(request[3])
-    args = (*request, data.draw(st.sampled_from((0, 1))), *shape)
-    expected = layout_numbers(*args)
-    assert fit.layout(*args) == expected
-    board = (np.array([[*args[:12], 60, 1]]), np.array([[*shape, *(0,) * 8]]))
+    rule = (data.draw(st.sampled_from((0, 20, 32))), *(data.draw(st.integers(0, 2)) for _ in "ab"))
+    share, wish = (data.draw(st.sampled_from((0, 1, 2048))) for _ in "ab")
+    flags = st.sampled_from((0, 1))
+    exclusive, home = data.draw(flags), data.draw(flags)
+    args = (*request, exclusive, *shape, *rule, share, wish, home)
+    assert fit.layout(*args) == ruled_layout(*args)
+    plain = (*request, exclusive, *shape)
+    found = ruled_layout(*plain, *NO_RULES, 0, 0)
+    assert found[:3] == layout_numbers(*plain)[:3], "without rules it is the plain test"
+    if found[0] == 0:
+        assert found[3:7] == layout_numbers(*plain)[3:7]
+    job, site = [*args[:12], 60, 1, wish, 1 - home], [*shape, *(0,) * 8, *rule, share, 0]
+    board = (np.array([job]), np.array([site]))
     loop: Any = fit.lay_out
-    assert loop(*board)[0, 0].tolist() == loop.py_func(*board)[0, 0].tolist() == list(expected)
+    expected = list(ruled_layout(*args)[:7])
+    assert loop(*board)[0, 0].tolist() == loop.py_func(*board)[0, 0].tolist() == expected
 
 
 amounts = st.tuples(

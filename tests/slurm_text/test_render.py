@@ -99,14 +99,13 @@ def test_memory_is_asked_for_where_it_must_be() -> None:
     ("directives", "to", "why"),
     [
         (PICASSO, "csuc/gpu", "needs a100"),
-        (("--gres=gpu:3",), "cesga/a100", "accelerators on a node"),
-        (("--gres=gpu:1",), "uv/tirant4", "none"),
+        (("--gres=gpu:3",), "cesga/a100", "accelerators per node"),
+        (("--gres=gpu:1",), "uv/tirant4", "no accelerators"),
         (("--licenses=matlab",), "csuc/std", "licence 'matlab'"),
         (("--gres=shard:2",), "csuc/std", "gres/shard"),
         (("--tmp=10G",), "csuc/std", "--tmp"),
-        (("-a 0-2000",), "csuc/std", "MaxArraySize"),
-        (("-t 100:00:00",), "bsc/gpp", "72 h"),
-        (("-N 300",), "bsc/gpp", "gp_resa allows 200"),
+        (("-t 100:00:00",), "bsc/gpp", "allows 3 d (gp_resa)"),
+        (("-N 300",), "bsc/gpp", "300 nodes, may have 200 (gp_resa)"),
         (("-t 5",), "bsc/gpp", "--account"),
         (("--mem=300G",), "csuc/gpu", "with GPUs only"),
     ],
@@ -132,7 +131,7 @@ def test_at_home_a_script_is_left_as_it_is(directives: tuple[str, ...], site: st
 
 
 def test_at_home_what_the_site_refuses_is_said() -> None:
-    assert "at least 40" in refused(job(*MN5, "-c 10"), "bsc", "bsc/acc")
+    assert "want 40 cores" in refused(job(*MN5, "-c 10"), "bsc", "bsc/acc")
     assert "acc_res " in refused(job(*MN5, "--qos=acc_res"), "bsc", "bsc/acc")
 
 

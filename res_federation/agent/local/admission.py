@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from res_federation.model.accelerators import family_in
 from res_federation.model.job import JobSpec
 from res_federation.model.reason import Reason
 from res_federation.model.resources import Layout, accelerator_fits, layout
 from res_federation.model.site import Partition
+from res_federation.slurm.dialect import Dialect
+from res_federation.slurm.render import Unrenderable, render_understood
+
+_CHARGED = "embedded"
+"""Stands for an account where a site wants one: nothing is charged here."""
+
+
+def written(partition: Partition, spec: JobSpec, dialect: Dialect | None) -> JobSpec | str:
+    """Return *spec* as the site would be given it, or the text of the refusal.
+
+    The payload gets the very script that Slurm would get there, so that what the federation does
+    to scripts is seen before any of them reaches a real machine.
+    """
+    if dialect is None:
+        return spec
+    found = render_understood(spec, dialect, partition, account=spec.account or _CHARGED)
+    if isinstance(found, Unrenderable):
+        return "; ".join(found.reasons)
+    return replace(spec, script=found.script, request=found.request)
 
 
 def admit(partition: Partition, spec: JobSpec) -> Layout | str:

@@ -30,7 +30,7 @@ from res_federation.agent.clock import Clock
 from res_federation.agent.commands import detach
 from res_federation.agent.disk import saying, write_whole
 from res_federation.agent.local import records, srun
-from res_federation.agent.local.admission import admit
+from res_federation.agent.local.admission import admit, written
 from res_federation.agent.local.jobs import LiveTask, LocalJob, LocalPartition
 from res_federation.agent.local.launch import (
     Launch,
@@ -52,6 +52,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.reason import Reason
 from res_federation.model.resources import layout
 from res_federation.model.site import Site
+from res_federation.slurm.dialect import Dialect
 
 GRACE_S = 5.0
 _TRIES = 3
@@ -70,6 +71,7 @@ class LocalBatch:
         state: Path,
         *,
         now: Clock,
+        dialect: Dialect | None = None,
         slots: HostSlots | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
@@ -79,6 +81,7 @@ class LocalBatch:
             site: Whose partitions are offered: those whose nodes and cores are known.
             state: The agent's own directory.
             now: Reads the clock.
+            dialect: How the site wants its scripts; they are left as they are without one.
             slots: The bound on payloads, shared by the agents of one machine.
             grace_s: Seconds between SIGTERM and SIGKILL.
 
@@ -86,7 +89,7 @@ class LocalBatch:
             ResourceExhausted: If the disk is full or not writable.
 
         """
-        self._site = site
+        self._site, self._dialect = site, dialect
         self._owner = str(state)
         self._now = now
         self._slots = slots or HostSlots()
@@ -117,24 +120,22 @@ class LocalBatch:
         home = self._partitions.get(request.partition)
         if home is None:
             return Refused(f"Invalid partition name specified: {request.partition}")
-        need = admit(home.partition, request.spec)
-        if isinstance(need, str):
-            return Refused(need)
+        spec = written(home.partition, request.spec, self._dialect)
+        need = spec if isinstance(spec, str) else admit(home.partition, spec)
+        if isinstance(spec, str) or isinstance(need, str):
+            return Refused(str(need))
+        there = RunDirectory(request.directory)
+        digest = there.rewrite(spec.script) if self._dialect is not None else ""
         number = self._ledger.accept(
-            request.token, request.partition, request.directory, request.spec, self._now()
+            request.token, request.partition, request.directory, spec, self._now()
         )
         job = LocalJob(
-            token=request.token,
-            number=number,
-            partition=home.partition,
-            spec=request.spec,
-            directory=request.directory,
-            layout=need,
-            waiting=deque(request.spec.array or (-1,)),
-        )
+            token=request.token, number=number, partition=home.partition, spec=spec,
+            directory=request.directory, layout=need, waiting=deque(spec.array or (-1,)),
+        )  # fmt: skip
         self._jobs[job.token] = home.jobs[job.token] = job
         self._kick()
-        return Accepted(str(number))
+        return Accepted(str(number), digest)
 
     async def find(
         self,

@@ -23,7 +23,7 @@ from res_federation.agent.slurm.discover import Live, look_at, readable
 from res_federation.agent.slurm.slurm_site import SlurmBatch
 from res_federation.errors import FailedPrecondition, FederationError, Unavailable
 from res_federation.model.identifiers import JobId, RunToken, run_token
-from res_federation.model.job import JobSpec, TaskOutcome
+from res_federation.model.job import JobSpec, TaskOutcome, script_bytes
 from res_federation.model.job_state import JobState
 from res_federation.model.site import Partition, Site, SlurmAccess
 from res_federation.slurm.dialect import Dialect
@@ -255,7 +255,7 @@ class Probe:
         script = made.script if not isinstance(made, Unrenderable) else _SCRIPT
         file = state / "test-only"
         with saying(state):
-            write_whole(file, script.encode(), mode=0o755)
+            write_whole(file, script_bytes(script), mode=0o755)
         argv = ["sbatch", "--test-only", f"--partition={part.name}", f"--chdir={state}", str(file)]
         done = await self._calls.act(argv)
         said = last_words(done)

@@ -41,10 +41,11 @@ from res_federation.agent.slurm.view import ClusterView
 from res_federation.agent.slurm.wrapper import batch_file
 from res_federation.errors import FailedPrecondition, Unavailable
 from res_federation.model.identifiers import RunToken, is_run_token
-from res_federation.model.site import Site
+from res_federation.model.job import script_bytes
+from res_federation.model.site import Partition, Site
 from res_federation.slurm import outcome
 from res_federation.slurm.dialect import Dialect
-from res_federation.slurm.render import Unrenderable, render
+from res_federation.slurm.render import Unrenderable, render_understood
 from res_federation.slurm.slurm_states import Phase
 
 _STALE_AFTER_S = 20.0
@@ -73,6 +74,7 @@ class SlurmBatch:
         """
         self._site, self._dialect, self._calls, self._now = site, dialect, calls, now
         self._partitions = {partition.id: partition for partition in site.partitions}
+        self._charged = site.slurm.account if site.slurm is not None else ""
         self._runs = state / "runs"
         self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
         if calls.account.other:  # another account works below it; its own runs alone are its own
@@ -98,10 +100,9 @@ class SlurmBatch:
         partition = self._partitions.get(request.partition)
         if partition is None:
             return Refused(f"{request.partition} is not in this site's file")
-        # the array goes in pieces, whatever its length: see `pieces`
-        single = replace(request.spec, array=(), array_throttle=0)
-        charged = self._site.slurm.account if self._site.slurm is not None else ""
-        rendered = render(single, None, self._dialect, partition, account=charged)
+        rendered = render_understood(
+            request.spec, self._dialect, self._offering(partition), account=self._charged
+        )
         if isinstance(rendered, Unrenderable):
             return Refused("; ".join(rendered.reasons))
         script = rendered.script
@@ -123,7 +124,14 @@ class SlurmBatch:
                 return said
             last = said.batch_id
         self._view.soon()
-        return Accepted(last, hashlib.sha256(script.encode()).hexdigest())
+        return Accepted(last, hashlib.sha256(script_bytes(script)).hexdigest())
+
+    def _offering(self, partition: Partition) -> Partition:
+        """Return *partition* with the licences that Slurm counts now."""
+        picture = self._view.picture
+        counted = () if picture is None else picture.licenses
+        names = tuple(f"license/{one.name}" for one in counted)
+        return replace(partition, features=(*partition.features, *names)) if names else partition
 
     def _listed(self, token: RunToken) -> records.Listed:
         picture = self._view.picture
@@ -134,7 +142,7 @@ class SlurmBatch:
         """Write script, batch files and lists of indices into the run's directory."""
         path, spec = request.directory, request.spec
         with saying(path):
-            write_whole(path / "script", script.encode(), mode=0o700)
+            write_whole(path / "script", script_bytes(script), mode=0o700)
             array = spec.array or (-1,)
             write_whole(path / "array", f"{len(array)} {array[0]} {array[-1]}\n".encode())
             for piece in cut:
@@ -146,7 +154,7 @@ class SlurmBatch:
                     script, run=path, token=request.token, name=spec.name, site=self._site.id,
                     partition=request.partition, tasks=tasks, repeat=spec.requeue,
                 )  # fmt: skip
-                write_whole(path / f"batch.{piece.number}", text.encode(), mode=0o700)
+                write_whole(path / f"batch.{piece.number}", script_bytes(text), mode=0o700)
             self._give_to(path, self._calls.account)
 
     def _give_to(self, path: Path, account: Account) -> None:
@@ -313,7 +321,10 @@ class SlurmBatch:
             )
         if picture is None:
             return Measured((), self._now(), problem=problem or "slurm was not looked at yet")
-        return Measured(picture.partitions, picture.taken_at, picture.licenses, problem)
+        return Measured(
+            picture.partitions, picture.taken_at, picture.licenses, problem,
+            needs_account=not self._charged,
+        )  # fmt: skip
 
     async def changed(self) -> None:
         """Return when a wrapper rang, or the cluster was looked at again."""

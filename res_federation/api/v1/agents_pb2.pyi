@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from res_federation.api.v1 import jobs_pb2 as _jobs_pb2
 from res_federation.api.v1 import sites_pb2 as _sites_pb2
+from res_federation.api.v1 import specs_pb2 as _specs_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -233,7 +234,7 @@ class StartOrder(_message.Message):
     fenced: _builtins.bool
     """It is to wait at the site: no payload of it begins before a BeginOrder."""
     @_builtins.property
-    def spec(self) -> _jobs_pb2.JobSpec:
+    def spec(self) -> _specs_pb2.JobSpec:
         """What to run."""
 
     def __init__(
@@ -241,7 +242,7 @@ class StartOrder(_message.Message):
         *,
         token: _builtins.str = ...,
         partition: _builtins.str = ...,
-        spec: _jobs_pb2.JobSpec | None = ...,
+        spec: _specs_pb2.JobSpec | None = ...,
         fenced: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015

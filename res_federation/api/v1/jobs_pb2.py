@@ -23,65 +23,58 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from res_federation.api.v1 import specs_pb2 as res__federation_dot_api_dot_v1_dot_specs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n res_federation/api/v1/jobs.proto\x12\x15res_federation.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"H\n\x0f\x41\x63\x63\x65leratorNeed\x12\x0e\n\x06\x66\x61mily\x18\x01 \x01(\t\x12\x16\n\x0emin_memory_mib\x18\x02 \x01(\x03\x12\r\n\x05\x61sked\x18\x03 \x01(\t\"\xc8\x05\n\x0fResourceRequest\x12\x12\n\x05nodes\x18\x01 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05tasks\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12\x1b\n\x0etasks_per_node\x18\x03 \x01(\x03H\x02\x88\x01\x01\x12\x15\n\rcpus_per_task\x18\x04 \x01(\x03\x12 \n\x13memory_per_node_mib\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x1f\n\x12memory_per_cpu_mib\x18\x06 \x01(\x03H\x04\x88\x01\x01\x12\'\n\x1amemory_per_accelerator_mib\x18\x07 \x01(\x03H\x05\x88\x01\x01\x12;\n\x0b\x61\x63\x63\x65lerator\x18\x08 \x01(\x0b\x32&.res_federation.api.v1.AcceleratorNeed\x12\"\n\x15\x61\x63\x63\x65lerators_per_node\x18\t \x01(\x03H\x06\x88\x01\x01\x12\x1f\n\x12\x61\x63\x63\x65lerators_total\x18\n \x01(\x03H\x07\x88\x01\x01\x12\"\n\x15\x61\x63\x63\x65lerators_per_task\x18\x0b \x01(\x03H\x08\x88\x01\x01\x12!\n\x14\x63pus_per_accelerator\x18\x0c \x01(\x03H\t\x88\x01\x01\x12\x11\n\texclusive\x18\r \x01(\x08\x12\x14\n\x0c\x61rchitecture\x18\x0e \x01(\t\x12\x10\n\x08licenses\x18\x0f \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x10 \x03(\tB\x08\n\x06_nodesB\x08\n\x06_tasksB\x11\n\x0f_tasks_per_nodeB\x16\n\x14_memory_per_node_mibB\x15\n\x13_memory_per_cpu_mibB\x1d\n\x1b_memory_per_accelerator_mibB\x18\n\x16_accelerators_per_nodeB\x15\n\x13_accelerators_totalB\x18\n\x16_accelerators_per_taskB\x17\n\x15_cpus_per_accelerator\")\n\nNamedValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x8c\x04\n\x07JobSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0e\n\x06script\x18\x03 \x01(\x0c\x12\x11\n\targuments\x18\x04 \x03(\t\x12\x37\n\x07request\x18\x05 \x01(\x0b\x32&.res_federation.api.v1.ResourceRequest\x12\x14\n\x0ctime_limit_s\x18\x06 \x01(\x03\x12\r\n\x05\x61rray\x18\x07 \x03(\x03\x12\x16\n\x0e\x61rray_throttle\x18\x08 \x01(\x03\x12\x10\n\x08\x63lusters\x18\t \x03(\t\x12\x10\n\x08\x65xcluded\x18\n \x03(\t\x12\x11\n\tpartition\x18\x0b \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x0c \x01(\t\x12\x0b\n\x03qos\x18\r \x01(\t\x12\x12\n\nconstraint\x18\x0e \x01(\t\x12\x0e\n\x06output\x18\x0f \x01(\t\x12\r\n\x05\x65rror\x18\x10 \x01(\t\x12\x11\n\tdirectory\x18\x11 \x01(\t\x12\x36\n\x0b\x65nvironment\x18\x12 \x03(\x0b\x32!.res_federation.api.v1.NamedValue\x12\x11\n\tinput_mib\x18\x13 \x01(\x03\x12\x12\n\ninput_site\x18\x14 \x01(\t\x12\x0f\n\x07requeue\x18\x15 \x01(\x08\x12\r\n\x05notes\x18\x16 \x03(\t\x12\x32\n\x07options\x18\x17 \x03(\x0b\x32!.res_federation.api.v1.NamedValue\"\x91\x02\n\x0bTaskOutcome\x12\r\n\x05index\x18\x01 \x01(\x03\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x16\n\texit_code\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06signal\x18\x04 \x01(\x03\x12\x10\n\x08\x62\x61tch_id\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\tB\x0c\n\n_exit_code\"\x9e\x03\n\x03Run\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x03\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12.\n\nplace_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\n \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x10\x65xpected_start_s\x18\x0b \x01(\x01\x12\x31\n\x05tasks\x18\x0c \x03(\x0b\x32\".res_federation.api.v1.TaskOutcome\x12\x15\n\rscript_sha256\x18\r \x01(\tB\x0c\n\n_exit_code\"\xd3\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\x12\x11\n\tpartition\x18\x08 \x01(\t\x12/\n\x0bsubmit_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12(\n\x04runs\x18\r \x03(\x0b\x32\x1a.res_federation.api.v1.Run\x12\r\n\x05notes\x18\x0e \x03(\t\x12\x10\n\x08revision\x18\x0f \x01(\x03\x12,\n\x04spec\x18\x10 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpecB\x0c\n\n_exit_code\"T\n\x10\x43reateJobRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"N\n\x11\x43reateJobsRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32\'.res_federation.api.v1.CreateJobRequest\"\"\n\x12\x43reateJobsResponse\x12\x0c\n\x04uids\x18\x01 \x03(\t\"2\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bwith_script\x18\x02 \x01(\x08\"H\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"U\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x1a.res_federation.api.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x10WatchJobsRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x14\n\x0cwith_current\x18\x02 \x01(\x08\"<\n\x11WatchJobsResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.res_federation.api.v1.Job\"<\n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_task\"!\n\x11\x45xplainJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"@\n\x10\x44ryRunJobRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\"B\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06needed\x18\x02 \x01(\x03\x12\x0c\n\x04have\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"%\n\x04Term\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\xae\x01\n\tCandidate\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61sible\x18\x02 \x01(\x08\x12.\n\x07reasons\x18\x03 \x03(\x0b\x32\x1d.res_federation.api.v1.Reason\x12\x14\n\x07score_s\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12*\n\x05terms\x18\x05 \x03(\x0b\x32\x1b.res_federation.api.v1.TermB\n\n\x08_score_s\"\xa9\x01\n\x0b\x45xplanation\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x34\n\ncandidates\x18\x03 \x03(\x0b\x32 .res_federation.api.v1.Candidate\x12\x16\n\x0e\x63ounterfactual\x18\x04 \x01(\t\x12/\n\x0b\x64\x65\x63ide_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x11ReadOutputRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0estandard_error\x18\x03 \x01(\x08\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x42\x07\n\x05_task\"2\n\x12ReadOutputResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03*\xc4\x02\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x14\n\x10JOB_STATE_PLACED\x10\x02\x12\x17\n\x13JOB_STATE_SUBMITTED\x10\x03\x12\x15\n\x11JOB_STATE_RUNNING\x10\x04\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x15\n\x11JOB_STATE_TIMEOUT\x10\x07\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x08\x12\x17\n\x13JOB_STATE_NODE_FAIL\x10\t\x12\x1b\n\x17JOB_STATE_OUT_OF_MEMORY\x10\n\x12\x18\n\x14JOB_STATE_INFEASIBLE\x10\x0b\x12\x12\n\x0eJOB_STATE_LOST\x10\x0c\x32\xbb\x06\n\nJobService\x12P\n\tCreateJob\x12\'.res_federation.api.v1.CreateJobRequest\x1a\x1a.res_federation.api.v1.Job\x12\x63\n\nCreateJobs\x12(.res_federation.api.v1.CreateJobsRequest\x1a).res_federation.api.v1.CreateJobsResponse(\x01\x12J\n\x06GetJob\x12$.res_federation.api.v1.GetJobRequest\x1a\x1a.res_federation.api.v1.Job\x12[\n\x08ListJobs\x12&.res_federation.api.v1.ListJobsRequest\x1a\'.res_federation.api.v1.ListJobsResponse\x12`\n\tWatchJobs\x12\'.res_federation.api.v1.WatchJobsRequest\x1a(.res_federation.api.v1.WatchJobsResponse0\x01\x12P\n\tCancelJob\x12\'.res_federation.api.v1.CancelJobRequest\x1a\x1a.res_federation.api.v1.Job\x12Z\n\nExplainJob\x12(.res_federation.api.v1.ExplainJobRequest\x1a\".res_federation.api.v1.Explanation\x12X\n\tDryRunJob\x12\'.res_federation.api.v1.DryRunJobRequest\x1a\".res_federation.api.v1.Explanation\x12\x63\n\nReadOutput\x12(.res_federation.api.v1.ReadOutputRequest\x1a).res_federation.api.v1.ReadOutputResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n res_federation/api/v1/jobs.proto\x12\x15res_federation.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!res_federation/api/v1/specs.proto\"\x91\x02\n\x0bTaskOutcome\x12\r\n\x05index\x18\x01 \x01(\x03\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x16\n\texit_code\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06signal\x18\x04 \x01(\x03\x12\x10\n\x08\x62\x61tch_id\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05nodes\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\tB\x0c\n\n_exit_code\"\x9e\x03\n\x03Run\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x03\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x11\n\tpartition\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12.\n\nplace_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\n \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x10\x65xpected_start_s\x18\x0b \x01(\x01\x12\x31\n\x05tasks\x18\x0c \x03(\x0b\x32\".res_federation.api.v1.TaskOutcome\x12\x15\n\rscript_sha256\x18\r \x01(\tB\x0c\n\n_exit_code\"\xd3\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uid\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\x12\x11\n\tpartition\x18\x08 \x01(\t\x12/\n\x0bsubmit_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12(\n\x04runs\x18\r \x03(\x0b\x32\x1a.res_federation.api.v1.Run\x12\r\n\x05notes\x18\x0e \x03(\t\x12\x10\n\x08revision\x18\x0f \x01(\x03\x12,\n\x04spec\x18\x10 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpecB\x0c\n\n_exit_code\"T\n\x10\x43reateJobRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"N\n\x11\x43reateJobsRequest\x12\x39\n\x08requests\x18\x01 \x03(\x0b\x32\'.res_federation.api.v1.CreateJobRequest\"\"\n\x12\x43reateJobsResponse\x12\x0c\n\x04uids\x18\x01 \x03(\t\"2\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bwith_script\x18\x02 \x01(\x08\"H\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"U\n\x10ListJobsResponse\x12(\n\x04jobs\x18\x01 \x03(\x0b\x32\x1a.res_federation.api.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x10WatchJobsRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x14\n\x0cwith_current\x18\x02 \x01(\x08\"<\n\x11WatchJobsResponse\x12\'\n\x03job\x18\x01 \x01(\x0b\x32\x1a.res_federation.api.v1.Job\"<\n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_task\"!\n\x11\x45xplainJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"@\n\x10\x44ryRunJobRequest\x12,\n\x04spec\x18\x01 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\"B\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06needed\x18\x02 \x01(\x03\x12\x0c\n\x04have\x18\x03 \x01(\x03\x12\x0c\n\x04text\x18\x04 \x01(\t\"%\n\x04Term\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07seconds\x18\x02 \x01(\x01\"\xae\x01\n\tCandidate\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x10\n\x08\x66\x65\x61sible\x18\x02 \x01(\x08\x12.\n\x07reasons\x18\x03 \x03(\x0b\x32\x1d.res_federation.api.v1.Reason\x12\x14\n\x07score_s\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12*\n\x05terms\x18\x05 \x03(\x0b\x32\x1b.res_federation.api.v1.TermB\n\n\x08_score_s\"\xa9\x01\n\x0b\x45xplanation\x12\x0b\n\x03job\x18\x01 \x01(\t\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x34\n\ncandidates\x18\x03 \x03(\x0b\x32 .res_federation.api.v1.Candidate\x12\x16\n\x0e\x63ounterfactual\x18\x04 \x01(\t\x12/\n\x0b\x64\x65\x63ide_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x11ReadOutputRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0estandard_error\x18\x03 \x01(\x08\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x42\x07\n\x05_task\"2\n\x12ReadOutputResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06offset\x18\x02 \x01(\x03*\xc4\x02\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x14\n\x10JOB_STATE_PLACED\x10\x02\x12\x17\n\x13JOB_STATE_SUBMITTED\x10\x03\x12\x15\n\x11JOB_STATE_RUNNING\x10\x04\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x05\x12\x14\n\x10JOB_STATE_FAILED\x10\x06\x12\x15\n\x11JOB_STATE_TIMEOUT\x10\x07\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x08\x12\x17\n\x13JOB_STATE_NODE_FAIL\x10\t\x12\x1b\n\x17JOB_STATE_OUT_OF_MEMORY\x10\n\x12\x18\n\x14JOB_STATE_INFEASIBLE\x10\x0b\x12\x12\n\x0eJOB_STATE_LOST\x10\x0c\x32\xbb\x06\n\nJobService\x12P\n\tCreateJob\x12\'.res_federation.api.v1.CreateJobRequest\x1a\x1a.res_federation.api.v1.Job\x12\x63\n\nCreateJobs\x12(.res_federation.api.v1.CreateJobsRequest\x1a).res_federation.api.v1.CreateJobsResponse(\x01\x12J\n\x06GetJob\x12$.res_federation.api.v1.GetJobRequest\x1a\x1a.res_federation.api.v1.Job\x12[\n\x08ListJobs\x12&.res_federation.api.v1.ListJobsRequest\x1a\'.res_federation.api.v1.ListJobsResponse\x12`\n\tWatchJobs\x12\'.res_federation.api.v1.WatchJobsRequest\x1a(.res_federation.api.v1.WatchJobsResponse0\x01\x12P\n\tCancelJob\x12\'.res_federation.api.v1.CancelJobRequest\x1a\x1a.res_federation.api.v1.Job\x12Z\n\nExplainJob\x12(.res_federation.api.v1.ExplainJobRequest\x1a\".res_federation.api.v1.Explanation\x12X\n\tDryRunJob\x12\'.res_federation.api.v1.DryRunJobRequest\x1a\".res_federation.api.v1.Explanation\x12\x63\n\nReadOutput\x12(.res_federation.api.v1.ReadOutputRequest\x1a).res_federation.api.v1.ReadOutputResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'res_federation.api.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBSTATE']._serialized_start=3939
-  _globals['_JOBSTATE']._serialized_end=4263
-  _globals['_ACCELERATORNEED']._serialized_start=92
-  _globals['_ACCELERATORNEED']._serialized_end=164
-  _globals['_RESOURCEREQUEST']._serialized_start=167
-  _globals['_RESOURCEREQUEST']._serialized_end=879
-  _globals['_NAMEDVALUE']._serialized_start=881
-  _globals['_NAMEDVALUE']._serialized_end=922
-  _globals['_JOBSPEC']._serialized_start=925
-  _globals['_JOBSPEC']._serialized_end=1449
-  _globals['_TASKOUTCOME']._serialized_start=1452
-  _globals['_TASKOUTCOME']._serialized_end=1725
-  _globals['_RUN']._serialized_start=1728
-  _globals['_RUN']._serialized_end=2142
-  _globals['_JOB']._serialized_start=2145
-  _globals['_JOB']._serialized_end=2612
-  _globals['_CREATEJOBREQUEST']._serialized_start=2614
-  _globals['_CREATEJOBREQUEST']._serialized_end=2698
-  _globals['_CREATEJOBSREQUEST']._serialized_start=2700
-  _globals['_CREATEJOBSREQUEST']._serialized_end=2778
-  _globals['_CREATEJOBSRESPONSE']._serialized_start=2780
-  _globals['_CREATEJOBSRESPONSE']._serialized_end=2814
-  _globals['_GETJOBREQUEST']._serialized_start=2816
-  _globals['_GETJOBREQUEST']._serialized_end=2866
-  _globals['_LISTJOBSREQUEST']._serialized_start=2868
-  _globals['_LISTJOBSREQUEST']._serialized_end=2940
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2942
-  _globals['_LISTJOBSRESPONSE']._serialized_end=3027
-  _globals['_WATCHJOBSREQUEST']._serialized_start=3029
-  _globals['_WATCHJOBSREQUEST']._serialized_end=3084
-  _globals['_WATCHJOBSRESPONSE']._serialized_start=3086
-  _globals['_WATCHJOBSRESPONSE']._serialized_end=3146
-  _globals['_CANCELJOBREQUEST']._serialized_start=3148
-  _globals['_CANCELJOBREQUEST']._serialized_end=3208
-  _globals['_EXPLAINJOBREQUEST']._serialized_start=3210
-  _globals['_EXPLAINJOBREQUEST']._serialized_end=3243
-  _globals['_DRYRUNJOBREQUEST']._serialized_start=3245
-  _globals['_DRYRUNJOBREQUEST']._serialized_end=3309
-  _globals['_REASON']._serialized_start=3311
-  _globals['_REASON']._serialized_end=3377
-  _globals['_TERM']._serialized_start=3379
-  _globals['_TERM']._serialized_end=3416
-  _globals['_CANDIDATE']._serialized_start=3419
-  _globals['_CANDIDATE']._serialized_end=3593
-  _globals['_EXPLANATION']._serialized_start=3596
-  _globals['_EXPLANATION']._serialized_end=3765
-  _globals['_READOUTPUTREQUEST']._serialized_start=3767
-  _globals['_READOUTPUTREQUEST']._serialized_end=3884
-  _globals['_READOUTPUTRESPONSE']._serialized_start=3886
-  _globals['_READOUTPUTRESPONSE']._serialized_end=3936
-  _globals['_JOBSERVICE']._serialized_start=4266
-  _globals['_JOBSERVICE']._serialized_end=5093
+  _globals['_JOBSTATE']._serialized_start=2615
+  _globals['_JOBSTATE']._serialized_end=2939
+  _globals['_TASKOUTCOME']._serialized_start=128
+  _globals['_TASKOUTCOME']._serialized_end=401
+  _globals['_RUN']._serialized_start=404
+  _globals['_RUN']._serialized_end=818
+  _globals['_JOB']._serialized_start=821
+  _globals['_JOB']._serialized_end=1288
+  _globals['_CREATEJOBREQUEST']._serialized_start=1290
+  _globals['_CREATEJOBREQUEST']._serialized_end=1374
+  _globals['_CREATEJOBSREQUEST']._serialized_start=1376
+  _globals['_CREATEJOBSREQUEST']._serialized_end=1454
+  _globals['_CREATEJOBSRESPONSE']._serialized_start=1456
+  _globals['_CREATEJOBSRESPONSE']._serialized_end=1490
+  _globals['_GETJOBREQUEST']._serialized_start=1492
+  _globals['_GETJOBREQUEST']._serialized_end=1542
+  _globals['_LISTJOBSREQUEST']._serialized_start=1544
+  _globals['_LISTJOBSREQUEST']._serialized_end=1616
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1618
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1703
+  _globals['_WATCHJOBSREQUEST']._serialized_start=1705
+  _globals['_WATCHJOBSREQUEST']._serialized_end=1760
+  _globals['_WATCHJOBSRESPONSE']._serialized_start=1762
+  _globals['_WATCHJOBSRESPONSE']._serialized_end=1822
+  _globals['_CANCELJOBREQUEST']._serialized_start=1824
+  _globals['_CANCELJOBREQUEST']._serialized_end=1884
+  _globals['_EXPLAINJOBREQUEST']._serialized_start=1886
+  _globals['_EXPLAINJOBREQUEST']._serialized_end=1919
+  _globals['_DRYRUNJOBREQUEST']._serialized_start=1921
+  _globals['_DRYRUNJOBREQUEST']._serialized_end=1985
+  _globals['_REASON']._serialized_start=1987
+  _globals['_REASON']._serialized_end=2053
+  _globals['_TERM']._serialized_start=2055
+  _globals['_TERM']._serialized_end=2092
+  _globals['_CANDIDATE']._serialized_start=2095
+  _globals['_CANDIDATE']._serialized_end=2269
+  _globals['_EXPLANATION']._serialized_start=2272
+  _globals['_EXPLANATION']._serialized_end=2441
+  _globals['_READOUTPUTREQUEST']._serialized_start=2443
+  _globals['_READOUTPUTREQUEST']._serialized_end=2560
+  _globals['_READOUTPUTRESPONSE']._serialized_start=2562
+  _globals['_READOUTPUTRESPONSE']._serialized_end=2612
+  _globals['_JOBSERVICE']._serialized_start=2942
+  _globals['_JOBSERVICE']._serialized_end=3769
 # @@protoc_insertion_point(module_scope)

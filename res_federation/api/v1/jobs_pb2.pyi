@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from res_federation.api.v1 import specs_pb2 as _specs_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -83,315 +84,6 @@ JOB_STATE_INFEASIBLE: JobState.ValueType  # 11
 JOB_STATE_LOST: JobState.ValueType  # 12
 """Its site does not know it any more."""
 Global___JobState: _TypeAlias = JobState  # noqa: Y015
-
-@_typing.final
-class AcceleratorNeed(_message.Message):
-    """Which accelerators will do."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FAMILY_FIELD_NUMBER: _builtins.int
-    MIN_MEMORY_MIB_FIELD_NUMBER: _builtins.int
-    ASKED_FIELD_NUMBER: _builtins.int
-    family: _builtins.str
-    """The family asked for ("h100"), or empty for any."""
-    min_memory_mib: _builtins.int
-    """Least memory of one device in MiB."""
-    asked: _builtins.str
-    """The user's own spelling."""
-    def __init__(
-        self,
-        *,
-        family: _builtins.str = ...,
-        min_memory_mib: _builtins.int = ...,
-        asked: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "family", b"family", "min_memory_mib", b"min_memory_mib"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AcceleratorNeed: _TypeAlias = AcceleratorNeed  # noqa: Y015
-
-@_typing.final
-class ResourceRequest(_message.Message):
-    """What a job asks for, in sbatch's terms. A field that is not present was not given."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NODES_FIELD_NUMBER: _builtins.int
-    TASKS_FIELD_NUMBER: _builtins.int
-    TASKS_PER_NODE_FIELD_NUMBER: _builtins.int
-    CPUS_PER_TASK_FIELD_NUMBER: _builtins.int
-    MEMORY_PER_NODE_MIB_FIELD_NUMBER: _builtins.int
-    MEMORY_PER_CPU_MIB_FIELD_NUMBER: _builtins.int
-    MEMORY_PER_ACCELERATOR_MIB_FIELD_NUMBER: _builtins.int
-    ACCELERATOR_FIELD_NUMBER: _builtins.int
-    ACCELERATORS_PER_NODE_FIELD_NUMBER: _builtins.int
-    ACCELERATORS_TOTAL_FIELD_NUMBER: _builtins.int
-    ACCELERATORS_PER_TASK_FIELD_NUMBER: _builtins.int
-    CPUS_PER_ACCELERATOR_FIELD_NUMBER: _builtins.int
-    EXCLUSIVE_FIELD_NUMBER: _builtins.int
-    ARCHITECTURE_FIELD_NUMBER: _builtins.int
-    LICENSES_FIELD_NUMBER: _builtins.int
-    FEATURES_FIELD_NUMBER: _builtins.int
-    nodes: _builtins.int
-    """--nodes."""
-    tasks: _builtins.int
-    """--ntasks."""
-    tasks_per_node: _builtins.int
-    """--ntasks-per-node."""
-    cpus_per_task: _builtins.int
-    """--cpus-per-task; 0 means 1."""
-    memory_per_node_mib: _builtins.int
-    """--mem in MiB; -2 for all the memory of each node."""
-    memory_per_cpu_mib: _builtins.int
-    """--mem-per-cpu in MiB."""
-    memory_per_accelerator_mib: _builtins.int
-    """--mem-per-gpu in MiB."""
-    accelerators_per_node: _builtins.int
-    """--gres=gpu:N or --gpus-per-node."""
-    accelerators_total: _builtins.int
-    """--gpus."""
-    accelerators_per_task: _builtins.int
-    """--gpus-per-task."""
-    cpus_per_accelerator: _builtins.int
-    """--cpus-per-gpu."""
-    exclusive: _builtins.bool
-    """--exclusive."""
-    architecture: _builtins.str
-    """Instruction set of the payload; empty means x86_64."""
-    @_builtins.property
-    def accelerator(self) -> Global___AcceleratorNeed:
-        """Which accelerators will do; not present for a job without."""
-
-    @_builtins.property
-    def licenses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """--licenses, names only."""
-
-    @_builtins.property
-    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Constraints that the federation must honour."""
-
-    def __init__(
-        self,
-        *,
-        nodes: _builtins.int | None = ...,
-        tasks: _builtins.int | None = ...,
-        tasks_per_node: _builtins.int | None = ...,
-        cpus_per_task: _builtins.int = ...,
-        memory_per_node_mib: _builtins.int | None = ...,
-        memory_per_cpu_mib: _builtins.int | None = ...,
-        memory_per_accelerator_mib: _builtins.int | None = ...,
-        accelerator: Global___AcceleratorNeed | None = ...,
-        accelerators_per_node: _builtins.int | None = ...,
-        accelerators_total: _builtins.int | None = ...,
-        accelerators_per_task: _builtins.int | None = ...,
-        cpus_per_accelerator: _builtins.int | None = ...,
-        exclusive: _builtins.bool = ...,
-        architecture: _builtins.str = ...,
-        licenses: _abc.Iterable[_builtins.str] | None = ...,
-        features: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_accelerators_per_node", b"_accelerators_per_node", "_accelerators_per_task", b"_accelerators_per_task", "_accelerators_total", b"_accelerators_total", "_cpus_per_accelerator", b"_cpus_per_accelerator", "_memory_per_accelerator_mib", b"_memory_per_accelerator_mib", "_memory_per_cpu_mib", b"_memory_per_cpu_mib", "_memory_per_node_mib", b"_memory_per_node_mib", "_nodes", b"_nodes", "_tasks", b"_tasks", "_tasks_per_node", b"_tasks_per_node", "accelerator", b"accelerator", "accelerators_per_node", b"accelerators_per_node", "accelerators_per_task", b"accelerators_per_task", "accelerators_total", b"accelerators_total", "cpus_per_accelerator", b"cpus_per_accelerator", "memory_per_accelerator_mib", b"memory_per_accelerator_mib", "memory_per_cpu_mib", b"memory_per_cpu_mib", "memory_per_node_mib", b"memory_per_node_mib", "nodes", b"nodes", "tasks", b"tasks", "tasks_per_node", b"tasks_per_node"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accelerators_per_node", b"_accelerators_per_node", "_accelerators_per_task", b"_accelerators_per_task", "_accelerators_total", b"_accelerators_total", "_cpus_per_accelerator", b"_cpus_per_accelerator", "_memory_per_accelerator_mib", b"_memory_per_accelerator_mib", "_memory_per_cpu_mib", b"_memory_per_cpu_mib", "_memory_per_node_mib", b"_memory_per_node_mib", "_nodes", b"_nodes", "_tasks", b"_tasks", "_tasks_per_node", b"_tasks_per_node", "accelerator", b"accelerator", "accelerators_per_node", b"accelerators_per_node", "accelerators_per_task", b"accelerators_per_task", "accelerators_total", b"accelerators_total", "architecture", b"architecture", "cpus_per_accelerator", b"cpus_per_accelerator", "cpus_per_task", b"cpus_per_task", "exclusive", b"exclusive", "features", b"features", "licenses", b"licenses", "memory_per_accelerator_mib", b"memory_per_accelerator_mib", "memory_per_cpu_mib", b"memory_per_cpu_mib", "memory_per_node_mib", b"memory_per_node_mib", "nodes", b"nodes", "tasks", b"tasks", "tasks_per_node", b"tasks_per_node"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__accelerators_per_node: _TypeAlias = _typing.Literal["accelerators_per_node"]  # noqa: Y015
-    _WhichOneofArgType__accelerators_per_node: _TypeAlias = _typing.Literal["_accelerators_per_node", b"_accelerators_per_node"]  # noqa: Y015
-    _WhichOneofReturnType__accelerators_per_task: _TypeAlias = _typing.Literal["accelerators_per_task"]  # noqa: Y015
-    _WhichOneofArgType__accelerators_per_task: _TypeAlias = _typing.Literal["_accelerators_per_task", b"_accelerators_per_task"]  # noqa: Y015
-    _WhichOneofReturnType__accelerators_total: _TypeAlias = _typing.Literal["accelerators_total"]  # noqa: Y015
-    _WhichOneofArgType__accelerators_total: _TypeAlias = _typing.Literal["_accelerators_total", b"_accelerators_total"]  # noqa: Y015
-    _WhichOneofReturnType__cpus_per_accelerator: _TypeAlias = _typing.Literal["cpus_per_accelerator"]  # noqa: Y015
-    _WhichOneofArgType__cpus_per_accelerator: _TypeAlias = _typing.Literal["_cpus_per_accelerator", b"_cpus_per_accelerator"]  # noqa: Y015
-    _WhichOneofReturnType__memory_per_accelerator_mib: _TypeAlias = _typing.Literal["memory_per_accelerator_mib"]  # noqa: Y015
-    _WhichOneofArgType__memory_per_accelerator_mib: _TypeAlias = _typing.Literal["_memory_per_accelerator_mib", b"_memory_per_accelerator_mib"]  # noqa: Y015
-    _WhichOneofReturnType__memory_per_cpu_mib: _TypeAlias = _typing.Literal["memory_per_cpu_mib"]  # noqa: Y015
-    _WhichOneofArgType__memory_per_cpu_mib: _TypeAlias = _typing.Literal["_memory_per_cpu_mib", b"_memory_per_cpu_mib"]  # noqa: Y015
-    _WhichOneofReturnType__memory_per_node_mib: _TypeAlias = _typing.Literal["memory_per_node_mib"]  # noqa: Y015
-    _WhichOneofArgType__memory_per_node_mib: _TypeAlias = _typing.Literal["_memory_per_node_mib", b"_memory_per_node_mib"]  # noqa: Y015
-    _WhichOneofReturnType__nodes: _TypeAlias = _typing.Literal["nodes"]  # noqa: Y015
-    _WhichOneofArgType__nodes: _TypeAlias = _typing.Literal["_nodes", b"_nodes"]  # noqa: Y015
-    _WhichOneofReturnType__tasks: _TypeAlias = _typing.Literal["tasks"]  # noqa: Y015
-    _WhichOneofArgType__tasks: _TypeAlias = _typing.Literal["_tasks", b"_tasks"]  # noqa: Y015
-    _WhichOneofReturnType__tasks_per_node: _TypeAlias = _typing.Literal["tasks_per_node"]  # noqa: Y015
-    _WhichOneofArgType__tasks_per_node: _TypeAlias = _typing.Literal["_tasks_per_node", b"_tasks_per_node"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__accelerators_per_node) -> _WhichOneofReturnType__accelerators_per_node | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__accelerators_per_task) -> _WhichOneofReturnType__accelerators_per_task | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__accelerators_total) -> _WhichOneofReturnType__accelerators_total | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpus_per_accelerator) -> _WhichOneofReturnType__cpus_per_accelerator | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_per_accelerator_mib) -> _WhichOneofReturnType__memory_per_accelerator_mib | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_per_cpu_mib) -> _WhichOneofReturnType__memory_per_cpu_mib | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_per_node_mib) -> _WhichOneofReturnType__memory_per_node_mib | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__nodes) -> _WhichOneofReturnType__nodes | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__tasks) -> _WhichOneofReturnType__tasks | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__tasks_per_node) -> _WhichOneofReturnType__tasks_per_node | None: ...
-
-Global___ResourceRequest: _TypeAlias = ResourceRequest  # noqa: Y015
-
-@_typing.final
-class NamedValue(_message.Message):
-    """A name and a value."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    VALUE_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The name."""
-    value: _builtins.str
-    """The value."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        value: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___NamedValue: _TypeAlias = NamedValue  # noqa: Y015
-
-@_typing.final
-class JobSpec(_message.Message):
-    """What a user submits. Never changes afterwards."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    USER_FIELD_NUMBER: _builtins.int
-    SCRIPT_FIELD_NUMBER: _builtins.int
-    ARGUMENTS_FIELD_NUMBER: _builtins.int
-    REQUEST_FIELD_NUMBER: _builtins.int
-    TIME_LIMIT_S_FIELD_NUMBER: _builtins.int
-    ARRAY_FIELD_NUMBER: _builtins.int
-    ARRAY_THROTTLE_FIELD_NUMBER: _builtins.int
-    CLUSTERS_FIELD_NUMBER: _builtins.int
-    EXCLUDED_FIELD_NUMBER: _builtins.int
-    PARTITION_FIELD_NUMBER: _builtins.int
-    ACCOUNT_FIELD_NUMBER: _builtins.int
-    QOS_FIELD_NUMBER: _builtins.int
-    CONSTRAINT_FIELD_NUMBER: _builtins.int
-    OUTPUT_FIELD_NUMBER: _builtins.int
-    ERROR_FIELD_NUMBER: _builtins.int
-    DIRECTORY_FIELD_NUMBER: _builtins.int
-    ENVIRONMENT_FIELD_NUMBER: _builtins.int
-    INPUT_MIB_FIELD_NUMBER: _builtins.int
-    INPUT_SITE_FIELD_NUMBER: _builtins.int
-    REQUEUE_FIELD_NUMBER: _builtins.int
-    NOTES_FIELD_NUMBER: _builtins.int
-    OPTIONS_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """--job-name."""
-    user: _builtins.str
-    """Who submits."""
-    script: _builtins.bytes
-    """The script, from its first line on."""
-    time_limit_s: _builtins.int
-    """--time in seconds."""
-    array_throttle: _builtins.int
-    """Tasks of the array that may run at once; 0 for no bound."""
-    partition: _builtins.str
-    """--partition as given."""
-    account: _builtins.str
-    """--account as given."""
-    qos: _builtins.str
-    """--qos as given."""
-    constraint: _builtins.str
-    """--constraint as given."""
-    output: _builtins.str
-    """--output pattern."""
-    error: _builtins.str
-    """--error pattern."""
-    directory: _builtins.str
-    """--chdir."""
-    input_mib: _builtins.int
-    """Input data to be moved first, in MiB."""
-    input_site: _builtins.str
-    """Site where the input data lies."""
-    requeue: _builtins.bool
-    """Whether the payload may begin more than once."""
-    @_builtins.property
-    def arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Arguments of the script."""
-
-    @_builtins.property
-    def request(self) -> Global___ResourceRequest:
-        """Resources."""
-
-    @_builtins.property
-    def array(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Indices of an array, ascending."""
-
-    @_builtins.property
-    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Pinned to these sites or clusters (-M)."""
-
-    @_builtins.property
-    def excluded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Never at these sites."""
-
-    @_builtins.property
-    def environment(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedValue]:
-        """Variables exported on purpose."""
-
-    @_builtins.property
-    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What was understood, mapped or left out."""
-
-    @_builtins.property
-    def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedValue]:
-        """Every option found, by sbatch's long name."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        user: _builtins.str = ...,
-        script: _builtins.bytes = ...,
-        arguments: _abc.Iterable[_builtins.str] | None = ...,
-        request: Global___ResourceRequest | None = ...,
-        time_limit_s: _builtins.int = ...,
-        array: _abc.Iterable[_builtins.int] | None = ...,
-        array_throttle: _builtins.int = ...,
-        clusters: _abc.Iterable[_builtins.str] | None = ...,
-        excluded: _abc.Iterable[_builtins.str] | None = ...,
-        partition: _builtins.str = ...,
-        account: _builtins.str = ...,
-        qos: _builtins.str = ...,
-        constraint: _builtins.str = ...,
-        output: _builtins.str = ...,
-        error: _builtins.str = ...,
-        directory: _builtins.str = ...,
-        environment: _abc.Iterable[Global___NamedValue] | None = ...,
-        input_mib: _builtins.int = ...,
-        input_site: _builtins.str = ...,
-        requeue: _builtins.bool = ...,
-        notes: _abc.Iterable[_builtins.str] | None = ...,
-        options: _abc.Iterable[Global___NamedValue] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "arguments", b"arguments", "array", b"array", "array_throttle", b"array_throttle", "clusters", b"clusters", "constraint", b"constraint", "directory", b"directory", "environment", b"environment", "error", b"error", "excluded", b"excluded", "input_mib", b"input_mib", "input_site", b"input_site", "name", b"name", "notes", b"notes", "options", b"options", "output", b"output", "partition", b"partition", "qos", b"qos", "request", b"request", "requeue", b"requeue", "script", b"script", "time_limit_s", b"time_limit_s", "user", b"user"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___JobSpec: _TypeAlias = JobSpec  # noqa: Y015
 
 @_typing.final
 class TaskOutcome(_message.Message):
@@ -596,7 +288,7 @@ class Job(_message.Message):
         """What the user should know about the script."""
 
     @_builtins.property
-    def spec(self) -> Global___JobSpec:
+    def spec(self) -> _specs_pb2.JobSpec:
         """What was asked; only in GetJob, and without the script's text unless asked for."""
 
     def __init__(
@@ -617,7 +309,7 @@ class Job(_message.Message):
         runs: _abc.Iterable[Global___Run] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
         revision: _builtins.int = ...,
-        spec: Global___JobSpec | None = ...,
+        spec: _specs_pb2.JobSpec | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "spec", b"spec", "start_time", b"start_time", "submit_time", b"submit_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -640,13 +332,13 @@ class CreateJobRequest(_message.Message):
     request_id: _builtins.str
     """The same key of the same user returns the same job (AIP-155)."""
     @_builtins.property
-    def spec(self) -> Global___JobSpec:
+    def spec(self) -> _specs_pb2.JobSpec:
         """What to run."""
 
     def __init__(
         self,
         *,
-        spec: Global___JobSpec | None = ...,
+        spec: _specs_pb2.JobSpec | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
@@ -899,13 +591,13 @@ class DryRunJobRequest(_message.Message):
 
     SPEC_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def spec(self) -> Global___JobSpec:
+    def spec(self) -> _specs_pb2.JobSpec:
         """What would be submitted."""
 
     def __init__(
         self,
         *,
-        spec: Global___JobSpec | None = ...,
+        spec: _specs_pb2.JobSpec | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

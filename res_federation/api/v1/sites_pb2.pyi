@@ -492,12 +492,15 @@ class CapacityReport(_message.Message):
     LICENSES_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     MEASURE_TIME_FIELD_NUMBER: _builtins.int
+    NEEDS_ACCOUNT_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Whose."""
     sequence: _builtins.int
     """Counts up within one life of the agent."""
     problem: _builtins.str
     """Why the figures are old though the agent is well, or empty."""
+    needs_account: _builtins.bool
+    """The agent knows no account to charge: users name theirs where the site wants one."""
     @_builtins.property
     def take_time(self) -> _timestamp_pb2.Timestamp:
         """When it was taken, by the site's clock."""
@@ -529,10 +532,11 @@ class CapacityReport(_message.Message):
         licenses: _abc.Iterable[Global___License] | None = ...,
         problem: _builtins.str = ...,
         measure_time: _timestamp_pb2.Timestamp | None = ...,
+        needs_account: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["measure_time", b"measure_time", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["licenses", b"licenses", "measure_time", b"measure_time", "partitions", b"partitions", "problem", b"problem", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["licenses", b"licenses", "measure_time", b"measure_time", "needs_account", b"needs_account", "partitions", b"partitions", "problem", b"problem", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

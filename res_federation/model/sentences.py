@@ -22,6 +22,8 @@ def sentence(reason: Reason) -> str:
     """Return the sentence for *reason*."""
     needed, have = reason.needed, reason.have
     match reason.code:
+        case Code.QOS_TIME if needed >= 0:
+            return f"asks for {duration(needed)}, its QoS allows {duration(have)}"
         case Code.TIME_LIMIT:
             return f"asks for {duration(needed)}, the limit is {duration(have)}"
         case Code.TOO_LITTLE_MEMORY_PER_NODE | Code.ACCELERATOR_MEMORY:
@@ -64,6 +66,27 @@ _PLAIN: dict[Code, str] = {
     Code.ARRAY_LIMIT: "over its limit of array tasks: needs {needed}, may have {have}",
     Code.LICENSE_MISSING: "lacks a licence that the job needs",
     Code.FEATURE_MISSING: "lacks a feature that the job insists on",
+    Code.CORES_BY_RULE: (
+        "for its GPUs or memory the site's rules want {needed} cores per node: has {have}"
+    ),
+    Code.CORES_WITH_ACCELERATORS_ONLY: "gives cores with GPUs only, and none are asked for",
+    Code.CORES_GIVEN_BY_SITE: (
+        "the site itself gives cores with GPUs: needs {needed} per node (with the memory that they "
+        "bring), gives {have}"
+    ),
+    Code.MEMORY_OF_CORES_UNKNOWN: (
+        "memory cannot be asked for there, and what a core gets is not published"
+    ),
+    Code.CORES_NOT_EVEN: (
+        "the cores that the site wants cannot be asked for in equal parts for each task"
+    ),
+    Code.DISK_UNKNOWN: "no disk in its nodes is published (--tmp)",
+    Code.OTHER_PARTITION_MEANT: "the script is written for another partition of this site",
+    Code.MEMORY_NOT_ASKED: "memory must be asked for there, and the script asks for none",
+    Code.QOS_MISSING: "no QoS that opens it is known for the job",
+    Code.QOS_NODES: "over the limit of its QoS: needs {needed} nodes, may have {have}",
+    Code.QOS_TIME: "over the time limit of its QoS",
+    Code.ACCOUNT_MISSING: "an account is mandatory there and none is known: name yours (--account)",
     Code.SITE_NOT_CONNECTED: "its agent is not connected",
     Code.REPORT_STALE: "its newest report is too old",
     Code.SITE_DRAINED: "takes no new jobs: drained by an operator",
