@@ -2,56 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from res_federation.control.effects import RunRound
 from res_federation.control.state import Terms, federation
+from res_federation.errors import InvalidArgument
 from res_federation.model.plan import Plan
+from res_federation.model.site import Partition
 from res_federation.placement.engine import place
 from res_federation.placement.policy import Policy
+from res_federation.simulator import background
+from res_federation.simulator.choosers import Chooser
+from res_federation.simulator.copies import CopiesEngine
 from res_federation.simulator.demand import Demand
-from res_federation.simulator.federation_engine import (
-    AT_ONCE,
-    Engine,
-    Planner,
-    Record,
-    Rules,
-    left_out,
-)
+from res_federation.simulator.federation_engine import Engine, Planner, Record, Rules, left_out
+from res_federation.simulator.load import at_load
+from res_federation.simulator.local_queue import LocalQueue
 from res_federation.simulator.outcome import Outcome, Place
 from res_federation.simulator.site_models import FederationModel, cores
 from res_federation.simulator.virtual_site import VirtualSite
-from res_federation.simulator.virtual_site_partition import MakeQueue
+from res_federation.simulator.virtual_site_partition import MakeQueue, Queue
 from res_federation.simulator.workload import Workload
 
+PLACED = ("federated", "earliest-start")
+"""Policies that are `place` itself; both are the production policy of today."""
+CHOSEN = ("least-load", "shortest-queue", "round-robin", "random")
+POLICIES = (*PLACED, "slurm-federation", *CHOSEN)
+SCHEDULERS = ("fcfs", "easy", "conservative")
+NO_BOUND = 10**9
 
-def play(
+
+def replay_federation(  # noqa: PLR0913 - one argument for each setting of the command
     workload: Workload,
     model: FederationModel,
+    *,
+    policy: str = "federated",
+    scheduler: str = "easy",
+    seed: int = 0,
+    load: float | None = None,
+    local_share: float = 0.0,
+    rules: Rules | None = None,
+    weights: Policy | None = None,
+    make_queue: MakeQueue | None = None,
+) -> Outcome:
+    """Replay *workload* on *model*; the same arguments give the same outcome, byte for byte.
+
+    Args:
+        workload: The jobs.
+        model: Who takes part.
+        policy: One of `POLICIES`.
+        scheduler: Of every site: one of `SCHEDULERS`.
+        seed: Settles ties and draws.
+        load: Submissions are stretched to this load of the federation; None leaves them.
+        local_share: Part of the load that users submit at the sites themselves.
+        rules: How old news is, and what sites do; None for news at once.
+        weights: Weights of the production policy; None for its defaults with *seed*.
+        make_queue: Makes the local schedulers, instead of *scheduler*.
+
+    Raises:
+        InvalidArgument: If a name is not known or a figure cannot be.
+
+    """
+    if policy not in POLICIES:
+        raise InvalidArgument(
+            f"there is no policy '{policy}'", field="policy", way_out=", ".join(POLICIES)
+        )
+    if scheduler not in SCHEDULERS:
+        raise InvalidArgument(
+            f"there is no scheduler '{scheduler}'", field="scheduler", way_out=", ".join(SCHEDULERS)
+        )
+    if load is not None:
+        workload = at_load(workload, model.processors, load)
+    weights = weights or Policy(seed=seed)
+    if policy in CHOSEN:
+        weights = replace(weights, max_waiting_per_partition=NO_BOUND)
+    engine = _engine(
+        workload, model, weights, rules or Rules(), make_queue or queues(scheduler),
+        copies=policy == "slurm-federation",
+    )  # fmt: skip
+    partitions = [part for _, part in engine.parts]
+    engine.home[:] = background.homes(engine.demand, partitions, local_share, seed)
+    if policy in CHOSEN:
+        engine.planner = Chooser(policy, engine.demand, partitions, seed)
+    return outcome(workload, model, engine.run(), engine.home)
+
+
+def queues(scheduler: str, order: str = "submit") -> MakeQueue:
+    """Return what makes the local scheduler of a partition."""
+
+    def make(partition: Partition) -> Queue:
+        return LocalQueue(partition.nodes or 0, scheduler, order=order)
+
+    return make
+
+
+def _engine(
+    workload: Workload,
+    model: FederationModel,
+    policy: Policy,
+    rules: Rules,
     make_queue: MakeQueue,
     *,
-    policy: Policy,
-    rules: Rules = AT_ONCE,
-    home: list[int] | None = None,
-) -> Outcome:
-    """Play *workload* out, as it stands, on *model*."""
-    demand = Demand(workload, shaped=model.shaped)
+    copies: bool,
+) -> Engine:
+    """Build the federation, idle."""
     state = federation(model.sites, distances=model.distances, policy=policy, terms=terms_of(rules))
-    homes = home or [-1] * len(workload)
-    engine = Engine(state, demand, homes, _planner(policy), rules)
+    demand = Demand(workload, shaped=model.shaped)
+    kind = CopiesEngine if copies else Engine
+    engine = kind(state, demand, [-1] * len(workload), planner(policy), rules)
     first = 0
     for site in model.sites:
-        engine.sites[site.id] = VirtualSite(
-            site, demand, first, make_queue,
-            begun=engine.begun, fences=rules.fences, lease_s=int(state.terms.lease_s),
+        engine.add(
+            VirtualSite(
+                site, demand, first, make_queue,
+                begun=engine.begun, fences=rules.fences and not copies,
+                lease_s=int(state.terms.lease_s),
+            )
         )  # fmt: skip
         first += len(site.partitions)
-    return outcome(workload, model, engine.run(), homes)
+    return engine
 
 
-def _planner(policy: Policy) -> Planner:
+def planner(policy: Policy) -> Planner:
+    """Return what carries out rounds by `place`."""
+
     def plan(effect: RunRound) -> Plan:
         return place(effect.snapshot, effect.jobs, policy)
 
@@ -63,11 +140,15 @@ def terms_of(rules: Rules) -> Terms:
     terms = Terms()
     there_and_back = rules.order_delay_s + rules.report_delay_s + rules.report_interval_s
     return replace(
-        terms, round_interval_s=0.0, resend_s=max(terms.resend_s, 2.0 * there_and_back + 1.0)
+        terms,
+        round_interval_s=float(rules.round_interval_s),
+        resend_s=max(terms.resend_s, 2.0 * there_and_back + 1.0),
     )
 
 
-def outcome(workload: Workload, model: FederationModel, record: Record, home: list[int]) -> Outcome:
+def outcome(
+    workload: Workload, model: FederationModel, record: Record, home: Sequence[int]
+) -> Outcome:
     """Return a record as arrays."""
     return Outcome(
         workload=workload,

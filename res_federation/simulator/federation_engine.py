@@ -7,7 +7,7 @@ reaches its site within the second, and the site makes its pass over what is new
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from res_federation.control.effects import (
@@ -30,6 +30,7 @@ from res_federation.model.plan import Plan
 from res_federation.simulator.clockwork import Clockwork, Phase
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.virtual_site import Held, VirtualSite
+from res_federation.simulator.virtual_site_partition import VirtualPartition
 
 JOURNAL = "replay"
 MOST_ROUNDS_A_SECOND = 1000
@@ -50,6 +51,7 @@ class Rules:
         report_delay_s: From the site to the broker.
         order_delay_s: From the broker into the site's queue.
         round_s: How long a round takes.
+        round_interval_s: Least time between the starts of two rounds.
         kill: Whether sites end jobs at their limits.
         fences: Whether agents keep a run that waited from beginning before the broker knows.
         check: Whether the invariants of the broker's state are asserted after each event.
@@ -61,13 +63,10 @@ class Rules:
     report_delay_s: int = 0
     order_delay_s: int = 0
     round_s: int = 0
+    round_interval_s: int = 0
     kill: bool = False
     fences: bool = True
     check: bool = False
-
-
-AT_ONCE = Rules()
-"""No news is old."""
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ class Engine:
         self,
         state: FederationState,
         demand: Demand,
-        home: Sequence[int],
+        home: list[int],
         planner: Planner,
         rules: Rules,
     ) -> None:
@@ -115,6 +114,8 @@ class Engine:
         self.sites: dict[str, VirtualSite] = {}
         jobs = len(demand.submit)
         self.record = Record([-1] * jobs, [-1] * jobs, [-1] * jobs)
+        self.parts: list[tuple[VirtualSite, VirtualPartition]] = []
+        self._mine: list[int] = []
         self._changed: dict[str, VirtualSite] = {}
         self._beating: set[str] = set()
         self._rounds: list[RunRound] = []
@@ -122,14 +123,18 @@ class Engine:
         self._alarm: int | None = None
         self.rounds = 0
 
+    def add(self, site: VirtualSite) -> None:
+        """Let a site take part; the order is that in which sites make their passes."""
+        self.sites[site.site.id] = site
+        self.parts += [(site, part) for part in site.parts]
+
     # --- time
 
     def run(self) -> Record:
         """Play everything out and return what became of the jobs."""
         submit = self.demand.submit
         first = submit[0] if submit else 0
-        for site in self.sites.values():
-            self._tell(site, first, full=True)
+        self.start(first)
         job, jobs = 0, len(submit)
         while True:
             now = self.clock.next_at
@@ -137,23 +142,23 @@ class Engine:
                 now = submit[job]
             if now is None:
                 return self.record
-            mine: list[int] = []
             self._happen(now, Phase.COMPLETION)
             while job < jobs and submit[job] == now:
-                if self.home[job] >= 0:
-                    self._submit_locally(job, now)
-                else:
-                    mine.append(job)
+                self.arrive(job, now)
                 job += 1
             self._happen(now, Phase.ORDERS)
             self._pass(now)
             self._happen(now, Phase.BEAT)
-            self._report(now)
+            self.report(now)
             self._happen(now, Phase.REPORT)
-            for number in mine:
-                self._submit(number, now)
+            self._submit(now)
             self._happen(now, Phase.TICK)
             self._settle(now)
+
+    def start(self, now: int, /) -> None:
+        """Let every site tell the broker all that it has."""
+        for site in self.sites.values():
+            self._tell(site, now, full=True)
 
     def _happen(self, now: int, last: Phase) -> None:
         for what in self.clock.pop(now, last):
@@ -172,19 +177,19 @@ class Engine:
             for site, orders in post:
                 self._deliver(site, orders, now)
             self._pass(now)
-            self._report(now)
+            self.report(now)
             self._happen(now, Phase.REPORT)
 
     # --- sites
 
-    def _submit_locally(self, job: int, now: int) -> None:
+    def arrive(self, job: int, now: int) -> None:
+        """Let a user submit a job: to the site that is its home, or to the federation."""
         place = self.home[job]
-        for site in self.sites.values():
-            for part in site.parts:
-                if part.place == place:
-                    assert site.submit(job, part, now) is not None, f"job {job} never fits at home"
-                    self._changed[site.site.id] = site
-                    return
+        if place < 0:
+            self._mine.append(job)
+            return
+        site, part = self.parts[place]
+        assert site.submit(job, part, now) is not None, f"job {job} never fits at home"
 
     def begun(self, site: VirtualSite, held: Held, now: int) -> None:
         """Note that a payload began, and let it end in its time."""
@@ -214,7 +219,7 @@ class Engine:
                 site.make_pass(now)
                 self._changed[site.site.id] = site
 
-    def _report(self, now: int) -> None:
+    def report(self, now: int, /) -> None:
         """Send the reports that are due; the others wait for their beat."""
         if not self._changed:
             return
@@ -252,9 +257,10 @@ class Engine:
 
     # --- the broker
 
-    def _submit(self, job: int, now: int) -> None:
-        demand = self.demand
-        self._handle(JobSubmitted(float(now), demand.ids[job], demand.spec(job)))
+    def _submit(self, now: int) -> None:
+        jobs, self._mine, demand = self._mine, [], self.demand
+        for job in jobs:
+            self._handle(JobSubmitted(float(now), demand.ids[job], demand.spec(job)))
 
     def _handle(self, event: Event) -> None:
         effects = handle(self.state, event)

@@ -36,7 +36,8 @@ class Held:
     job: int
     part: VirtualPartition
     token: RunToken | None
-    core_s: int
+    cores: int
+    limit: int
     accelerator_s: int
     submitted: int
     fenced: bool = False
@@ -121,13 +122,13 @@ class VirtualSite:
         limit = demand.limit[job]
         held = Held(
             self._next_key(), job, part, token,
-            it.nodes * it.cores_per_node * limit, it.nodes * it.accelerators_per_node * limit,
+            it.nodes * it.cores_per_node, limit, it.nodes * it.accelerators_per_node * limit,
             now, fenced,
         )  # fmt: skip
         self.held[held.key] = held
         size = it.nodes if part.pool else it
         part.queue.submit(held.key, size, limit, now, self._priority(job, now))
-        part.pending_core_s += held.core_s
+        part.pending_core_s += held.cores * limit
         part.pending_accelerator_s += held.accelerator_s
         self._mark(part)
         return held
@@ -198,14 +199,18 @@ class VirtualSite:
 
     def make_pass(self, now: int) -> None:
         """Make one scheduling pass over each partition that changed."""
-        parts, self.dirty = list(self.dirty), {}
-        for part in parts:
+        for part in self.parts:
+            if part not in self.dirty:
+                continue
+            del self.dirty[part]
             for key in part.queue.start(now):
                 held = self.held[key]
-                part.pending_core_s -= held.core_s
+                part.pending_core_s -= held.cores * held.limit
                 part.pending_accelerator_s -= held.accelerator_s
                 part.changed()
                 held.given = now
+                part.held_cores += held.cores
+                part.held_until += held.cores * (now + held.limit)
                 if held.token is None or not self._asks(held, now):
                     self._begin(held, now)
 
@@ -277,9 +282,11 @@ class VirtualSite:
             self.runs.pop(held.token, None)
         if held.given >= 0:
             part.queue.finish(held.key, now)
+            part.held_cores -= held.cores
+            part.held_until -= held.cores * (held.given + held.limit)
         else:
             part.queue.cancel(held.key)
-            part.pending_core_s -= held.core_s
+            part.pending_core_s -= held.cores * held.limit
             part.pending_accelerator_s -= held.accelerator_s
         self._mark(part)
 

@@ -84,6 +84,8 @@ class VirtualPartition:
         self.windows: tuple[Window, ...] = ()
         self.pending_core_s = 0
         self.pending_accelerator_s = 0
+        self.held_cores = 0
+        self.held_until = 0
         self._laid: dict[int, Layout | None] = {}
         self._capacity: PartitionCapacity | None = None
 
@@ -94,6 +96,10 @@ class VirtualPartition:
             fits = not isinstance(found, Reason) and found.nodes <= self.nodes
             self._laid[kind] = found if fits and isinstance(found, Layout) else None
         return self._laid[kind]
+
+    def running_core_s(self, now: int) -> int:
+        """Return the core-seconds that what runs may still take, by the limits."""
+        return max(0, self.held_until - self.held_cores * now)
 
     def changed(self) -> None:
         """Forget the figures: something began, ended, came or went."""
