@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "output": "jobs",
     "script": "script",
     "translate": "translate",
+    "trace": "trace",
     "report": "report",
     "bench": "bench",
     "lab": "lab",

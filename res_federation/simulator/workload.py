@@ -35,6 +35,7 @@ class Workload:
         line: (jobs,) line of the file: tells the file's order from the order of the queue.
         shape: (jobs,) index into *shapes*, or -1: the job asks for *procs* processors only.
         shapes: Requests with nodes, memory or accelerators, where the trace tells them.
+        form: Format that it was read from, or "".
         read: Job lines that the file has.
         dropped: Jobs that were left out, by rule.
         repaired: Values that were put right, by rule.
@@ -58,6 +59,7 @@ class Workload:
     line: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shape: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     shapes: tuple[ResourceRequest, ...] = ()
+    form: str = ""
     read: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     repaired: Mapping[str, int] = field(default_factory=dict)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from res_federation.errors import InvalidArgument
-from res_federation.simulator.traces import swf
+from res_federation.simulator.traces import events, openb, rules, sacct, swf
 from res_federation.simulator.traces.clean import fit_to
 from res_federation.simulator.traces.source import LIMIT_BYTES, STDIN, Block, blocks, name_of
 from res_federation.simulator.workload import Workload
@@ -18,9 +19,14 @@ __all__ = ["FORMATS", "fit_to", "read_trace"]
 
 Reader = Callable[[Iterable[Block], str, int | None], Workload]
 
-FORMATS: Final[Mapping[str, Reader]] = {"swf": swf.read}
+FORMATS: Final[Mapping[str, Reader]] = {
+    "swf": swf.read,
+    "sacct": sacct.read,
+    "events": events.read,
+    "openb": openb.read,
+}
 """Reader of each format; it is given blocks of lines, the trace's name, and how many jobs."""
-_NUMBERS: Final = re.compile(rb"\s*(?:[+-]?[0-9.][0-9.eE+-]*\s+){8,}")
+_NUMBERS: Final = re.compile(r"(?:[+-]?[0-9.][0-9.eE+-]*\s+){9,}")
 _HEAD: Final = 1 << 16
 
 
@@ -54,30 +60,41 @@ def read_trace(
         raise InvalidArgument(f"{first} is no number of jobs", field="--first", way_out="1 or more")
     incoming = blocks(path, limit_bytes)
     head = next(incoming, Block(b"", 1))
-    reader = FORMATS[form or _recognised(head.data[:_HEAD], shown)]
+    form = form or _recognised(head.data[:_HEAD], shown)
     try:
-        work = reader(_all_of(head, incoming), name_of(path), first)
+        work = FORMATS[form](chain((head,), incoming), name_of(path), first)
     except InvalidArgument as error:
         if shown in error.message:
             raise
         raise InvalidArgument(f"{shown}: {error.message}", way_out=error.way_out) from None
     if not work.read:
         raise InvalidArgument(f"{shown}: has no jobs", way_out="give a file with a line for each")
-    return work
-
-
-def _all_of(head: Block, rest: Iterator[Block]) -> Iterator[Block]:
-    return chain((head,), rest)
+    if work.dropped.get(rules.BROKEN_LINE) == work.read:
+        raise InvalidArgument(
+            f"{shown}: none of its {work.read:,} lines is a job of the format {form}",
+            way_out="--format names another one",
+        )
+    return replace(work, form=form)
 
 
 def _recognised(head: bytes, shown: str) -> str:
     """Return the format that the first bytes of a file are of."""
     if b"\0" in head:
         raise InvalidArgument(f"{shown}: is not text", way_out="give a trace; gzip is unpacked")
-    lines = [line for line in head.splitlines() if line.strip()]
-    first = lines[0].strip() if lines else b""
-    if first.startswith(b";") or _NUMBERS.match(first + b"\n"):
+    lines = (line.strip() for line in head.decode("utf-8", "replace").splitlines())
+    first = next((line for line in lines if line), "")
+    if first.startswith(";") or _NUMBERS.match(f"{first} "):
         return "swf"
+    if sacct.is_heading(first) or sacct.is_row(first):
+        return "sacct"
+    if events.BEGIN.match(first):
+        return "events"
+    if openb.is_heading(first, openb.PODS):
+        return "openb"
+    if openb.is_heading(first, openb.NODES):
+        raise InvalidArgument(
+            f"{shown}: is a list of nodes, not of jobs", way_out="give the list of pods"
+        )
     raise InvalidArgument(
         f"{shown}: is of no format that is known", way_out=f"--format: {', '.join(FORMATS)}"
     )
