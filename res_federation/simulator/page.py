@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from res_federation.simulator.plots_style import Plot, svg
+from res_federation.simulator.span import plain
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --back: #ffffff; --faint: #b8b8b8;
@@ -60,49 +61,53 @@ def page(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
 
     """
     links = "".join(
-        f'<li><a href="#s{number}">{escape(heading)}</a></li>'
+        f'<li><a href="#s{number}">{_escaped(heading)}</a></li>'
         for number, (heading, _) in enumerate(sections)
     )
     body = "".join(
-        f'<section id="s{number}"><h2>{escape(heading)}</h2>{html}</section>\n'
+        f'<section id="s{number}"><h2>{_escaped(heading)}</h2>{html}</section>\n'
         for number, (heading, html) in enumerate(sections)
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><header><h1>{escape(title)}</h1>{paragraph(lead)}"
+        f"<title>{_escaped(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><header><h1>{_escaped(title)}</h1>{paragraph(lead)}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n<main>\n{body}</main>\n'
         "<footer>Made by resfed report. Times are those of the trace; waits are from submit to"
         " start.</footer></body></html>\n"
     )
 
 
+def _escaped(text: str) -> str:
+    return escape(plain(text))
+
+
 def paragraph(text: str, *, note: bool = False) -> str:
     """Return a paragraph of plain text."""
     kind = ' class="note"' if note else ""
-    return f"<p{kind}>{escape(text)}</p>"
+    return f"<p{kind}>{_escaped(text)}</p>"
 
 
 def heading(text: str) -> str:
     """Return a heading within a section, of plain text."""
-    return f"<h3>{escape(text)}</h3>"
+    return f"<h3>{_escaped(text)}</h3>"
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of plain texts: the first column to the left, numbers to the right."""
-    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    head = "".join(f'<th scope="col">{_escaped(column)}</th>' for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
+        f'<div class="scroll"><table><caption>{_escaped(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n"
     )
 
 
 def drawing(plot: Plot) -> str:
     """Return a figure with its caption and its words for those who do not see it."""
-    note = f"<span>{escape(plot.note)}</span>" if plot.note else ""
-    return f"<figure><figcaption>{escape(plot.title)}{note}</figcaption>{svg(plot)}</figure>\n"
+    note = f"<span>{_escaped(plot.note)}</span>" if plot.note else ""
+    return f"<figure><figcaption>{_escaped(plot.title)}{note}</figcaption>{svg(plot)}</figure>\n"

@@ -23,6 +23,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, MaxNLocator, MultipleLocator
 
+from res_federation.simulator.span import plain
+
 # Okabe and Ito's colours, without yellow (too pale on white) and black (invisible on dark).
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -116,7 +118,7 @@ def svg(plot: Plot) -> str:
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
     head, tail = text.split(">", 1)
     head = re.sub(r'\s(?:width|height)="[^"]*"', "", head)
-    label = escape(f"{plot.title}. {plot.words}", quote=True)
+    label = escape(plain(f"{plot.title}. {plot.words}"), quote=True)
     return f'{head} role="img" aria-label="{label}">{tail}'
 
 
@@ -182,7 +184,7 @@ def thousands(axis: object) -> None:
 
 def short(name: str, most: int = 28) -> str:
     """Cut a long name in the middle, and take out what does not print."""
-    clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
+    clean = plain(name)
     if len(clean) <= most:
         return clean
     half = (most - 1) // 2

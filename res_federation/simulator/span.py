@@ -1,4 +1,4 @@
-"""Durations as people read them."""
+"""Durations and foreign names as people read them."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def span(seconds: float) -> str:
             return f"{value:.0f} {unit}" if unit == "s" or value >= 10 else f"{value:.1f} {unit}"
     days = seconds / 86400
     return f"{days:,.0f} d" if days >= 10 else f"{days:.1f} d"
+
+
+def plain(text: str) -> str:
+    """Return *text* with a mark in place of what does not print: names come from traces."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
