@@ -37,6 +37,12 @@ KillWait=5
 MaxArraySize={max_array_size}
 MaxJobCount=20000
 """
+_ASLEEP = """\
+ResumeProgram=/bin/true
+SuspendProgram=/bin/true
+SuspendTime=-1
+PrivateData=cloud
+"""
 _ACCOUNTING = """\
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
@@ -58,6 +64,12 @@ def node_names(plan: ClusterPlan, prefix: str) -> list[str]:
     ]
 
 
+def node_range(plan: ClusterPlan, nodes: NodePlan) -> str:
+    """Return the names of some like nodes as Slurm writes them together: ``acclab-gpp[1-9]``."""
+    stem = f"{plan.name}-{nodes.prefix}"
+    return f"{stem}[1-{nodes.count}]" if nodes.count > 1 else f"{stem}1"
+
+
 def slurm_conf(
     plan: ClusterPlan,
     home: Path,
@@ -67,8 +79,22 @@ def slurm_conf(
     munge: Path,
     ports: list[int],
     accounting: int | None,
+    nodes_run: bool = True,
 ) -> str:
-    """Return a slurm.conf; *ports* are those of the controller and of each node in order."""
+    """Return a slurm.conf.
+
+    Args:
+        plan: The cluster.
+        home: Its directory.
+        host: Name of this machine.
+        user: Who runs it.
+        munge: Socket of munge.
+        ports: Those of the controller and of each node in order.
+        accounting: Port of slurmdbd, or None for no accounting.
+        nodes_run: Whether each node has a slurmd. Otherwise the nodes are those of a cloud,
+            asleep: Slurm counts on them for every job, and no process stands behind one.
+
+    """
     lines = [f"ClusterName={plan.name}"]
     lines.append(
         _COMMON.format(
@@ -82,23 +108,31 @@ def slurm_conf(
     if kinds:
         lines.append(f"GresTypes={','.join(kinds)}")
     lines += plan.lines
-    numbers = iter(ports[1:])
-    for nodes in plan.nodes:
-        for name in node_names(plan, nodes.prefix):
-            line = (
-                f"NodeName={name} NodeHostname={name} NodeAddr=127.0.0.1 Port={next(numbers)} "
-                f"CPUs={nodes.cores} RealMemory={nodes.memory_mib} State=UNKNOWN"
-            )
-            line += f" Gres={nodes.gres}" if nodes.gres else ""
-            line += f" Feature={','.join(nodes.features)}" if nodes.features else ""
-            lines.append(line)
+    if nodes_run:
+        numbers = iter(ports[1:])
+        for nodes in plan.nodes:
+            for name in node_names(plan, nodes.prefix):
+                place = f"NodeHostname={name} NodeAddr=127.0.0.1 Port={next(numbers)}"
+                lines.append(f"NodeName={name} {place} {_made_of(nodes)} State=UNKNOWN")
+    else:
+        lines.append(_ASLEEP)
+        for nodes in plan.nodes:
+            lines.append(f"NodeName={node_range(plan, nodes)} {_made_of(nodes)} State=CLOUD")
     for part in plan.partitions:
-        names = [name for prefix in part.prefixes for name in node_names(plan, prefix)]
+        names = [node_range(plan, each) for each in plan.nodes if each.prefix in part.prefixes]
         lines.append(
             f"PartitionName={part.name} Nodes={','.join(names)} MaxTime={part.max_time} State=UP "
             f"Default={'YES' if part.default else 'NO'} {part.options}".rstrip()
         )
     return "\n".join(lines) + "\n"
+
+
+def _made_of(nodes: NodePlan) -> str:
+    line = f"CPUs={nodes.cores} RealMemory={nodes.memory_mib}"
+    if nodes.sockets:
+        line += f" Sockets={nodes.sockets} CoresPerSocket={nodes.cores // nodes.sockets}"
+    line += f" Gres={nodes.gres}" if nodes.gres else ""
+    return line + (f" Feature={','.join(nodes.features)}" if nodes.features else "")
 
 
 def _gres(nodes: NodePlan) -> list[str]:
@@ -118,7 +152,7 @@ def gres_conf(plan: ClusterPlan, devices: Path) -> str:
                 device = devices / f"{stem}{number}"
                 if not device.is_symlink():
                     device.symlink_to("/dev/null")
-            names = ",".join(node_names(plan, nodes.prefix))
+            names = node_range(plan, nodes)
             files = f"{devices}/{stem}[0-{count - 1}]" if count > 1 else f"{devices}/{stem}0"
             lines.append(f"NodeName={names} Name={kind} {type_word}File={files}")
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ class NodePlan:
         memory_mib: Memory of each.
         gres: ``gpu:h100:4``, several with commas, or "".
         features: Constraint words.
+        sockets: Sockets that the cores are in, as many in each; 0 for one each.
 
     """
 
@@ -25,6 +26,7 @@ class NodePlan:
     memory_mib: int
     gres: str = ""
     features: tuple[str, ...] = ()
+    sockets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class ClusterPlan:
         lines: Added to its slurm.conf.
         accounting: Words of sacctmgr that are run before the controller starts, for what
             slurm.conf may refer to: ``("add", "qos", "debug", "MaxWall=02:00:00")``.
+        files: Name and text of files beside slurm.conf (``job_submit.lua``).
 
     """
 
@@ -59,6 +62,7 @@ class ClusterPlan:
     max_array_size: int = 1001
     lines: tuple[str, ...] = ()
     accounting: tuple[tuple[str, ...], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 THREE = (
