@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ COLUMNS = ("job_id", "site", "partition", "submit", "start", "end", "procs")
 NEEDED = ("trace", "policy", "seed", "jobs", "mean_wait", "makespan", "sites")
 """Keys without which a summary is none."""
 _DEEPEST = 4
-_LONGEST_CELL = 200
+_LONGEST_NAME = 200
+_PIECE = 20_000
+_AGAIN = "the results are not whole: run the replay again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,31 +168,32 @@ def read_jobs(found: Found) -> Jobs:
 
     """
     file = found.directory / JOBS_FILE
-    columns, ids = _columns(file)
-    never = (columns["start"] < 0) | (columns["end"] < 0)
+    groups_file = found.directory / GROUPS_FILE
+    table = _Table(file, keep_ids=groups_file.is_file())
+    numbers = {name: np.concatenate(parts) for name, parts in table.numbers.items()}
+    never = (numbers["start"] < 0) | (numbers["end"] < 0)
     rows = len(never)
     said = int(found.summary["jobs"])
     if said not in {rows, rows - int(never.sum())}:
         raise InvalidArgument(
             f"'{file}' has {rows:,} jobs, and {SUMMARY_FILE} beside it says {said:,}",
-            way_out="the results are not whole: run the replay again",
+            way_out=_AGAIN,
         )
     kept = np.flatnonzero(~never)
-    _check(file, columns, kept)
-    site, sites = _numbered(columns["site"][kept])
-    partition, partitions = _numbered(columns["partition"][kept])
-    groups_file = found.directory / GROUPS_FILE
+    _check(file, numbers, kept)
+    site, sites = table.names["site"].sorted(kept)
+    partition, partitions = table.names["partition"].sorted(kept)
+    group = np.full(len(kept), -1, np.int64)
+    groups: tuple[str, ...] = ()
     if groups_file.is_file():
-        group, groups = _groups(groups_file, ids, kept)
-    else:
-        group, groups = np.full(len(kept), -1, np.int64), ()
+        group, groups = _groups(groups_file, table.ids, kept)
     return Jobs(
         site=site,
         partition=partition,
-        submit=columns["submit"][kept],
-        start=columns["start"][kept],
-        end=columns["end"][kept],
-        procs=columns["procs"][kept],
+        submit=numbers["submit"][kept],
+        start=numbers["start"][kept],
+        end=numbers["end"][kept],
+        procs=numbers["procs"][kept],
         group=group,
         sites=sites,
         partitions=partitions,
@@ -198,57 +202,100 @@ def read_jobs(found: Found) -> Jobs:
     )
 
 
-def _columns(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """Return the columns as arrays, and the job ids; an empty time becomes -1."""
-    lines = _lines(file, COLUMNS)
-    cells: list[tuple[str, ...]] = list(zip(*lines, strict=True)) or [()] * len(COLUMNS)
-    columns: dict[str, Any] = {}
-    for name, values in zip(COLUMNS, cells, strict=True):
-        if name in {"site", "partition"}:
-            columns[name] = np.array(values, dtype=object)
-        elif name != "job_id":
-            columns[name] = _integers(file, name, values)
-    return columns, list(cells[0])
+class _Names:
+    """Names that come again and again, as numbers."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self.parts: list[Ints] = [np.zeros(0, np.int64)]
+
+    def add(self, names: Sequence[str]) -> None:
+        numbers = self.numbers
+        for name in set(names) - numbers.keys():
+            numbers[name] = len(numbers)
+        self.parts.append(np.array([numbers[name] for name in names], np.int64))
+
+    def sorted(self, kept: Ints) -> tuple[Ints, tuple[str, ...]]:
+        """Return the index of each kept row into the names that occur there, which are sorted."""
+        index = np.concatenate(self.parts)[kept]
+        names = list(self.numbers)
+        used = sorted(np.unique(index).tolist(), key=lambda number: names[number])
+        place = np.full(len(names) + 1, -1, np.int64)
+        place[used] = np.arange(len(used))
+        return place[index], tuple(names[number][:_LONGEST_NAME] for number in used)
 
 
-def _lines(file: Path, header: tuple[str, ...]) -> list[list[str]]:
+class _Table:
+    """``jobs.csv`` as columns: read in pieces, so that half a million lines are no lists at once.
+
+    Attributes:
+        numbers: Pieces of the columns of whole numbers; an empty time is -1.
+        names: Columns of names.
+        ids: Job ids, where they are asked for.
+
+    """
+
+    def __init__(self, file: Path, *, keep_ids: bool) -> None:
+        self.numbers: dict[str, list[Ints]] = {
+            name: [np.zeros(0, np.int64)] for name in ("submit", "start", "end", "procs")
+        }
+        self.names = {"site": _Names(), "partition": _Names()}
+        self.ids: list[str] = []
+        for first, columns in _pieces(file, COLUMNS):
+            for name, values in zip(COLUMNS, columns, strict=True):
+                if name in self.names:
+                    self.names[name].add(values)
+                elif name in self.numbers:
+                    self.numbers[name].append(_integers(file, first, name, values))
+                elif keep_ids:
+                    self.ids += values
+
+
+def _pieces(file: Path, header: tuple[str, ...]) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
+    """Yield pieces of a file: the number of their first line, and their columns."""
     try:
         with file.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.reader(stream))
+            reader = csv.reader(stream)
+            if tuple(next(reader, ())) != header:
+                raise InvalidArgument(
+                    f"'{file}' does not begin with {','.join(header)}", field=f"{file}:1"
+                )
+            first = 2
+            while lines := list(islice(reader, _PIECE)):
+                _check_lengths(file, first, lines, len(header))
+                yield first, list(zip(*lines, strict=True))
+                first += len(lines)
     except FileNotFoundError:
-        raise InvalidArgument(
-            f"'{file}' is missing", way_out="the results are not whole: run the replay again"
-        ) from None
+        raise InvalidArgument(f"'{file}' is missing", way_out=_AGAIN) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidArgument(f"'{file}' cannot be read: {error}") from None
-    if not lines or tuple(lines[0]) != header:
-        raise InvalidArgument(f"'{file}' does not begin with {','.join(header)}", field=f"{file}:1")
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(header):
-            raise InvalidArgument(
-                f"{len(line)} columns, not {len(header)}",
-                field=f"{file}:{number}",
-                way_out="the results are not whole: run the replay again",
-            )
-    return lines[1:]
 
 
-def _integers(file: Path, name: str, values: tuple[str, ...]) -> Ints:
+def _check_lengths(file: Path, first: int, lines: list[list[str]], wanted: int) -> None:
+    if set(map(len, lines)) == {wanted}:
+        return
+    number = next(number for number, line in enumerate(lines, first) if len(line) != wanted)
+    raise InvalidArgument(
+        f"{len(lines[number - first])} columns, not {wanted}",
+        field=f"{file}:{number}",
+        way_out=_AGAIN,
+    )
+
+
+def _integers(file: Path, first: int, name: str, values: tuple[str, ...]) -> Ints:
     try:
         return np.array([int(value) if value else -1 for value in values], np.int64)
     except (ValueError, OverflowError):
         pass
-    for number, value in enumerate(values, start=2):
-        if value.lstrip("-").isdigit() and len(value) < 19:
-            continue
-        raise InvalidArgument(
-            f"{name} '{value[:40]}' is no whole number of seconds or processors",
-            field=f"{file}:{number}",
-        )
-    raise InvalidArgument(f"'{file}' has a number that is too large", field=name)
+    for number, value in enumerate(values, start=first):
+        if value and not (value.removeprefix("-").isdecimal() and len(value) < 19):
+            raise InvalidArgument(
+                f"{name} '{value[:40]}' is no whole number", field=f"{file}:{number}"
+            )
+    raise InvalidArgument(f"'{file}' has {name} that are no whole numbers", field=name)
 
 
-def _check(file: Path, columns: dict[str, Any], kept: Ints) -> None:
+def _check(file: Path, columns: dict[str, Ints], kept: Ints) -> None:
     submit, start, end = (columns[name][kept] for name in ("submit", "start", "end"))
     wrong = np.flatnonzero((start < submit) | (end < start) | (columns["procs"][kept] < 1))
     if len(wrong):
@@ -258,18 +305,19 @@ def _check(file: Path, columns: dict[str, Any], kept: Ints) -> None:
         )
 
 
-def _numbered(values: Any) -> tuple[Ints, tuple[str, ...]]:
-    names = sorted(set(values.tolist()))
-    numbers = {name: number for number, name in enumerate(names)}
-    index = np.array([numbers[value] for value in values.tolist()], np.int64)
-    return index, tuple(name[:_LONGEST_CELL] for name in names)
-
-
 def _groups(file: Path, ids: list[str], kept: Ints) -> tuple[Ints, tuple[str, ...]]:
-    group_of = dict(_lines(file, ("job_id", "group")))
-    names = sorted(set(group_of.values()) - {""})
-    numbers = {name: number for number, name in enumerate(names)}
-    index = np.array(
-        [numbers.get(group_of.get(ids[row], ""), -1) for row in kept.tolist()], np.int64
-    )
-    return index, tuple(name[:_LONGEST_CELL] for name in names)
+    """Return the groups of kept rows; the file's lines may be in any order, and lack jobs."""
+    names = _Names()
+    lines: list[str] = []
+    for _, (job_ids, groups) in _pieces(file, ("job_id", "group")):
+        lines += job_ids
+        names.add(groups)
+    if lines != ids:
+        row_of = dict(zip(lines, range(len(lines)), strict=True))
+        names.add([""])
+        rows = np.array([row_of.get(each, len(lines)) for each in ids], np.int64)
+        names.parts = [np.concatenate(names.parts)[rows]]
+    index, known = names.sorted(kept)
+    if "" in known:  # it is the first in order
+        return index - 1, known[1:]
+    return index, known
