@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from res_federation.agent.disk import open_database, saying, transaction
+from res_federation.agent.packed_spec import pack_spec, unpack_spec
 from res_federation.errors import FailedPrecondition
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
@@ -136,7 +137,7 @@ class Journal:
                 done = database.execute(
                     "INSERT OR IGNORE INTO run (token, partition, phase, spec, fenced, changed)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
-                    (token, partition, Phase.INTENDED, msgspec.msgpack.encode(spec), fenced, at),
+                    (token, partition, Phase.INTENDED, pack_spec(spec), fenced, at),
                 )
                 if done.rowcount:
                     fresh.append(token)
@@ -188,7 +189,7 @@ class Journal:
                 token=RunToken(token),
                 partition=PartitionId(partition),
                 phase=Phase(phase),
-                spec=msgspec.msgpack.decode(spec, type=JobSpec),
+                spec=unpack_spec(spec),
                 batch_id=batch_id,
                 observation=None
                 if observation is None

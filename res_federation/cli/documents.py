@@ -54,6 +54,7 @@ def _run(run: Run) -> dict[str, Any]:
         "ended": instant(run.ended),
         "exit_code": run.exit_code,
         "expected_start_s": run.expected_start_s,
+        "script_sha256": run.script_sha256 or None,
         "tasks": [_task(task) for task in run.tasks],
     }
 

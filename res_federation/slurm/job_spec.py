@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from res_federation.errors import InvalidArgument
 from res_federation.model.job import MAX_TIME_LIMIT_S, JobSpec
@@ -55,6 +56,7 @@ def read_job(
     )
     if header.refused:
         raise InvalidArgument(header.refused, field=header.refused_field, way_out=header.way_out)
+    header = _readable(header)
     given = dict(header.given)
     places = {
         option: f"{origin}, --{option}"
@@ -74,6 +76,32 @@ def read_job(
         raise InvalidArgument(
             error.message, field=place, way_out=error.way_out, code=error.code
         ) from None
+
+
+def _readable(header: script_header.Header) -> script_header.Header:
+    """Read values that are not UTF-8 as Latin-1, which never fails, and say so.
+
+    Old scripts of this country have accents in one byte; sbatch passes any bytes on.
+    """
+    odd = [name for name, value in header.given if _utf8(value) != value]
+    if not odd:
+        return header
+    return replace(
+        header,
+        options={name: _utf8(value) for name, value in header.options.items()},
+        given=tuple([(name, _utf8(value)) for name, value in header.given]),
+        warnings=(*header.warnings, *(f"--{name} is not UTF-8: read as Latin-1" for name in odd)),
+    )
+
+
+def _utf8(value: str) -> str:
+    if value.isascii():
+        return value
+    content = value.encode("utf-8", "surrogateescape")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _spec(

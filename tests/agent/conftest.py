@@ -15,6 +15,7 @@ from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import JobSpec, TaskOutcome
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition, Site
+from res_federation.slurm.dialect import Dialect
 
 CPU = PartitionId("here/box/cpu")
 GPU = PartitionId("here/box/gpu")
@@ -53,12 +54,15 @@ class Bench:
     def __init__(self, site: Site, state: Path, slots: HostSlots | None = None) -> None:
         self.site, self.state, self.slots = site, state, slots
         self.count = 0
+        self.dialect: Dialect | None = None
+        self.accepted: Accepted | None = None
         self.batch = self.fresh()
 
     def fresh(self) -> LocalBatch:
         return LocalBatch(
-            self.site, self.state, now=time.time, slots=self.slots or HostSlots(), grace_s=0.3
-        )
+            self.site, self.state, now=time.time, dialect=self.dialect,
+            slots=self.slots or HostSlots(), grace_s=0.3,
+        )  # fmt: skip
 
     async def restart(self) -> None:
         await self.batch.close()
@@ -74,6 +78,7 @@ class Bench:
         directory.write_lease(time.time() + lease_s)
         outcome = await self.batch.submit(RunRequest(token, partition, spec, directory.path))
         assert isinstance(outcome, Accepted), outcome
+        self.accepted = outcome
         return token
 
     async def look(self, token: RunToken) -> Found:

@@ -4,14 +4,20 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from res_federation.agent.batch import Accepted, Found, Refused, RunRequest
 from res_federation.agent.local.slots import HostSlots
+from res_federation.agent.rundir import RunDirectory
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.identifiers import PartitionId, RunToken
+from res_federation.model.job import script_bytes
 from res_federation.model.job_state import JobState
 from res_federation.model.resources import ResourceRequest
+from res_federation.slurm.dialect import Dialect, PartitionRule, Use
+from res_federation.slurm.render import Rendered, render_understood
 
 
 def names(directory: Path) -> list[str]:
@@ -287,3 +293,21 @@ async def test_an_end_is_told_at_once_and_idleness_is_quiet(bench) -> None:
     before = time.process_time()
     await asyncio.sleep(0.3)
     assert time.process_time() - before < 0.1
+
+
+async def test_the_payload_is_the_script_as_the_site_would_be_given_it(bench) -> None:
+    cpu = PartitionRule("cpu", directive="batch", memory=Use.MUST, memory_per_core_mib=512)
+    bench.dialect = Dialect("here", "Box", rules={"cpu": cpu})
+    await bench.restart()
+    spec = replace(bench.spec("cat $0"), script="#!/bin/bash\n# \udce1\ncat $0\n")
+    written = render_understood(spec, bench.dialect, bench.site.partitions[0])
+    assert isinstance(written, Rendered)
+    assert "--mem-per-cpu=512M" in written.script
+    token = await bench.submit(spec)
+    await bench.restart()
+    (task,) = await bench.end(token)
+    assert task.state is JobState.COMPLETED
+    there = RunDirectory.of(bench.state / "runs", token)
+    printed, _ = there.read_output(-1, error=False, offset=0, limit=10_000)
+    assert printed == script_bytes(written.script)
+    assert bench.accepted == Accepted("1", sha256(script_bytes(written.script)).hexdigest())

@@ -193,3 +193,13 @@ def test_any_header_is_a_job_or_one_line(text: str) -> None:
     for script in (text, "#!/bin/sh\n#SBATCH " + text.replace("\n", "\n#SBATCH ")):
         with contextlib.suppress(InvalidArgument):
             assert read_job(script, user="ana").script == script
+
+
+def test_accents_in_one_byte_are_read_and_the_script_is_left_as_it_is() -> None:
+    content = b"#!/bin/bash\n#SBATCH -J c\xe1lculo\n#SBATCH --comment=ni\xc3\xb1o\necho \xf3\n"
+    script = content.decode("utf-8", "surrogateescape")
+    spec = read_job(script, user="ana")
+    assert spec.name == "cálculo"
+    assert dict(spec.options)["comment"] == "niño"
+    assert "--job-name is not UTF-8: read as Latin-1" in spec.notes
+    assert spec.script.encode("utf-8", "surrogateescape") == content

@@ -9,7 +9,7 @@ from res_federation.model.job import JobSpec
 from res_federation.model.reason import Reason
 from res_federation.model.resources import Layout, accelerator_fits, layout
 from res_federation.model.site import Partition
-from res_federation.slurm.dialect import Dialect
+from res_federation.slurm.dialect import Dialect, Use
 from res_federation.slurm.render import Unrenderable, render_understood
 
 _CHARGED = "embedded"
@@ -24,7 +24,8 @@ def written(partition: Partition, spec: JobSpec, dialect: Dialect | None) -> Job
     """
     if dialect is None:
         return spec
-    found = render_understood(spec, dialect, partition, account=spec.account or _CHARGED)
+    wanted = dialect.account.use is Use.MUST and not spec.account
+    found = render_understood(spec, dialect, partition, account=_CHARGED if wanted else "")
     if isinstance(found, Unrenderable):
         return "; ".join(found.reasons)
     return replace(spec, script=found.script, request=found.request)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from res_federation.agent.disk import open_database, saying, transaction
+from res_federation.agent.packed_spec import pack_spec, unpack_spec
 from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
 
@@ -72,7 +73,7 @@ class Ledger:
             )
             database.execute(
                 "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (token, number, partition, str(directory), at, msgspec.msgpack.encode(spec)),
+                (token, number, partition, str(directory), at, pack_spec(spec)),
             )
         return number
 
@@ -117,7 +118,7 @@ class Ledger:
                 PartitionId(partition),
                 Path(directory),
                 submitted,
-                msgspec.msgpack.decode(spec, type=JobSpec),
+                unpack_spec(spec),
             )
             for token, number, partition, directory, submitted, spec in rows
         ]

@@ -10,10 +10,10 @@ from pathlib import Path
 from res_federation.model.identifiers import RunToken, job_of
 from res_federation.slurm.directives import directive, own_options
 
-_ON_COMMAND_LINE = frozenset(
+NOT_OF_THE_USER = frozenset(
     {"job-name", "comment", "output", "error", "chdir", "open-mode", "parsable", "requeue",
      "no-requeue", "array", "wait", "test-only", "quiet", "verbose", "wrap",
-     "clusters", "input", "bbf", "uid", "gid"}
+     "cluster", "clusters", "input", "bbf", "uid", "gid"}
 )  # fmt: skip
 """What the agent itself says, or what would change what sbatch answers to it."""
 _SIGNAL = re.compile(r"(?:B|RB|BR):(?:SIG)?([A-Z0-9]{1,9})(?:@|$)", re.IGNORECASE)
@@ -75,7 +75,7 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
         "RESFED_PARTITION": partition,
     }
     lines = ["#!/bin/bash"]
-    lines += [directive(n, v) for n, v in options.items() if n not in _ON_COMMAND_LINE]
+    lines += [directive(n, v) for n, v in options.items() if n not in NOT_OF_THE_USER]
     lines += [f"{key}={shlex.quote(value)}" for key, value in variables.items()]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in exported.items()]
     return "\n".join([*lines, _begin()])
