@@ -8,7 +8,7 @@ from pathlib import Path
 
 from res_federation.config.scenario_file import (
     AddTable,
-    OutageTable,
+    EventTable,
     OverlayTable,
     ScenarioTable,
     WorkloadTable,
@@ -131,9 +131,9 @@ def _overlay_faults(
         if scale.where not in left:
             known = _like(scale.where, left)
             yield ("scale", index, "where"), nearest(_kind(scale.where), scale.where, known)
-    for index, outage in enumerate(overlay.outage):
-        for key, text in _outage_faults(outage, left, end_s):
-            yield ("outage", index, key), text
+    for index, event in enumerate(overlay.event):
+        for key, text in _event_faults(event, left, end_s):
+            yield ("event", index, key), text
 
 
 def _kind(name: str) -> str:
@@ -170,14 +170,16 @@ def _add_faults(
             yield "accelerator", f"'{table.accelerator}' is not a canonical model; {known}"
 
 
-def _outage_faults(
-    table: OutageTable, places: Collection[str], end_s: int
+def _event_faults(
+    table: EventTable, places: Collection[str], end_s: int
 ) -> Iterator[tuple[str, str]]:
     if table.where not in places:
         yield "where", nearest(_kind(table.where), table.where, _like(table.where, places))
+    elif "/" in table.where and table.kind in {"drain", "silence"}:
+        yield "where", f"a {table.kind} is of a whole site; write '{table.where.split('/')[0]}'"
     if table.end <= table.begin:
         yield "until", "is not after from"
     if table.begin >= end_s:
         yield "from", "is after the end of the scenario"
-    if table.notice is not None and table.kind != "maintenance":
-        yield "notice", f"is for a maintenance; {table.kind} comes without"
+    if (table.nodes is None) == (table.kind == "nodes"):
+        yield "nodes", 'says how many leave, for kind = "nodes" and for no other'

@@ -90,14 +90,15 @@ class ScaleTable(Strict):
     factor: _Factor
 
 
-class OutageTable(Strict):
-    """A site or a partition that is away for some time."""
+class EventTable(Strict):
+    """Something that happens to a site or a partition for some time."""
 
     where: Text
     begin: Annotated[Moment, Field(alias="from")]
     end: Annotated[Moment, Field(alias="until")]
-    kind: Literal["outage", "drain", "maintenance"] = "outage"
-    notice: Duration | None = None
+    kind: Literal["crash", "drain", "maintenance", "nodes", "silence"]
+    nodes: Count | None = None
+    note: str = ""
 
 
 class OverlayTable(Strict):
@@ -108,7 +109,7 @@ class OverlayTable(Strict):
     remove: list[Text] = Field(default_factory=list)
     add: list[AddTable] = Field(default_factory=list)
     scale: list[ScaleTable] = Field(default_factory=list)
-    outage: list[OutageTable] = Field(default_factory=list)
+    event: list[EventTable] = Field(default_factory=list)
 
 
 class ScenarioTable(Strict):

@@ -33,16 +33,15 @@ _DAY_S = 86400
 
 
 @dataclass(frozen=True, slots=True)
-class Outage:
-    """A site or partition that is away.
+class Happening:
+    """Something that happens to a site or a partition.
 
     Attributes:
         where: A site, or a partition ``site/cluster/partition``.
         begin_s: Seconds since the scenario's begin.
         end_s: Seconds since the scenario's begin.
-        kind: ``outage`` (at once, what runs is lost), ``drain`` (nothing new starts) or
-            ``maintenance`` (announced: nothing starts that would not end before it).
-        notice_s: How long before a maintenance is announced.
+        kind: ``crash``, ``drain``, ``maintenance``, ``nodes`` or ``silence``.
+        nodes: How many leave, for ``nodes``.
 
     """
 
@@ -50,7 +49,7 @@ class Outage:
     begin_s: int
     end_s: int
     kind: str
-    notice_s: int
+    nodes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Overlay:
         remove: Sites and partitions that are not there.
         add: Partitions that are.
         scale: Site or partition, and the factor of its nodes.
-        outages: Who is away, and when.
+        events: What happens to them, and when.
 
     """
 
@@ -72,7 +71,7 @@ class Overlay:
     remove: tuple[str, ...] = ()
     add: tuple[Partition, ...] = ()
     scale: tuple[tuple[str, float], ...] = ()
-    outages: tuple[Outage, ...] = ()
+    events: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +264,9 @@ def _overlay(table: OverlayTable) -> Overlay:
         remove=tuple(table.remove),
         add=tuple(_partition(each) for each in table.add),
         scale=tuple((each.where, each.factor) for each in table.scale),
-        outages=tuple(
-            Outage(each.where, each.begin, each.end, each.kind, each.notice or 0)
-            for each in table.outage
+        events=tuple(
+            Happening(each.where, each.begin, each.end, each.kind, each.nodes or 0)
+            for each in table.event
         ),
     )
 
