@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     group = typer.Typer(
         help="Traces of workloads, for replays.",
+        epilog="Example: resfed trace check KTH-SP2-1996.swf.gz",
         no_args_is_help=True,
         rich_markup_mode=None,
         callback=lambda: None,
@@ -90,7 +91,9 @@ def _show(told: Mapping[str, Any]) -> None:
             least, middle, high, most = (shown(value) for value in told[key].values())
             output.say(f"  {title:<8} {least} to {most}, median {middle}, 95 % up to {high}")
     if told["larger_than_machine"]:
-        output.say(f"  {told['larger_than_machine']:,} jobs are larger than the machine itself")
+        output.say(
+            f"  larger than the machine: {told['larger_than_machine']:,} (a replay counts them)"
+        )
     rows = [
         [what, rule, f"{count:,}", str(told["first_lines"][rule])]
         for what in ("dropped", "repaired")

@@ -175,12 +175,12 @@ def test_every_command_has_help_with_an_example(
     assert execute([*words, "--help"]) == 0
     told = capsys.readouterr().out
     assert "Usage: resfed" in told
-    bare = (["broker"], ["agent"], ["script"], ["bench"], ["lab"])
+    bare = (["broker"], ["agent"], ["script"], ["trace"], ["bench"], ["lab"])
     assert words in bare or "Example: resfed" in told
 
 
 def test_every_command_that_does_something_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
-    groups = [[], ["broker"], ["agent"], ["site"], ["script"], ["bench"], ["lab"]]
+    groups = [[], ["broker"], ["agent"], ["site"], ["script"], ["trace"], ["bench"], ["lab"]]
     for words in COMMAND_LINES:
         if words not in groups:
             execute([*words, "--help"])

@@ -124,9 +124,11 @@ class Gathered:
         self._ids.append(job_id)
         shape = -1 if request is None else self._shapes.setdefault(request, len(self._shapes))
         user, group, queue = who
-        self._rows.extend(max(min(number, _MANY), -_MANY) for number in (*times, procs))
-        self._rows.extend((self._users.of(user), self._groups.of(group), self._queues.of(queue)))
-        self._rows.extend((line, shape))
+        numbers: tuple[int, ...] = (*times, procs)
+        if max(numbers) > _MANY or min(numbers) < -_MANY:
+            numbers = tuple(max(min(number, _MANY), -_MANY) for number in numbers)
+        names = (self._users.of(user), self._groups.of(group), self._queues.of(queue))
+        self._rows.extend((*numbers, *names, line, shape))
 
     def workload(self, name: str, processors: int = 0) -> Workload:
         """Clean what was gathered."""

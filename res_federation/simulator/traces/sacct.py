@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from res_federation.errors import InvalidArgument
@@ -32,6 +33,8 @@ _NEEDED: Final = (
 _JOB: Final = re.compile(r"\d{1,18}(?:_(?:\d{1,9}|\[[^\]]{0,200}\]))?(?:\+\d{1,6})?", re.ASCII)
 _STEP: Final = re.compile(r"\d[\d_+]{0,40}\.\w{1,40}(?:\+\d{1,6})?", re.ASCII)
 _NOWHERE: Final = frozenset({"None assigned", "None"})
+_seconds: Final = lru_cache(maxsize=65536)(durations.seconds)
+_time: Final = lru_cache(maxsize=1024)(slurm_times.read)  # a job's times are often one another's
 
 
 def is_heading(line: str) -> bool:
@@ -63,15 +66,19 @@ def read(blocks: Iterable[Block], name: str, first: int | None) -> Workload:
     for number, line in lines(blocks):
         if table is None:
             table = _table(line, number)
-        if is_heading(line) and _words(line) == list(table.columns):
+        if not line[0].isdigit() and _words(line) == list(table.columns):
             continue  # also where dumps were put one behind the other
         row = table.row(line)
-        if _STEP.fullmatch(row.get("jobid", "")) or _STEP.fullmatch(row.get("jobidraw", "")):
+        if _is_step(row.get("jobid", "")) or _is_step(row.get("jobidraw", "")):
             if jobs.more():
                 jobs.drop_line(rules.JOB_STEP, number)
         elif jobs.wanted():
             _take(jobs, number, row)
     return jobs.workload(name)
+
+
+def _is_step(job_id: str) -> bool:
+    return "." in job_id and bool(_STEP.fullmatch(job_id))
 
 
 class _Table:
@@ -117,11 +124,11 @@ def _table(line: str, number: int) -> _Table:
 
 def _take(jobs: Gathered, number: int, row: Mapping[str, str]) -> None:
     job_id = row.get("jobid") or row.get("jobidraw", "")
-    submit = slurm_times.read(row.get("submit", ""))
+    submit = _time(row.get("submit", ""))
     if submit is None or not _JOB.fullmatch(job_id):
         jobs.broken(number)
         return
-    start, end = (slurm_times.read(row.get(column, "")) for column in ("start", "end"))
+    start, end = (_time(row.get(column, "")) for column in ("start", "end"))
     state = slurm_states.read(row.get("state", ""))
     if ("start" in row and start is None) or row.get("nodelist", "") in _NOWHERE:
         jobs.drop(rules.NEVER_STARTED, number)
@@ -159,7 +166,7 @@ def _elapsed(row: Mapping[str, str]) -> int | None:
     if raw.isascii() and raw.isdigit():
         return int(raw[:18])
     text = row.get("elapsed", "").strip().partition(".")[0]
-    return durations.seconds(text) if ":" in text else None
+    return _seconds(text) if ":" in text else None
 
 
 def _estimate(jobs: Gathered, number: int, row: Mapping[str, str]) -> int:
@@ -171,7 +178,7 @@ def _estimate(jobs: Gathered, number: int, row: Mapping[str, str]) -> int:
     if text.lower() == "partition_limit":
         jobs.repair(rules.PARTITION_LIMIT, number)
         return -1
-    seconds = durations.seconds(text) if text else None
+    seconds = _seconds(text) if text else None
     if seconds == durations.UNLIMITED:
         jobs.repair(rules.UNLIMITED, number)
     return seconds if seconds is not None and seconds > 0 else -1
