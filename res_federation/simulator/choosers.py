@@ -14,6 +14,7 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Code, Reason
 from res_federation.placement.rows import draw
+from res_federation.placement.snapshot import Row
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.virtual_site_partition import VirtualPartition
 
@@ -42,14 +43,15 @@ class Chooser:
     def __call__(self, effect: RunRound) -> Plan:
         """Choose for the jobs of a round, one after the other."""
         snapshot = effect.snapshot
-        closed = {row.partition: row.problem for row in snapshot.rows if row.problem != Code.FITS}
+        rows = {row.partition: row for row in snapshot.rows}
         self._now, self._sent = int(snapshot.at), {}
         assignments: list[Assignment] = []
         rejections: list[Rejection] = []
         for job in effect.jobs:
             number = self._demand.number[job.id]
             fits = [part for part in self._partitions if self._fits(number, part)]
-            able = [part for part in fits if part.declared.id not in closed]
+            why = [self._closed(number, part, rows[part.declared.id]) for part in fits]
+            able = [part for part, code in zip(fits, why, strict=True) if code is Code.FITS]
             if able:
                 part = self._choose(job.id, able)
                 name = part.declared.id
@@ -58,7 +60,7 @@ class Chooser:
                 self._sent[name] = (jobs + 1, work + amount)
                 assignments.append(Assignment(job.id, name, -1, False, 0.0, b""))
             else:
-                problem = closed[fits[0].declared.id] if fits else Code.TOO_FEW_NODES
+                problem = why[0] if fits else Code.TOO_FEW_NODES
                 rejections.append(Rejection(job.id, not fits, Reason(problem), b""))
         return Plan(snapshot.version, (), b"choosers", tuple(assignments), tuple(rejections))
 
@@ -66,6 +68,14 @@ class Chooser:
         kind, most = self._demand.kind[job], part.declared.max_time_s
         in_time = most is None or self._demand.limit[job] <= most
         return in_time and part.size(kind, self._demand.requests[kind]) is not None
+
+    def _closed(self, job: int, part: VirtualPartition, row: Row) -> Code:
+        """Tell why a partition takes no such jobs now, as the broker knows it."""
+        kind = self._demand.kind[job]
+        it = part.size(kind, self._demand.requests[kind])
+        if row.problem is Code.FITS and it is not None and it.nodes > row.available:
+            return Code.NODES_UNAVAILABLE
+        return row.problem
 
     def _random(self, job: JobId, fits: Sequence[VirtualPartition]) -> VirtualPartition:
         return fits[draw(job, self._seed) % len(fits)]
@@ -83,7 +93,7 @@ class Chooser:
         return min(fits, key=self._queue_length)
 
     def _queue_length(self, part: VirtualPartition) -> int:
-        return part.queue.waiting + self._sent.get(part.declared.id, (0, 0))[0]
+        return part.waiting + self._sent.get(part.declared.id, (0, 0))[0]
 
     def _least(self, _job: JobId, fits: Sequence[VirtualPartition]) -> VirtualPartition:
         return min(fits, key=self._load)

@@ -16,9 +16,9 @@ class Phase(IntEnum):
     then orders reach sites, which make ONE pass each; then reports are sent; the broker acts last.
     """
 
-    WORLD = 0
+    COMPLETION = 0
+    WORLD = 1
     """Outages, drains, maintenance begin and end."""
-    COMPLETION = 1
     ORDERS = 2
     """Orders of the broker reach a site."""
     BEAT = 3

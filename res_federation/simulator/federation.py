@@ -18,6 +18,7 @@ from res_federation.simulator import background
 from res_federation.simulator.choosers import Chooser
 from res_federation.simulator.copies import CopiesEngine
 from res_federation.simulator.demand import Demand
+from res_federation.simulator.disturbances import Disturbance, disturb
 from res_federation.simulator.federation_engine import Engine, Planner, Record, Rules, left_out
 from res_federation.simulator.load import at_load
 from res_federation.simulator.local_queue import LocalQueue
@@ -46,6 +47,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     local_share: float = 0.0,
     rules: Rules | None = None,
     weights: Policy | None = None,
+    events: Sequence[Disturbance] = (),
     make_queue: MakeQueue | None = None,
 ) -> Outcome:
     """Replay *workload* on *model*; the same arguments give the same outcome, byte for byte.
@@ -60,6 +62,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         local_share: Part of the load that users submit at the sites themselves.
         rules: How old news is, and what sites do; None for news at once.
         weights: Weights of the production policy; None for its defaults with *seed*.
+        events: What happens to sites from outside.
         make_queue: Makes the local schedulers, instead of *scheduler*.
 
     Raises:
@@ -87,6 +90,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     engine.home[:] = background.homes(engine.demand, partitions, local_share, seed)
     if policy in CHOSEN:
         engine.planner = Chooser(policy, engine.demand, partitions, seed)
+    disturb(engine, events)
     return outcome(workload, model, engine.run(), engine.home)
 
 

@@ -24,6 +24,8 @@ from res_federation.control.effects import (
 from res_federation.control.events import Event, JobSubmitted, PlanReady, SiteReported, Ticked
 from res_federation.control.machine import handle
 from res_federation.control.state import FederationState
+from res_federation.model.capacity import CapacityReport
+from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Begin, Cancel, Forget, Order, Start
 from res_federation.model.plan import Plan
@@ -38,6 +40,7 @@ MOST_ROUNDS_A_SECOND = 1000
 
 Planner = Callable[[RunRound], Plan]
 What = Callable[[int], None]
+Said = tuple[CapacityReport, tuple[RunObservation, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Rules:
         order_delay_s: From the broker into the site's queue.
         round_s: How long a round takes.
         round_interval_s: Least time between the starts of two rounds.
+        time_to_live_s: Age past which the broker trusts the report of a silent site no more.
         kill: Whether sites end jobs at their limits.
         fences: Whether agents keep a run that waited from beginning before the broker knows.
         check: Whether the invariants of the broker's state are asserted after each event.
@@ -64,6 +68,7 @@ class Rules:
     order_delay_s: int = 0
     round_s: int = 0
     round_interval_s: int = 0
+    time_to_live_s: float = 90.0
     kill: bool = False
     fences: bool = True
     check: bool = False
@@ -142,7 +147,7 @@ class Engine:
                 now = submit[job]
             if now is None:
                 return self.record
-            self._happen(now, Phase.COMPLETION)
+            self._happen(now, Phase.WORLD)
             while job < jobs and submit[job] == now:
                 self.arrive(job, now)
                 job += 1
@@ -209,7 +214,7 @@ class Engine:
         self.clock.push(now + runtime, Phase.COMPLETION, end)
 
     def _deliver(self, site: VirtualSite, orders: list[Order], now: int) -> None:
-        if not site.silent:
+        if site.silent_since is None:
             site.obey(orders, now)
             self._changed[site.site.id] = site
 
@@ -227,7 +232,7 @@ class Engine:
         interval = self.rules.report_interval_s
         for name in sorted(changed):
             site = changed[name]
-            if site.silent or not site.touched:
+            if site.silent_since is not None or not site.touched:
                 continue
             if not interval or (site.urgent and self.rules.ends_at_once) or site.asking:
                 self._tell(site, now)
@@ -238,31 +243,51 @@ class Engine:
     def _beat(self, site: VirtualSite) -> What:
         def beat(now: int) -> None:
             self._beating.discard(site.site.id)
-            if site.touched and not site.silent:
+            if site.touched and site.silent_since is None:
                 self._tell(site, now)
 
         return beat
 
     def _tell(self, site: VirtualSite, now: int, *, full: bool = False) -> None:
-        figures, runs = site.report(now, full=full)
+        self._send_report(site.report(now, full=full), site.fences, now, full)
+
+    def _send_report(self, said: Said, fences: bool, now: int, full: bool) -> None:
+        figures, runs = said
         delay = self.rules.report_delay_s
 
         def arrive(at: int) -> None:
-            self._handle(SiteReported(float(at), figures, runs, JOURNAL, full, fences=site.fences))
+            self.tell(SiteReported(float(at), figures, runs, JOURNAL, full, fences=fences))
 
         if delay:
             self.clock.push(now + delay, Phase.REPORT, arrive)
         else:
             arrive(now)
 
+    # --- what happens from outside
+
+    def touch(self, site: VirtualSite) -> None:
+        """Let a site report at the end of this second, if it has anything to tell."""
+        self._changed[site.site.id] = site
+
+    def last_words(self, site: VirtualSite, now: int) -> None:
+        """Play the last beat before a site falls silent: from here on its report grows old."""
+        said = site.report(now, full=True, time_to_live_s=self.rules.time_to_live_s)
+        figures, runs = said
+        self.tell(SiteReported(float(now), figures, runs, JOURNAL, True, fences=site.fences))
+
+    def say_all(self, site: VirtualSite, now: int) -> None:
+        """Let a site tell the broker all that it has."""
+        self._tell(site, now, full=True)
+
     # --- the broker
 
     def _submit(self, now: int) -> None:
         jobs, self._mine, demand = self._mine, [], self.demand
         for job in jobs:
-            self._handle(JobSubmitted(float(now), demand.ids[job], demand.spec(job)))
+            self.tell(JobSubmitted(float(now), demand.ids[job], demand.spec(job)))
 
-    def _handle(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Let the broker handle an event, and carry out what follows."""
         effects = handle(self.state, event)
         if self.rules.check:
             self.state.check()
@@ -295,10 +320,10 @@ class Engine:
             self.clock.push(
                 now + self.rules.round_s,
                 Phase.PLAN,
-                lambda at: self._handle(PlanReady(float(at), plan)),
+                lambda at: self.tell(PlanReady(float(at), plan)),
             )
         else:
-            self._handle(PlanReady(float(now), plan))
+            self.tell(PlanReady(float(now), plan))
 
     def _send(self, effect: SendToSite, now: int) -> None:
         """Turn orders into what an agent hears, as the broker's outbox does."""
@@ -332,18 +357,22 @@ class Engine:
         The broker ticks every second to see reports and leases grow old.  Here a tick is played
         only while a site is silent: otherwise none can, and the tick would change nothing.
         """
-        if isinstance(event, Ticked) and not any(site.silent for site in self.sites.values()):
+        if isinstance(event, Ticked) and all(
+            site.silent_since is None for site in self.sites.values()
+        ):
             return
-        when = max(int(event.at) + 1, -int(-at // 1))
-        if self._alarm is not None and event.at < self._alarm <= when:
-            return
-        self._alarm = when
-        self.clock.push(when, Phase.TICK, self._tick)
+        self.tick_at(max(int(event.at) + 1, -int(-at // 1)))
+
+    def tick_at(self, when: int) -> None:
+        """Let the broker see that time passed at second *when*, at the latest."""
+        if self._alarm is None or when < self._alarm:
+            self._alarm = when
+            self.clock.push(when, Phase.TICK, self._tick)
 
     def _tick(self, now: int) -> None:
         if self._alarm == now:
             self._alarm = None
-            self._handle(Ticked(float(now)))
+            self.tell(Ticked(float(now)))
 
 
 def left_out(record: Record) -> Mapping[str, int]:

@@ -15,6 +15,7 @@ from res_federation.model.identifiers import RunToken, job_of
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Begin, Cancel, Forget, Order, Start
+from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
@@ -43,6 +44,7 @@ class Held:
     fenced: bool = False
     given: int = -1
     begun: int = -1
+    size: int | Layout = 0
     observation: RunObservation | None = None
 
 
@@ -99,7 +101,8 @@ class VirtualSite:
         """Whether there is an end or a refusal to tell."""
         self.asking = False
         """Whether a run has its nodes and waits for the word."""
-        self.silent = False
+        self.silent_since: int | None = None
+        """Since when it and the broker do not hear one another."""
         self._priority = priority
         self._sequence = self._keys = 0
 
@@ -126,8 +129,8 @@ class VirtualSite:
             now, fenced,
         )  # fmt: skip
         self.held[held.key] = held
-        size = it.nodes if part.pool else it
-        part.queue.submit(held.key, size, limit, now, self._priority(job, now))
+        held.size = it.nodes if part.pool else it
+        part.enqueue(held.key, held.size, limit, now, self._priority(job, now))
         part.pending_core_s += held.cores * limit
         part.pending_accelerator_s += held.accelerator_s
         self._mark(part)
@@ -198,21 +201,26 @@ class VirtualSite:
     # --- what happens by itself
 
     def make_pass(self, now: int) -> None:
-        """Make one scheduling pass over each partition that changed."""
+        """Make one scheduling pass over each partition that changed.
+
+        A run that may not begin any more gives its nodes back at once, and the pass goes on.
+        """
         for part in self.parts:
-            if part not in self.dirty:
-                continue
-            del self.dirty[part]
-            for key in part.queue.start(now):
-                held = self.held[key]
-                part.pending_core_s -= held.cores * held.limit
-                part.pending_accelerator_s -= held.accelerator_s
-                part.changed()
-                held.given = now
-                part.held_cores += held.cores
-                part.held_until += held.cores * (now + held.limit)
-                if held.token is None or not self._asks(held, now):
-                    self._begin(held, now)
+            while part in self.dirty:
+                del self.dirty[part]
+                for key in part.start(now):
+                    self._give(self.held[key], now)
+
+    def _give(self, held: Held, now: int) -> None:
+        part = held.part
+        part.pending_core_s -= held.cores * held.limit
+        part.pending_accelerator_s -= held.accelerator_s
+        part.held_cores += held.cores
+        part.held_until += held.cores * (now + held.limit)
+        part.changed()
+        held.given = now
+        if held.token is None or not self._asks(held, now):
+            self._begin(held, now)
 
     def _asks(self, held: Held, now: int) -> bool:
         """Tell whether a run that has its nodes must ask first, and let it ask."""
@@ -222,6 +230,9 @@ class VirtualSite:
         if not held.fenced and now - held.submitted <= FENCE_AFTER_S:
             return False
         held.fenced = True
+        if self.silent_since is not None and now >= self.silent_since + self.lease_s:
+            self._withdraw(held, now)
+            return True
         asking = RunObservation(held.token, JobState.SUBMITTED, fenced=True, asks=True)
         self._say(held, asking)
         self.asking = True
@@ -253,26 +264,52 @@ class VirtualSite:
             )  # fmt: skip
         return held
 
-    def give_back(self, now: int) -> int | None:
-        """Give back runs that asked through a whole lease; say when the next would be due."""
-        due = None
+    def give_back(self, now: int) -> None:
+        """Give back the runs that ask and get no answer: their lease has run out."""
         for held in list(self.runs.values()):
-            if not held.fenced or held.given < 0:
-                continue
-            at = held.given + self.lease_s
-            if at > now:
-                due = at if due is None else min(due, at)
-                continue
-            self.leave(held, now)
-            assert held.token is not None
-            self._over(
-                held.token,
-                RunObservation(
-                    held.token, JobState.CANCELLED, ended=float(now), withdrawn=True,
-                    reason="its broker has not answered for a whole lease",
-                ),
-            )  # fmt: skip
-        return due
+            if held.fenced and held.given >= 0:
+                self._withdraw(held, now)
+
+    def _withdraw(self, held: Held, now: int) -> None:
+        assert held.token is not None, "a local job asks nobody"
+        self.leave(held, now)
+        why = "its broker has not answered for a whole lease"
+        self._over(
+            held.token,
+            RunObservation(
+                held.token, JobState.CANCELLED, reason=why, ended=float(now), withdrawn=True
+            ),
+        )
+
+    def fail(self, held: Held, now: int, state: JobState) -> None:
+        """End what holds nodes because the nodes are gone."""
+        self.leave(held, now)
+        if held.token is None:
+            return
+        begun = held.begun >= 0
+        self._over(
+            held.token,
+            RunObservation(
+                held.token, state, ended=float(now), begun=begun, withdrawn=not begun,
+                started=float(held.begun) if begun else None,
+            ),
+        )  # fmt: skip
+
+    def resize(self, part: VirtualPartition, nodes: int) -> None:
+        """Add nodes to a partition, or take them away as they come free."""
+        part.resize(nodes)
+        self._mark(part)
+
+    def come_back(self, parts: Sequence[VirtualPartition], now: int) -> None:
+        """Queue again, as it was, what maintenance kept from beginning."""
+        for part in parts:
+            if part.over(now):
+                for held in self.held.values():
+                    if held.part is part and held.given < 0:
+                        part.queue.cancel(held.key)
+                        rank = self._priority(held.job, held.submitted)
+                        part.enqueue(held.key, held.size, held.limit, now, rank)
+            self._mark(part)
 
     def leave(self, held: Held, now: int) -> None:
         """Take a job out of the queue or off its processors."""
@@ -285,7 +322,7 @@ class VirtualSite:
             part.held_cores -= held.cores
             part.held_until -= held.cores * (held.given + held.limit)
         else:
-            part.queue.cancel(held.key)
+            part.cancel(held.key)
             part.pending_core_s -= held.cores * held.limit
             part.pending_accelerator_s -= held.accelerator_s
         self._mark(part)

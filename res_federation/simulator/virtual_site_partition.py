@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from res_federation.model.capacity import FreeNodes, PartitionCapacity, Release, Window
@@ -80,8 +81,11 @@ class VirtualPartition:
         self.nodes = partition.nodes or 0
         self.cores = self.nodes * (partition.shape.cores or 0)
         self.available = self.nodes
+        self._lost = 0
         self.up = True
         self.windows: tuple[Window, ...] = ()
+        self._aside: set[int] = set()
+        self._by_limit: list[tuple[int, int]] = []
         self.pending_core_s = 0
         self.pending_accelerator_s = 0
         self.held_cores = 0
@@ -97,9 +101,62 @@ class VirtualPartition:
             self._laid[kind] = found if fits and isinstance(found, Layout) else None
         return self._laid[kind]
 
+    # --- the queue, around maintenance that is announced
+
+    def enqueue(self, key: int, size: Any, limit: int, now: int, priority: float) -> None:
+        """Add a job; one that would run into maintenance is kept aside until it is over."""
+        if self.windows:
+            if now + limit > self.windows[0].start:
+                self._aside.add(key)
+                return
+            heappush(self._by_limit, (-limit, key))
+        self.queue.submit(key, size, limit, now, priority)
+
+    def start(self, now: int) -> list[int]:
+        """Make one pass over what ends before the next maintenance by its limit."""
+        if self.windows:
+            left, heap = self.windows[0].start - now, self._by_limit
+            while heap and -heap[0][0] > left:
+                _, key = heappop(heap)
+                if self.queue.cancel(key):
+                    self._aside.add(key)
+        return self.queue.start(now)
+
+    def cancel(self, key: int) -> None:
+        """Take a waiting job out."""
+        if key in self._aside:
+            self._aside.remove(key)
+        else:
+            self.queue.cancel(key)
+
+    def announce(self, window: Window) -> None:
+        """Let everybody know of maintenance; before anything waits."""
+        self.windows = tuple(sorted((*self.windows, window), key=lambda one: one.start))
+
+    def over(self, now: int) -> bool:
+        """Forget maintenance that is over; tell whether all must be queued again in order."""
+        self.windows = tuple(window for window in self.windows if window.end > now)
+        aside = bool(self._aside) or bool(self.windows)
+        self._aside.clear()
+        self._by_limit.clear()
+        return aside
+
+    def resize(self, nodes: int) -> None:
+        """Change how many nodes there are; what runs goes on."""
+        self._lost -= nodes
+        self.available = max(0, self.nodes - self._lost)
+        self.queue.set_processors(self.available)
+
+    # --- figures
+
     def running_core_s(self, now: int) -> int:
         """Return the core-seconds that what runs may still take, by the limits."""
         return max(0, self.held_until - self.held_cores * now)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait, those that are kept aside too."""
+        return self.queue.waiting + len(self._aside)
 
     def changed(self) -> None:
         """Forget the figures: something began, ended, came or went."""
@@ -117,7 +174,7 @@ class VirtualPartition:
                 up=self.up,
                 free=self._free(),
                 releases=self._releases(now),
-                pending_jobs=self.queue.waiting,
+                pending_jobs=self.waiting,
                 pending_core_s=float(self.pending_core_s),
                 pending_accelerator_s=float(self.pending_accelerator_s),
                 max_time_s=part.max_time_s,
