@@ -13,13 +13,14 @@ import struct
 import numpy as np
 
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
-from res_federation.simulator.pool_passes import run_pass
+from res_federation.simulator.pool_passes import next_start, run_pass
 from res_federation.simulator.pool_state import (
     CONSERVATIVE,
     DISCIPLINES,
     EASY,
     FREE,
     NEWEST,
+    NEXT_START,
     PROCESSORS,
     QUEUED,
     RUNNING,
@@ -144,6 +145,7 @@ class LocalQueue:
         node = pool.nodes[slot]
         if planned and node[START] < NEVER:
             give(pool, int(node[PROCS]), int(node[START]), int(node[START] + node[ESTIMATE]))
+            pool.head[NEXT_START] = next_start(pool)
         self._drop(key, slot)
         return True
 

@@ -63,7 +63,7 @@ def replay_pool(workload: Workload, processors: int, scheduler: str) -> Outcome:
         place=np.zeros(count, np.int64),
         start=start,
         end=start + workload.runtime,
-        local=np.ones(count, np.bool_),
+        local=np.zeros(count, np.bool_),
         left_out={},
     )
 

@@ -13,7 +13,8 @@ without its own reservation has room for that.  This is repeated until nothing m
 jobs whose reservation is now begin.  So a reservation never gets later, no job delays any other's,
 and each is the earliest that all the others leave room for.  The plan is made anew, each job in
 order at the earliest start that running jobs and the jobs before it leave, only when it has become
-untrue: a job overran its believed end, or the pool's processors changed.
+untrue: a job overran its believed end, the pool's processors changed, or nobody asked for a pass at
+the time of a reservation.
 
 A running job that has overrun its believed end is believed to end in the next second.
 """
@@ -130,7 +131,8 @@ def follow_plan(pool: Pool, now: int) -> int:
     """Bring the plan up to date and start the jobs whose time has come."""
     head, nodes, roots = pool.head, pool.nodes, pool.roots
     runs = first(nodes, roots[0])
-    if head[STALE] == 1 or (runs != 0 and nodes[runs, KEY] <= now):
+    overrun = runs != 0 and nodes[runs, KEY] <= now
+    if overrun or head[STALE] == 1 or head[NEXT_START] < now:
         make_plan(pool, now)
     else:
         pass_time(pool, now)
@@ -144,7 +146,7 @@ def follow_plan(pool: Pool, now: int) -> int:
                 slot = following(nodes, slot)
     head[NEWEST] = 0
     head[GAIN_FROM], head[GAIN_TO] = NEVER, -NEVER
-    return start_due(pool, now) if head[NEXT_START] <= now else 0
+    return start_due(pool, now) if head[NEXT_START] == now else 0
 
 
 @compiled
@@ -254,12 +256,21 @@ def start_due(pool: Pool, now: int) -> int:
     """Start the jobs whose reservation is now, in the order of the queue."""
     head, nodes = pool.head, pool.nodes
     count, slot = 0, first(nodes, pool.roots[1])
-    head[NEXT_START] = NEVER
     while slot != 0:
-        after, start = following(nodes, slot), nodes[slot, START]
-        if start <= now:
+        after = following(nodes, slot)
+        if nodes[slot, START] == now:
             count = begin(pool, slot, now, count)
-        else:
-            head[NEXT_START] = min(head[NEXT_START], start)
         slot = after
+    head[NEXT_START] = next_start(pool)
     return count
+
+
+@compiled
+def next_start(pool: Pool) -> int:
+    """Return the earliest reservation of all waiting jobs."""
+    nodes, start = pool.nodes, NEVER
+    slot = first(nodes, pool.roots[1])
+    while slot != 0:
+        start = min(start, nodes[slot, START])
+        slot = following(nodes, slot)
+    return start

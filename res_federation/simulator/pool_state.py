@@ -181,6 +181,10 @@ def finish(pool: Pool, slot: int, now: int) -> None:
             head[STALE] = 1  # it overran: the plan took its processors for free
         elif believed > now:
             give(pool, nodes[slot, PROCS], now, believed)
+        elif pool.points[0] == now:
+            give(
+                pool, nodes[slot, PROCS], now, now + 1
+            )  # a pass at this instant thought it overran
 
 
 @compiled
