@@ -68,7 +68,10 @@ def blocks(path: Path | str, limit_bytes: int = LIMIT_BYTES) -> Iterator[Block]:
 
 def _open(path: Path | str, shown: str) -> BinaryIO:
     if str(path) == STDIN:
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        try:
+            return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        except (AttributeError, ValueError, OSError):  # closed, or a directory
+            raise InvalidArgument(f"{shown}: cannot be read", way_out="pipe a trace in") from None
     try:
         # Without O_NONBLOCK the opening of a FIFO would wait for somebody to write into it.
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
