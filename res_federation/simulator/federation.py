@@ -23,9 +23,10 @@ from res_federation.simulator.federation_engine import Engine, Planner, Record, 
 from res_federation.simulator.load import at_load
 from res_federation.simulator.local_queue import LocalQueue
 from res_federation.simulator.outcome import Outcome, Place
+from res_federation.simulator.shaped_queue import ShapedQueue
 from res_federation.simulator.site_models import FederationModel, cores
 from res_federation.simulator.virtual_site import VirtualSite
-from res_federation.simulator.virtual_site_partition import MakeQueue, Queue
+from res_federation.simulator.virtual_site_partition import MakeQueue, Queue, is_pool
 from res_federation.simulator.workload import Workload
 
 PLACED = ("federated", "earliest-start")
@@ -98,6 +99,8 @@ def queues(scheduler: str, order: str = "submit") -> MakeQueue:
     """Return what makes the local scheduler of a partition."""
 
     def make(partition: Partition) -> Queue:
+        if not is_pool(partition):
+            return ShapedQueue(partition.shape, partition.nodes or 0, scheduler, order=order)
         return LocalQueue(partition.nodes or 0, scheduler, order=order)
 
     return make

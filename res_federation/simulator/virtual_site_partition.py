@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
+from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import FreeNodes, PartitionCapacity, Release, Window
-from res_federation.model.reason import Reason
-from res_federation.model.resources import Layout, ResourceRequest, layout
+from res_federation.model.resources import Layout, ResourceRequest, accelerator_fits, layout
 from res_federation.model.site import Partition
 
 MOST_RELEASES = 256
@@ -96,10 +96,23 @@ class VirtualPartition:
     def size(self, kind: int, request: ResourceRequest) -> Layout | None:
         """Return how a request lies here, None where it never fits; *kind* names it."""
         if kind not in self._laid:
-            found = layout(request, self.declared.shape)
-            fits = not isinstance(found, Reason) and found.nodes <= self.nodes
-            self._laid[kind] = found if fits and isinstance(found, Layout) else None
+            self._laid[kind] = self._lay_out(request)
         return self._laid[kind]
+
+    def _lay_out(self, request: ResourceRequest) -> Layout | None:
+        shape = self.declared.shape
+        if request.architecture != shape.architecture:
+            return None
+        if accelerator_fits(request.accelerator, shape, family_in(shape.accelerator)) is not None:
+            return None
+        words = (*request.features, *(f"license/{name}" for name in request.licenses))
+        if not set(words) <= set(self.declared.features):
+            return None
+        found, most = layout(request, shape), self.declared.max_nodes
+        if not isinstance(found, Layout):
+            return None
+        fits = found.nodes <= (self.nodes if most is None else min(self.nodes, most))
+        return found if fits else None
 
     # --- the queue, around maintenance that is announced
 
