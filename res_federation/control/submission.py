@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from res_federation.control.effects import CancelRun, Effect, JobChanged, SendToSite
 from res_federation.control.events import JobCancelled, JobSubmitted
 from res_federation.control.state import FederationState
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
-from res_federation.model.job import Job
+from res_federation.model.accelerators import family_in, is_any
+from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
+from res_federation.model.resources import accelerator_fits
+from res_federation.model.sentences import memory
 from res_federation.placement.pins import pin_words
 from res_federation.slurm.canonical import understood
 
@@ -30,6 +35,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     spec = event.spec
     if state.dialects:
         spec = understood(spec, state.dialects)
+    spec = _expanded(state, spec)
     job = Job(
         id=event.job,
         spec=spec,
@@ -43,6 +49,22 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         state.keys[key] = job.id
     job.revision = state.next_revision()
     return [JobChanged(job, job.revision, "submitted", event.at, new=True)]
+
+
+def _expanded(state: FederationState, spec: JobSpec) -> JobSpec:
+    """Say which accelerators of the members a wish for any of them means now."""
+    need = spec.request.accelerator
+    if need is None or need.family or not is_any(need.asked):
+        return spec
+    families = {
+        family_in(part.shape.accelerator)
+        for site in state.sites.values()
+        for part in site.site.partitions
+        if accelerator_fits(need, part.shape, family_in(part.shape.accelerator)) is None
+    }
+    size = f" with at least {memory(need.min_memory_mib)}" if need.min_memory_mib else ""
+    found = ", ".join(sorted(families)) or "no member has one"
+    return replace(spec, notes=(*spec.notes, f"gpu:{need.asked}: any accelerator{size}: {found}"))
 
 
 def _check_names(state: FederationState, event: JobSubmitted) -> None:

@@ -166,8 +166,22 @@ def accelerator(text: str, memory_mib: int | None = None) -> Accelerator | None:
     return Accelerator(name=name, family=family, memory_mib=memory)
 
 
+_ANY = re.compile(r"(?:any)?[-_]?(?:(\d{1,4})(?:gb|gib|g))?")
+
+
+def is_any(text: str) -> bool:
+    """Tell whether *text* is the federation's own word for any accelerator: ``any``, ``any-40gb``.
+
+    A size alone (``40gb``) is one too: any that has at least so much.
+    """
+    return bool(text) and _ANY.fullmatch(text.lower()) is not None
+
+
 def need(text: str) -> AcceleratorNeed:
     """Read what a job asks for; an unknown word stays the family, so that nothing is guessed."""
+    if is_any(text):
+        size = _ANY.fullmatch(text.lower())
+        return AcceleratorNeed("", int((size and size[1]) or 0) * GIB, text)
     model = accelerator(text)
     if model is None:
         return AcceleratorNeed(family=text.lower(), asked=text)

@@ -89,6 +89,10 @@ def understood(spec: JobSpec, dialects: Mapping[str, Dialect]) -> JobSpec:
         found = recognise(spec, dialects.values())
         site, said = found.site, _told(found)
     need = need_of(spec, dialects.get(site))
+    asked = need.request.accelerator
+    if asked is not None and accelerators.is_any(asked.asked):
+        # the federation's own word: no site, not even its own, would take the script as it is
+        need, site = replace(need, partition=""), ""
     return replace(
         spec,
         request=need.request,
@@ -174,7 +178,7 @@ def _with_accelerator(
             "a job without GPUs elsewhere; add --gres=gpu:N if it needs them"
         )
         return request
-    if asked.family:
+    if asked.family or accelerators.is_any(asked.asked):
         return request
     notes.append(
         f"the GPUs are {family}: {given} at {origin.site} means {meant.accelerator}; name another "

@@ -138,3 +138,25 @@ def test_a_recognised_origin_is_told_to_its_user() -> None:
     assert any(note.startswith("origin: uma, recognised by") for note in spec.notes)
     assert spec.request.accelerator is not None
     assert spec.request.accelerator.family == "a100"
+
+
+@pytest.mark.parametrize(("word", "least"), [("any", 0), ("any-64gb", 65536), ("64gb", 65536)])
+def test_any_accelerator_with_enough_memory_will_do_and_is_written_as_the_site_wants_it(
+    word: str, least: int
+) -> None:
+    spec = read(f"--gres=gpu:{word}:1", "--mem=8G", "-t 5", "--account=a", "--qos=acc_resa")
+    found = verdicts(spec)
+    dialects = catalogue()[1]
+    feasible = [
+        (site, part) for site, part in partitions() if found[part.id].reason.code is Code.FITS
+    ]
+    assert feasible
+    for site, part in feasible:
+        assert (part.shape.accelerator_memory_mib or 0) >= least
+        written = render_understood(spec, dialects[site.id], part)
+        assert isinstance(written, Rendered)
+        assert f"gpu:{word}" not in written.script
+        asked = read_job(written.script, user="ana").request
+        assert asked.accelerators_per_node == 1
+    refused = {found[part.id].reason.code for _, part in partitions()}
+    assert (Code.ACCELERATOR_MEMORY in refused) == bool(least)
