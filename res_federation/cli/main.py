@@ -35,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "script": "script",
     "translate": "translate",
     "trace": "trace",
+    "compare": "compare",
+    "sweep": "sweep",
     "report": "report",
     "bench": "bench",
     "lab": "lab",

@@ -6,7 +6,7 @@ again by Ray, twice; the error of a task is told with its item and stops nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -36,20 +36,20 @@ class Done(Generic[Result]):
 
 def map_tasks(
     function: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     *,
-    workers: int,
+    workers: int | None,
     address: str | None = None,
     home: Path | None = None,
-) -> Iterator[Done[Result]]:
+) -> Generator[Done[Result]]:
     """Call *function* with each item on Ray and yield the results as they come.
 
     Closing the iterator cancels what has not ended and leaves Ray.
 
     Args:
         function: Must pickle by name, and be installed wherever the workers run.
-        items: Must pickle.
-        workers: Tasks at a time.
+        items: Must pickle; taken as they are needed, so that few are held at a time.
+        workers: Tasks at a time; None for as many as the cluster has processors.
         address: Of a Ray cluster to join; None starts a runtime on this machine.
         home: Where a runtime of our own keeps its files.
 
@@ -63,7 +63,7 @@ def map_tasks(
     from res_federation.scatter import runtime  # noqa: PLC0415 - imports Ray
 
     try:
-        folder = runtime.join(address, workers, home)
+        folder = runtime.join(address, workers or 1, home)
     except Exception as error:  # noqa: BLE001 - Ray fails in many ways; each is told
         raise Unavailable(
             f"no Ray answers at '{address}'" if address else "Ray does not start on this machine",
@@ -73,12 +73,11 @@ def map_tasks(
     running: dict[Any, int] = {}
     try:
         remote = ray.remote(num_cpus=1, max_retries=2)(function)
-        waiting = iter(enumerate(items))
-        for number, item in waiting:
+        most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        for number, item in enumerate(items):
             running[remote.remote(item)] = number
-            if len(running) < workers:
-                continue
-            yield from _ended(ray, running)
+            if len(running) >= most:
+                yield from _ended(ray, running)
         while running:
             yield from _ended(ray, running)
     finally:

@@ -304,5 +304,5 @@ def _fairness(draft: _Draft, name: str, jobs: Jobs) -> str:
 
 def summary_line(report: Report) -> str:
     """Return one line for people about what was written."""
-    longest = max((float(each.summary["makespan"]) for each in report.found), default=0.0)
+    longest = max(float(each.summary["makespan"] or 0) for each in report.found)
     return f"{report.page} ({_many(len(report.found), 'replay')}, {span(longest)} of trace)"

@@ -1,0 +1,169 @@
+"""`resfed compare`: the same replay under several policies, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from res_federation.cli import output
+from res_federation.cli.options import Json
+from res_federation.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from res_federation.simulator.compare import Comparison
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command(
+        epilog="Example: resfed compare year.swf.gz --sites simulations/federations/unequal.toml"
+        " --policies federated,slurm-federation --load 0.8 --out results"
+    )(compare)
+
+
+def compare(  # noqa: PLR0913 - one argument for each option
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="A trace, plain or gzip.")],
+    sites: Annotated[
+        Path, typer.Option(metavar="PATH", help="A federation file, or a catalogue of sites.")
+    ],
+    policies: Annotated[str, typer.Option(metavar="A,B", help="Policies by name.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
+    load: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Stretch submissions to this load of the federation."),
+    ] = None,
+    local_share: Annotated[
+        float,
+        typer.Option(
+            metavar="S", help="Part of the load that is submitted at the sites.", min=0, max=1
+        ),
+    ] = 0.0,
+    first: Annotated[
+        int | None, typer.Option(metavar="N", help="Take so many job lines of the trace.", min=1)
+    ] = None,
+    skip: Annotated[
+        int, typer.Option(metavar="N", help="Leave out so many job lines before.", min=0)
+    ] = 0,
+    seeds: Annotated[str, typer.Option(metavar="1,2", help="Seeds.")] = "1",
+    scheduler: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the sites: fcfs, easy, conservative.")
+    ] = "easy",
+    as_json: Json = False,
+) -> None:
+    """Replay a trace under several policies and seeds; print figures, ratios, their confidence.
+
+    Ratios are to the first policy, or to slurm-federation where it is among them.
+    """
+    from res_federation.config.federations import load_federation
+    from res_federation.simulator.compare import compare as run
+    from res_federation.simulator.compare_cells import Settings
+    from res_federation.simulator.federation import POLICIES
+    from res_federation.simulator.site_models import federation_of
+
+    names = policies_of(policies, POLICIES)
+    numbers = numbers_of(seeds)
+    federation = load_federation(sites)
+    workload = _workload(trace, first, skip)
+    model = federation_of(federation, workload)
+    made = run(
+        workload,
+        model,
+        out,
+        policies=names,
+        seeds=numbers,
+        settings=Settings("", 0, scheduler=scheduler, load=load, local_share=local_share),
+        labels={},
+        tell=_quiet if as_json else output.note,
+    )
+    if as_json:
+        output.document(_document(made))
+    else:
+        _show(made, out)
+
+
+def _quiet(_line: str) -> None:
+    """Say nothing."""
+
+
+def policies_of(text: str, known: tuple[str, ...]) -> list[str]:
+    """Return the policies of a list with commas.
+
+    Raises:
+        InvalidArgument: If one is not known, or none is given.
+
+    """
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    for name in names:
+        if name not in known:
+            raise InvalidArgument(
+                f"there is no policy '{name}'",
+                field="--policies",
+                way_out=f"one of: {', '.join(known)}",
+            )
+    if not names:
+        raise InvalidArgument("no policy is named", field="--policies", way_out=", ".join(known))
+    return names
+
+
+def numbers_of(text: str) -> list[int]:
+    """Return the seeds of a list with commas.
+
+    Raises:
+        InvalidArgument: If one is no whole number from 0 on.
+
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    wrong = [word for word in words if not (word.isdecimal() and len(word) < 19)]
+    if wrong or not words:
+        raise InvalidArgument(
+            f"'{(wrong or [text])[0]}' is no seed", field="--seeds", way_out="whole numbers: 1,2,3"
+        )
+    return list(dict.fromkeys(int(word) for word in words))
+
+
+def _workload(trace: str, first: int | None, skip: int) -> Any:
+    from res_federation.simulator.compare import without_first
+    from res_federation.simulator.traces.read import read_trace
+
+    whole = read_trace(trace, first=None if first is None else first + skip)
+    return without_first(whole, read_trace(trace, first=skip)) if skip else whole
+
+
+def _document(made: Comparison) -> dict[str, Any]:
+    from res_federation.simulator.report_tables import ratio_document
+
+    return {
+        "policies": [dict(each.summary) for each in made.found],
+        "baseline": made.baseline,
+        "ratios": {
+            policy: {key: ratio_document(ratio) for key, ratio in figures.items()}
+            for policy, figures in made.ratios.items()
+        },
+        "resumed": made.resumed,
+    }
+
+
+def _show(made: Comparison, out: Path) -> None:
+    from res_federation.simulator import report_tables as tables
+
+    show_figures(made)
+    if made.ratios:
+        output.say()
+        output.say(f"Times {made.baseline} (below 1 is less):")
+        rows = tables.ratio_rows(made.ratios, made.baseline)
+        output.table(_right(tables.RATIO_COLUMNS), rows, empty="")
+        output.say(tables.method(max(r.seeds for f in made.ratios.values() for r in f.values())))
+    output.say(f"Results are in {out}; 'resfed report {out}' draws them.")
+
+
+def show_figures(made: Comparison) -> None:
+    """Print the figures of each policy, as means over its seeds."""
+    from res_federation.simulator import report_tables as tables
+
+    output.table(_right(tables.FIGURE_COLUMNS), tables.figure_rows(made.found), empty="")
+
+
+def _right(columns: tuple[str, ...]) -> list[str]:
+    return [columns[0], *(f">{column}" for column in columns[1:])]

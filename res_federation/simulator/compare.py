@@ -1,0 +1,134 @@
+"""`resfed compare`: one trace, several policies and seeds, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from res_federation.errors import InvalidArgument
+from res_federation.simulator.compare_cells import (
+    CellInputs,
+    Settings,
+    fingerprint,
+    finished,
+    replay_cell,
+    write_cell,
+)
+from res_federation.simulator.report_files import Found
+from res_federation.simulator.report_tables import ratios
+from res_federation.simulator.site_models import FederationModel
+from res_federation.simulator.statistics_of_seeds import Ratio, baseline_of
+from res_federation.simulator.workload import Workload
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was found.
+
+    Attributes:
+        found: The replays, policy by policy, seed by seed.
+        baseline: The policy that the others are compared with.
+        ratios: Policy -> figure -> ratio; without the baseline.
+        resumed: Replays that were there already.
+
+    """
+
+    found: tuple[Found, ...]
+    baseline: str
+    ratios: dict[str, dict[str, Ratio]]
+    resumed: int
+
+
+def compare(
+    workload: Workload,
+    model: FederationModel,
+    out: Path,
+    *,
+    policies: Sequence[str],
+    seeds: Sequence[int],
+    settings: Settings,
+    labels: Mapping[str, Any],
+    tell: Tell,
+) -> Comparison:
+    """Replay *workload* under each policy with each seed and write every replay's files.
+
+    Args:
+        workload: The jobs.
+        model: The federation.
+        out: Directory; a replay's files go to ``<policy>/seed-<n>``.
+        policies: Names, at least one.
+        seeds: At least one.
+        settings: All but policy and seed.
+        labels: More keys of the summaries.
+        tell: Takes a line for people after each replay.
+
+    Raises:
+        InvalidArgument: If a name is not known or a figure cannot be.
+
+    """
+    found, resumed = [], 0
+    total = len(policies) * len(seeds)
+    for number, (policy, seed) in enumerate(_pairs(policies, seeds), start=1):
+        one = CellInputs(workload, model, replace(settings, policy=policy, seed=seed))
+        name = f"{policy}/seed-{seed}"
+        inputs = fingerprint(one)
+        summary = finished(out / name, inputs)
+        was_there = summary is not None
+        if summary is None:
+            summary = write_cell(out / name, replay_cell(one), one, inputs, labels)
+        resumed += was_there
+        found.append(Found(out / name, name, summary))
+        tell(f"{number}/{total} {name}: {cell_words(summary, was_there=was_there)}")
+    baseline = baseline_of(policies)
+    compared = ratios(found, baseline)
+    del compared[baseline]
+    return Comparison(tuple(found), baseline, compared, resumed)
+
+
+def _pairs(policies: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:
+    for policy in policies:
+        for seed in seeds:
+            yield policy, seed
+
+
+def cell_words(summary: Mapping[str, Any], *, was_there: bool) -> str:
+    """Return what one replay came to, in few words."""
+    if was_there:
+        return "was there already"
+    return f"{int(summary['jobs']):,} jobs in {float(summary['wall_seconds']):.1f} s"
+
+
+def without_first(workload: Workload, head: Workload) -> Workload:
+    """Return *workload* without the jobs of *head*: the same trace, read only so far.
+
+    Raises:
+        InvalidArgument: If no job is left.
+
+    """
+    kept = ~np.isin(workload.line, head.line)
+    if not kept.any():
+        raise InvalidArgument(
+            f"all {len(workload):,} jobs of '{workload.name}' are skipped", field="--skip"
+        )
+    dropped = {rule: count - head.dropped.get(rule, 0) for rule, count in workload.dropped.items()}
+    return replace(
+        workload,
+        job_ids=workload.job_ids[kept],
+        submit=workload.submit[kept],
+        runtime=workload.runtime[kept],
+        estimate=workload.estimate[kept],
+        procs=workload.procs[kept],
+        user=workload.user[kept],
+        group=workload.group[kept],
+        queue=workload.queue[kept],
+        line=workload.line[kept],
+        shape=workload.shape[kept] if len(workload.shape) else workload.shape,
+        read=workload.read - head.read,
+        dropped={rule: count for rule, count in dropped.items() if count},
+    )
