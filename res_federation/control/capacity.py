@@ -31,8 +31,8 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
 def _ordered(state: FederationState) -> Iterator[Ordered]:
     """Yield what was ordered and does not count in a report yet, in the order of placement."""
     for site in state.sites.values():
-        for job_id in site.runs.values():
-            job = state.jobs[job_id]
+        for token in site.uncounted:
+            job = state.jobs[site.runs[token]]
             run = job.run
             if run is not None and not run.counted:
                 yield Ordered(job, PartitionId(job.partition))

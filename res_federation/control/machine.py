@@ -53,5 +53,7 @@ def handle(state: FederationState, event: Event) -> list[Effect]:
             effects = leases.tick(state, event)
         case _:
             assert_never(event)
+    if not isinstance(event, JobSubmitted):  # a new job takes nothing from those in a plan
+        state.events += 1
     effects += rounds.due(state, event.at)
     return effects

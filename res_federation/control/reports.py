@@ -5,6 +5,8 @@ The agent's report is the truth about its site: whatever was lost on the way hea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from res_federation.control import runs
 from res_federation.control.effects import (
     BeginRuns,
@@ -35,6 +37,7 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     if not site.connected:
         site.connected = True
         state.version += 1
+    full = event.complete or event.journal != site.journal
     site.report, site.received, site.journal = event.report, event.at, event.journal
     site.fences = event.fences
 
@@ -45,7 +48,7 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     for observation in event.runs:
         held.add(observation.token)
         effects += _hold(state, site, event, observation, orders, gone)
-    effects += _missing(state, site, event, held, orders)
+    effects += _missing(state, site, event, site.runs if full else site.uncounted, held, orders)
     if gone:
         orders.append(ForgetRuns(tuple(gone)))
     return [*effects, SendToSite(site.site.id, tuple(orders)), SiteSeen(site.site.id)]
@@ -88,16 +91,19 @@ def _missing(
     state: FederationState,
     site: SiteState,
     event: SiteReported,
+    expected: Iterable[RunToken],
     held: set[RunToken],
     orders: list[Order],
 ) -> list[Effect]:
-    """Deal with runs that should be at the site and are not in the full set.
+    """Deal with runs that should be at the site and are not in the set.
 
+    Of a set that is not complete only runs that were never confirmed can be missed: those alone are
+    *expected* then, unless the journal is another one than before.
     An order that was lost is repeated, but only to the journal that it was first sent to: that
     one would know if the payload had begun.  A new journal knows nothing, so nothing is repeated.
     """
     effects: list[Effect] = []
-    for token in [token for token in site.runs if token not in held]:
+    for token in [token for token in expected if token not in held]:
         job = state.jobs[site.runs[token]]
         run = job.run
         assert run is not None, f"{token} has no run"

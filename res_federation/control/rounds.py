@@ -25,6 +25,7 @@ from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
 from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
 
@@ -54,6 +55,7 @@ def due(state: FederationState, at: float) -> list[Effect]:
         state.seen_version = state.version
     state.planning = frozenset(job.id for job in jobs)
     state.pause_until = at + state.terms.round_interval_s
+    state.asked = (state.events, at)
     return [RunRound(snapshot(state, at), tuple(jobs))]
 
 
@@ -88,7 +90,9 @@ def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
         if assignment.job in state.jobs and state.jobs[assignment.job].state is JobState.QUEUED
     }
     wanted = tuple(a for a in plan.assignments if a.job in waiting)
-    verdicts = recheck(snapshot(state, at), waiting, wanted, state.policy)
+    verdicts: tuple[Reason | None, ...] = (None,) * len(wanted)
+    if state.asked != (state.events, at):  # on an unchanged snapshot every assignment stands
+        verdicts = recheck(snapshot(state, at), waiting, wanted, state.policy)
     effects: list[Effect] = []
     orders: dict[SiteId, list[Order]] = {}
     for assignment, reason in zip(wanted, verdicts, strict=True):
@@ -134,6 +138,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
     state.fresh.pop(job.id, None)
     state.held.pop(job.id, None)
     state.sites[site].runs[run.token] = job.id
+    state.sites[site].uncounted[run.token] = None
     state.sites[site].sent[run.token] = at
     data: dict[str, str | int | float] = {
         "partition": run.partition,

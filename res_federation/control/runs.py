@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from res_federation.control.effects import Effect, JobChanged
-from res_federation.control.state import FederationState
+from res_federation.control.state import FederationState, SiteState
 from res_federation.model.job import Job, Run, RunObservation
 from res_federation.model.job_state import JobState, may_move
 
@@ -14,8 +14,7 @@ def observe(
     """Follow what the agent says of the newest run of *job*."""
     run = job.run
     assert run is not None, f"{job.id} has no run"
-    run.confirmed = True
-    run.counted = observation.counted and observation.state is not JobState.PLACED
+    _count(state.sites[run.site], run, observation)
     run.script_sha256 = observation.script_sha256 or run.script_sha256
     if observation.asks and not run.begun:
         return _let_begin(state, job, run, at)
@@ -41,6 +40,17 @@ def observe(
     if not job.cancel_asked:
         job.reason = observation.reason
     return [changed(state, job, str(run.state).lower(), at)]
+
+
+def _count(site: SiteState, run: Run, observation: RunObservation) -> None:
+    """Note whether the figures of the report have the run in them."""
+    counted = observation.counted and observation.state is not JobState.PLACED
+    if counted:
+        site.uncounted.pop(run.token, None)
+    elif run.token not in site.uncounted:  # in the order of placement, as the others
+        among = {*site.uncounted, run.token}
+        site.uncounted = {token: None for token in site.runs if token in among}
+    run.confirmed, run.counted = True, counted
 
 
 def _ended(
@@ -157,6 +167,7 @@ def _leave(state: FederationState, run: Run) -> None:
     if site is not None:
         site.runs.pop(run.token, None)
         site.sent.pop(run.token, None)
+        site.uncounted.pop(run.token, None)
 
 
 def changed(

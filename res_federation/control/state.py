@@ -58,6 +58,8 @@ class SiteState:
         fences: Whether its agent can keep a run from beginning before it is let.
         runs: Live runs of the federation at this site, in the order of placement.
         sent: When the start order of an unconfirmed run was last sent.
+        uncounted: Those of the runs that the newest figures do not have in them, or that the agent
+            has not confirmed, in the order of placement: few, where runs are many.
 
     """
 
@@ -71,6 +73,7 @@ class SiteState:
     fences: bool = False
     runs: dict[RunToken, JobId] = field(default_factory=dict)
     sent: dict[RunToken, float] = field(default_factory=dict)
+    uncounted: dict[RunToken, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,6 +94,8 @@ class FederationState:
         seen_version: Version that the newest round saw.
         planning: Jobs of the round in flight, None when there is none.
         pause_until: No round before this time.
+        events: Events handled that a round may see.
+        asked: Events and time when the round in flight was asked for.
         dialects: How members want their scripts; nothing is asked of the jobs of one without.
         stale: Sites whose newest report is past its time to live, as the last tick saw it.
         frames: Lists of partitions that stored decisions refer to, by identifier.
@@ -110,6 +115,8 @@ class FederationState:
     seen_version: int = 0
     planning: frozenset[JobId] | None = None
     pause_until: float = 0.0
+    events: int = 0
+    asked: tuple[int, float] = (-1, 0.0)
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
     stale: set[SiteId] = field(default_factory=set)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
@@ -145,6 +152,9 @@ class FederationState:
                 newest = self.jobs[job_id].run
                 assert newest is not None, f"{token} has no run"
                 assert newest.token == token, f"{token} is not the newest attempt"
+                known = newest.counted and newest.confirmed
+                assert known != (token in site.uncounted), f"{token} is counted amiss"
+            assert set(site.uncounted) <= set(site.runs), f"{site.site.id} counts what is gone"
 
 
 def federation(
@@ -191,6 +201,8 @@ def restore(  # the pieces come from the store, which knows nothing of this room
             # The member left the catalogue: the run is kept, and said to be out of reach.
             state.sites[run.site] = SiteState(_former(run.site, run.partition))
         state.sites[run.site].runs[run.token] = job.id
+        if not (run.counted and run.confirmed):
+            state.sites[run.site].uncounted[run.token] = None
 
 
 def _former(site: SiteId, partition: PartitionId) -> Site:
