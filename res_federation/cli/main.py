@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "script": "script",
     "translate": "translate",
     "trace": "trace",
+    "replay": "replay",
     "compare": "compare",
     "sweep": "sweep",
     "report": "report",

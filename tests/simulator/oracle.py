@@ -31,6 +31,7 @@ def jobs_of(name: str) -> Workload:
         job_ids=columns["job_id"][order], submit=columns["submit"][order],
         runtime=columns["runtime"][order], estimate=columns["estimate"][order],
         procs=columns["procs"][order], user=nobody, group=nobody, queue=nobody,
+        line=order.astype(np.int64),
     )  # fmt: skip
 
 

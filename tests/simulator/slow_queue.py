@@ -98,7 +98,7 @@ class SlowQueue:
         """Return the free processors of each second from now on, leaving one job out."""
         room = [self.processors] * (FAR // 10)
         for job in (*self.runs.values(), *self.queue):
-            if job is without or job.start < 0 and job.reserved is None:
+            if job is without or (job.start < 0 and job.reserved is None):
                 continue
             since, until = job.reserved or 0, (job.reserved or 0) + job.estimate
             if job.start >= 0:
