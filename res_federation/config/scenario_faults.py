@@ -65,12 +65,19 @@ def faults(
         yield ("loads",), "is missing, and a [[workload]] has a share of it; add 'loads = [0.8]'"
     if table.loads and not shared:
         yield ("loads",), "no [[workload]] has a share of it; add 'share = ...' to one"
-    total = sum(part.share or 0.0 for part in shared)
-    if shared and abs(total - 1.0) > 1e-6:
-        yield ("workload",), f"the shares make up {total:g}, not 1"
+    for kind in ("without accelerators", "with accelerators"):
+        mine = [part for part in shared if _kind_of(part) == kind]
+        total = sum(part.share or 0.0 for part in mine)
+        if mine and abs(total - 1.0) > 1e-6:
+            yield ("workload",), f"the shares of the jobs {kind} make up {total:g}, not 1"
     for index, overlay in enumerate(table.overlay):
         for place, text in _overlay_faults(overlay, sites, table.days * _DAY_S):
             yield ("overlay", index, *place), text
+
+
+def _kind_of(part: WorkloadTable) -> str:
+    accelerated = part.generate is not None and part.generate.accelerator is not None
+    return "with accelerators" if accelerated else "without accelerators"
 
 
 def _doubles(

@@ -1,7 +1,8 @@
 """A scenario's federation and workload: what each cell of its grid is replayed with.
 
 The demand is measured by the federation before any overlay: an overlay changes the machines, not
-what users ask for, so that cells of one load are comparable.
+what users ask for, so that cells of one load are comparable.  A load of 0.8 asks for eight tenths
+of the cores of the nodes without accelerators, and for eight tenths of the accelerators.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 
 from res_federation.config.scenarios import Overlay, Scenario, WorkloadPart
 from res_federation.errors import InvalidArgument
+from res_federation.model.accelerators import family_in
 from res_federation.model.site import Partition, Site
 from res_federation.simulator.generated import Mix, generate, merged
-from res_federation.simulator.site_models import FederationModel, federation_of
+from res_federation.simulator.site_models import FederationModel, cores, federation_of
 from res_federation.simulator.traces.read import read_trace
 from res_federation.simulator.workload import Workload
 
@@ -133,13 +135,14 @@ def workload_of(scenario: Scenario, overlay: Overlay, load: float | None, seed: 
         InvalidArgument: If a trace cannot be read, or no job is left.
 
     """
-    processors = base_model(scenario).processors
-    whole = float(processors) * scenario.days * 86400
+    model = base_model(scenario)
     parts = []
     for part in scenario.workload:
         if part.overlays and overlay.name not in part.overlays:
             continue
-        work = None if part.share is None or load is None else whole * load * part.share
+        work = None
+        if part.share is not None and load is not None:
+            work = load * part.share * _capacity(model, part) * scenario.days * 86400.0
         # By the part's name: a part that is added leaves the draws of the others as they are.
         numbers = (seed, zlib.crc32(part.name.encode()))
         parts.append(_drawn(part, work, numbers) if part.trace is None else _traced(part, work))
@@ -151,6 +154,36 @@ def workload_of(scenario: Scenario, overlay: Overlay, load: float | None, seed: 
             way_out="give a [[workload]] that is there in all overlays",
         )
     return merged(scenario.name, parts, end=scenario.days * 86400)
+
+
+def _capacity(model: FederationModel, part: WorkloadPart) -> int:
+    """Return the cores that a part's share is of: of the accelerators it asks for, or the others'.
+
+    Raises:
+        InvalidArgument: If there are no such nodes.
+
+    """
+    if part.trace is not None:
+        return model.processors  # a trace asks for processors, wherever they are
+    mix = _mix(part)
+    if mix.accelerator:
+        found = sum(
+            (each.nodes or 0) * each.shape.accelerators
+            for each in model.partitions
+            if mix.accelerator in {"any", family_in(each.shape.accelerator)}
+        )
+    else:
+        found = sum(cores(each) for each in model.partitions if not each.shape.accelerators)
+    if not found:
+        what = (
+            f"accelerator '{mix.accelerator}'" if mix.accelerator else "node without accelerators"
+        )
+        raise InvalidArgument(
+            f"workload '{part.name}' has a share of the load, and the federation has no {what}",
+            field="workload",
+            way_out="say jobs = ... in place of share, or name another accelerator",
+        )
+    return found * (mix.cores_per_accelerator if mix.accelerator else 1)
 
 
 def _drawn(part: WorkloadPart, work: float | None, numbers: Sequence[int]) -> Workload:
