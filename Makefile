@@ -4,8 +4,7 @@
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
-EXAMPLES ?= 70000
-# of make fuzz: with 15 lines in the mean, about a million directive lines
+LINES ?= 1200000 # directive lines of make fuzz
 SEED ?= 1
 DIR ?=
 ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
@@ -42,8 +41,8 @@ bench: .venv/.run ## Measure: submits as a ratio to an empty echo, placements an
 	@$(BIN)/resfed bench place --json $(ARGS)
 	@$(BIN)/resfed bench translate --json
 
-fuzz: .venv/.dev ## Fuzz the reader and the renderer of scripts: EXAMPLES of each kind, from SEED
-	@RESFED_FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -p no:randomly --timeout 7200 --hypothesis-seed=$(SEED) tests/slurm_text/test_fuzz.py
+fuzz: .venv/.dev ## Fuzz the reader and the renderer of scripts (ten minutes): LINES, from SEED
+	@$(BIN)/python -m tests.fuzz.campaign --seed $(SEED) --lines $(LINES)
 
 faults: .venv/.dev ## Break real Slurm in every way that has a test of its own (ten minutes)
 	@$(BIN)/python -m pytest -q -m faults tests/slurm $(ARGS)

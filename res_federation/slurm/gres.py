@@ -9,7 +9,6 @@ from res_federation.errors import InvalidArgument
 
 _COUNT = re.compile(r"(\d{1,9})([kmgtp]?)", re.ASCII | re.IGNORECASE)
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_BOUND_TO = re.compile(r"\([^)]*\)$")
 _WAY_OUT = "write it like gpu:2 or gpu:a100:2"
 
 
@@ -36,7 +35,7 @@ def read(text: str, field: str = "--gres") -> tuple[Gres, ...]:
 
 
 def _one(part: str, field: str) -> Gres:
-    plain = _BOUND_TO.sub("", part)
+    plain = _unbound(part)
     for prefix in ("gres:", "gres/"):
         plain = plain.removeprefix(prefix)
     name, *rest = plain.replace("=", ":").split(":")
@@ -53,6 +52,14 @@ def _one(part: str, field: str) -> Gres:
             f"'{rest[1]}' in '{part}' is not a number", field=field, way_out=_WAY_OUT
         )
     return Gres(name.lower(), rest[0], 1)
+
+
+def _unbound(part: str) -> str:
+    """Leave out the sockets at the end, ``(S:0-1)``; in one pass, however many brackets open."""
+    if not part.endswith(")"):
+        return part
+    opened = part.find("(", part.rfind(")", 0, -1) + 1)
+    return part if opened < 0 else part[:opened]
 
 
 def read_gpus(text: str, field: str = "--gpus") -> tuple[Gres, ...]:

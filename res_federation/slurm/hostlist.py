@@ -8,6 +8,8 @@ from res_federation.errors import InvalidArgument
 
 MAX_HOSTS = 65_536
 """Most hosts of one range, Slurm's own bound; ours for a whole list."""
+_MOST_RANGES = 64
+"""Most brackets in one name; each doubles the hosts, or says nothing."""
 _SPLIT = re.compile(r"[,\s]+")
 _NUMBER = re.compile(r"(\d{1,18})(?:-(\d{0,18}))?", re.ASCII)
 
@@ -54,6 +56,8 @@ def _parts(text: str) -> list[str]:
 
 
 def _expand(part: str, field: str) -> list[str]:
+    if part.count("[") > _MOST_RANGES:
+        raise _refuse(f"more than {_MOST_RANGES} ranges in one name", field)
     head, opened, rest = part.partition("[")
     inside, closed, tail = rest.partition("]")
     if not opened or not closed:

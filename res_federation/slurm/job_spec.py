@@ -68,6 +68,13 @@ def read_job(
             field="script, #SBATCH hetjob",
             way_out="submit each component as a job of its own",
         )
+    for option, value in header.given:
+        if "\n" in value or "\0" in value:
+            raise InvalidArgument(
+                "a value with a line break cannot be written as a directive",
+                field=places[option],
+                way_out="write it in one line",
+            )
     treatment.refuse(header.options, places)
     try:
         return _spec(header, given, script, user, name, tuple(script_arguments), environment or {})
@@ -97,7 +104,10 @@ def _readable(header: script_header.Header) -> script_header.Header:
 def _utf8(value: str) -> str:
     if value.isascii():
         return value
-    content = value.encode("utf-8", "surrogateescape")
+    try:
+        content = value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair of UTF-16: no bytes stand for it
+        return value.encode("utf-8", "replace").decode()
     try:
         return content.decode()
     except UnicodeDecodeError:
@@ -120,10 +130,11 @@ def _spec(
     limit = _time_limit(options, notes)
     array = arrays.read(options["array"]) if "array" in options else arrays.Array(())
     exported = _exported(options.get("export", ""), environment, notes)
+    _check_words(script_arguments, exported)
     notes += treatment.notes(given, pinned=bool(clusters))
     get = options.get
     return JobSpec(
-        name=get("job-name") or name or "job",
+        name=get("job-name") or _utf8(name) or "job",
         user=user,
         script=script,
         request=request,
@@ -144,6 +155,21 @@ def _spec(
         notes=tuple(notes),
         options=header.given,
     )
+
+
+def _check_words(arguments: Sequence[str], variables: Sequence[tuple[str, str]]) -> None:
+    """Refuse words that cannot travel: to change a byte of a file's name would be worse."""
+    places = [(f"argument {at} of the script", word) for at, word in enumerate(arguments, 1)]
+    places += [(f"--export, {name}", value) for name, value in variables]
+    for place, word in places:
+        if "\0" in word or (
+            not word.isascii() and word.encode("utf-8", "replace").decode() != word
+        ):
+            raise InvalidArgument(
+                "is not UTF-8, or has a NUL",
+                field=place,
+                way_out="name such a file within the script, where any bytes may stand",
+            )
 
 
 def _request(options: Mapping[str, str], notes: list[str]) -> ResourceRequest:

@@ -121,11 +121,9 @@ def read_state(text: str) -> NodeState:
     """Read ``MIXED+DRAIN``, ``DOWN*``, ``IDLE+PLANNED``, ``drained``…; a strange word stays."""
     parts: list[str] = []
     for part in text.upper().replace(",", "+").split("+"):
-        plain = part.strip()
-        signs: list[str] = []
-        while plain and plain[-1] in _SIGNS:
-            signs.append(_SIGNS[plain[-1]])
-            plain = plain[:-1]
+        whole = part.strip()
+        plain = whole.rstrip("".join(_SIGNS))
+        signs = [_SIGNS[sign] for sign in reversed(whole[len(plain) :])]
         if plain:
             parts += _LONG.get(plain, plain).split("+") if not parts else [plain]
         parts += signs if parts else []

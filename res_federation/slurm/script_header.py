@@ -21,6 +21,7 @@ _WORD = re.compile(r"[^ \t\v\f\r]+")
 _DIRECTIVE = "#SBATCH"
 _OLD_DIRECTIVE = "#SLURM"
 _LATE = re.compile(r"^#SBATCH", re.MULTILINE)
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _OTHER = re.compile(r"^#(PBS|BSUB)\b", re.MULTILINE)
 _TRICKY = re.compile(r"[\"'\\#:]|hetjob|packjob")
 _SEPARATOR = re.compile(r"(?:het|pack)job(?![^ \t\v\f\r])")
@@ -146,6 +147,13 @@ def _text(script: str | bytes) -> str:
             way_out="keep data in files and let the script read them",
         )
     text = script if isinstance(script, str) else script.decode("utf-8", "surrogateescape")
+    half = None if text.isascii() else _HALF.search(text)
+    if half:
+        raise InvalidArgument(
+            "the script has half of a pair of UTF-16, which is no character",
+            field=f"script line {text.count(chr(10), 0, half.start()) + 1}",
+            way_out="give it as bytes, or read its file with errors='surrogateescape'",
+        )
     if not text:
         raise InvalidArgument("Batch script is empty!", field="script")
     if not text.startswith("#!"):

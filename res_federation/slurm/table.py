@@ -123,7 +123,7 @@ def _geometry(table: Table, name: str, value: str) -> None:
 
 def _extra_node_info(table: Table, name: str, value: str) -> None:
     """Read ``-B sockets[:cores[:threads]]``; of a range the lower bound counts."""
-    parts = value.split(":")[:3]
+    parts = value.split(":")[:3] if value else []
     read = [_geometry_part(part, at) for at, part in enumerate(parts)]
     for (key, _), number in zip(_GEOMETRY, [*read, "", ""], strict=False):
         table[key] = number
@@ -131,15 +131,20 @@ def _extra_node_info(table: Table, name: str, value: str) -> None:
 
 
 def _geometry_part(text: str, at: int) -> str:
-    low = text.partition("-")[0].strip()
-    if low == "*":
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    if low == "*" or (at and not text):
         return ""
-    if not low.isascii() or not low.isdigit():
-        place = ("first", "second", "third")[at]
-        raise InvalidArgument(
-            f'Invalid numeric value "{low}" for {place} arg of -B.', field="--extra-node-info"
-        )
-    return str(int(low))
+    place = f"{('first', 'second', 'third')[at]} arg of -B"
+    for number in (low, high) if dash else (low,):
+        if not number.isascii() or not number.isdigit():
+            raise InvalidArgument(
+                f'Invalid numeric value "{number}" for {place}.', field="--extra-node-info"
+            )
+        if int(number.lstrip("0")[:25] or 0) > values.MAX_INT:
+            raise InvalidArgument(
+                f"Numeric argument ({number[:25]}) to big for {place}.", field="--extra-node-info"
+            )
+    return str(int(low[-25:]))
 
 
 _SPECIAL: dict[str, Callable[[Table, str, str], None]] = {

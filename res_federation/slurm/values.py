@@ -11,6 +11,7 @@ from res_federation.slurm import durations, instants, memory
 _INT_BITS = 1 << 32
 _STRTOL = re.compile(r"[ \t\n\v\f\r]*([+-]?\d+)", re.ASCII)
 _NODES = re.compile(r"\s*([+-]?\d+)([kKmM]?)\s*", re.ASCII)
+MAX_INT = (1 << 31) - 1
 MAX_LONG = (1 << 63) - 1
 
 
@@ -25,10 +26,16 @@ def int32(number: int) -> int:
     return number - _INT_BITS if number >= _INT_BITS // 2 else number
 
 
+def _bounded(digits: str) -> int:
+    """Return a number of any length, cut where it is too large for anything anyway."""
+    number = int(digits.lstrip("+-0")[:25] or 0)
+    return -number if digits[0] == "-" else number
+
+
 def leading_int(text: str) -> int:
     """Return the number at the start of *text*, or 0: atoi."""
     found = _STRTOL.match(text)
-    return int(found.group(1)[:25]) if found else 0
+    return _bounded(found.group(1)) if found else 0
 
 
 def whole(text: str, name: str, least: int) -> int:
@@ -39,7 +46,7 @@ def whole(text: str, name: str, least: int) -> int:
         found = _STRTOL.fullmatch(text)
         if found is None and not (text == "" and least == 0):
             raise _not_numeric(text, name)
-        number = int(found.group(1)[:25]) if found else 0
+        number = _bounded(found.group(1)) if found else 0
     if number > MAX_LONG:
         raise InvalidArgument(
             f"Numeric argument ({MAX_LONG}) to big for --{name}.", field=f"--{name}"
@@ -134,7 +141,7 @@ def node_range(text: str) -> str:
 
 def _node_count(text: str) -> int:
     found = _NODES.fullmatch(text)
-    value = int(found.group(1)[:25]) if found else -1
+    value = _bounded(found.group(1)) if found else -1
     if found:
         value = int32(value * {"": 1, "k": 1024, "m": 1024 * 1024}[found.group(2).lower()])
     if value < 0:

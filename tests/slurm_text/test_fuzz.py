@@ -1,30 +1,24 @@
 """Generated directives, through reading and rendering: no crash, nothing lost without a word.
 
-A small part runs with the tests; ``make fuzz`` runs many more (``RESFED_FUZZ_EXAMPLES``).
+A small part runs with the tests; ``make fuzz`` runs many more (``RESFED_FUZZ_EXAMPLES``), and asks
+for their number (``RESFED_FUZZ_COUNT``: a file).
 """
 
 import os
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from res_federation.config.dialects import load_dialects
-from res_federation.config.sites import load_sites
-from res_federation.errors import InvalidArgument
-from res_federation.model.site import Partition
-from res_federation.slurm import script_header
-from res_federation.slurm.dialect import Dialect
-from res_federation.slurm.directives import own_options
-from res_federation.slurm.job_spec import read_job
-from res_federation.slurm.losses import losses
+from res_federation.slurm.directives import directive, unwritable
 from res_federation.slurm.options import OPTIONS
-from res_federation.slurm.render import Rendered, render
+from tests.fuzz import laws
+from tests.fuzz.scripts import BODY, FREE, OF_VALUE, TRICKS, Asked, as_read
 
 EXAMPLES = int(os.environ.get("RESFED_FUZZ_EXAMPLES", "150"))
-SITES = Path(__file__).parents[2] / "sites"
-BODY = "\nsrun ./app\n#SBATCH --uid=0\n"
+COUNT = os.environ.get("RESFED_FUZZ_COUNT", "")
 
 _NAMES = [f"--{option.name}" for option in OPTIONS] + [
     f"-{option.letter}" for option in OPTIONS if option.letter
@@ -62,48 +56,74 @@ _LINES = st.lists(
 _SOUND = st.lists(_USUAL, max_size=8).map(lambda words: [f"#SBATCH {word}" for word in words])
 
 
-@cache
-def targets() -> tuple[tuple[Dialect, Partition], ...]:
-    sites = load_sites(SITES)
-    dialects = load_dialects(SITES, sites)
-    return tuple((dialects[site.id], part) for site in sites for part in site.partitions)
+_FIELD = st.tuples(
+    st.sampled_from(FREE + OF_VALUE),
+    st.one_of(
+        st.lists(st.sampled_from(TRICKS), min_size=1, max_size=5).map("".join),
+        st.text(max_size=20),
+        _VALUES,
+    ).map(as_read),
+)
 
 
-@given(lines=_LINES)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
-    script = "\n".join(["#!/bin/sh", *lines]) + BODY
-    header = script_header.read(script)
-    try:
-        spec = read_job(script, user="ana")
-    except InvalidArgument as error:
-        assert "\n" not in error.field
+class Count:
+    """Directive lines drawn so far, for the figures of a campaign."""
+
+    lines = 0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _counted() -> Iterator[None]:
+    yield
+    if COUNT:
+        Path(COUNT).write_text(str(Count.lines), encoding="ascii")
+
+
+def judge(asked: Asked, origin: int, at: int, account: str) -> None:
+    Count.lines += asked.lines
+    spec = laws.is_read_or_refused(asked)
+    if spec is None:
         return
-    assert not header.refused
-    assert spec.options == header.given
-    assert own_options(script) == dict(header.given)
-    losses(script, dict(spec.options))
+    laws.travels(spec)
+    everywhere = laws.targets()
+    for home in (*laws.origins(spec), everywhere[origin % len(everywhere)][0]):
+        laws.is_rendered_or_refused(spec, home, everywhere[at % len(everywhere)], account)
+
+
+@given(lines=_LINES, at=st.integers(0, 1000), home=st.integers(0, 1000))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_lines_are_read_or_refused(lines: list[str], at: int, home: int) -> None:
+    script = "\n".join(["#!/bin/sh", *lines]) + BODY
+    judge(Asked(as_read(script), lines=len(lines)), home, at, "uv00")
 
 
 @given(lines=_SOUND, at=st.integers(0, 1000), home=st.integers(0, 1000), more=_ANY)
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_option_is_lost_without_a_word(lines: list[str], at: int, home: int, more: str) -> None:
     script = "\n".join(["#!/bin/sh", *lines, f"#SBATCH {more}"]) + BODY
-    try:
-        spec = read_job(script, user="ana")
-    except InvalidArgument:
-        return
-    everywhere = targets()
-    target, part = everywhere[at % len(everywhere)]
-    origin = everywhere[home % len(everywhere)][0]
-    found = render(spec, origin, target, part, account="uv00")
-    if not isinstance(found, Rendered):
-        assert all(found.reasons)
-        return
-    assert found.script.endswith(BODY)
-    header = script_header.read(found.script)
-    assert not header.refused, header.refused
-    told = dict(header.given)
-    for name, value in spec.options:
-        said = any(f"--{name}" in note for note in found.notes)
-        assert told.get(name) == value or said, (name, value, found)
+    judge(Asked(as_read(script), lines=len(lines) + 1), home, at, "uv00")
+
+
+@given(
+    fields=st.lists(_FIELD, min_size=1, max_size=12),
+    written=st.integers(0, 12),
+    words=st.lists(st.text(max_size=9).map(as_read), max_size=2),
+    account=st.text(max_size=12).map(as_read),
+    at=st.integers(0, 1000),
+)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_value_becomes_more_than_a_value(
+    fields: list[tuple[str, str]], written: int, words: list[str], account: str, at: int
+) -> None:
+    for name, value in fields:
+        laws.is_one_directive(name, value)
+    lines = [
+        directive(name, value) for name, value in fields[:written] if not unwritable({name: value})
+    ]
+    asked = Asked(
+        "\n".join(["#!/bin/sh", *lines]) + BODY,
+        tuple(f"--{name}={value}" for name, value in fields[written:]),
+        lines=len(fields),
+        script_arguments=tuple(words),
+    )
+    judge(asked, at, at, account)
