@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
 
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
@@ -14,8 +17,7 @@ from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
-from res_federation.placement.pins import pin_words
-from res_federation.placement.snapshot import Ordered, ReleaseIn, Row, Snapshot
+from res_federation.placement.snapshot import Ordered, Profile, Row, Snapshot
 from res_federation.slurm.dialect import Dialect
 
 
@@ -24,7 +26,7 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
     rows: list[Row] = []
     for site in state.sites.values():
         rows += _with_dialect(_site_rows(site, at), site, state.dialects.get(site.site.id))
-    rows.sort(key=lambda row: (row.partition, repr(row.shape)))
+    rows.sort(key=lambda row: (row.partition, _written(row.shape)))
     return Snapshot(state.version, at, tuple(rows), state.distances, tuple(_ordered(state)))
 
 
@@ -40,22 +42,21 @@ def _ordered(state: FederationState) -> Iterator[Ordered]:
 
 def _site_rows(site: SiteState, at: float) -> list[Row]:
     problem, have = _problem(site, at)
-    pins = pin_words(site.site)
     if site.report is None and not site.site.partitions:
         return [nowhere(site.site)]
-    known = {partition.id: partition for partition in site.site.partitions}
     rows = []
     if site.report is not None:
         age = at - site.received
-        for part in site.report.partitions:
-            row = _reported(part, known.get(part.id), pins, site.report.taken_at + age)
+        for place, part in enumerate(site.report.partitions):
+            profile = _profile(site, place, part, site.report.taken_at + age)
+            row = _reported(part, site.declared.get(part.id), site.pins, profile)
             if problem is not Code.FITS:
                 row = replace(row, problem=problem, problem_have=have)
             rows.append(row)
     reported = {row.partition for row in rows}
     missing = Code.PARTITION_DOWN if site.report is not None else Code.SITE_NOT_CONNECTED
     rows += [
-        declared(partition, pins, problem if site.report and problem else missing)
+        declared(partition, site.pins, problem if site.report and problem else missing)
         for partition in site.site.partitions
         if partition.id not in reported
     ]
@@ -84,34 +85,58 @@ def _problem(site: SiteState, at: float) -> tuple[Code, int]:
 
 
 def _reported(
-    part: PartitionCapacity, declared: Partition | None, pins: tuple[str, ...], now_there: float
+    part: PartitionCapacity, declared: Partition | None, pins: tuple[str, ...], profile: Profile
 ) -> Row:
     shape = part.shape
-    name = part.id.rsplit("/", 1)[1]
-    names = (name,) if declared is None else (declared.name, *declared.aliases)
-    features = part.features if declared is None else (*part.features, *declared.features)
+    names, features = _words(part.id, declared, part.features)
     return Row(
         partition=part.id,
         names=names,
         site_names=pins,
         problem=Code.FITS if part.up else Code.PARTITION_DOWN,
         shape=shape,
-        family=family_in(shape.accelerator),
+        family=_family(shape.accelerator),
         nodes=part.nodes,
         available=part.available,
         free=part.free,
-        releases=tuple(
-            ReleaseIn(max(0.0, release.at - now_there), _nodes_worth(shape, release.cores,
-                                                                     release.accelerators))
-            for release in part.releases
-        ),
+        releases=profile,
         backlog_node_s=_nodes_worth(shape, part.pending_core_s, part.pending_accelerator_s),
         waiting=part.pending_jobs,
         max_time_s=part.max_time_s,
         max_nodes=part.max_nodes,
         max_array=part.max_array,
-        features=tuple(sorted(set(features))),
+        features=features,
     )  # fmt: skip
+
+
+def _profile(site: SiteState, place: int, part: PartitionCapacity, now_there: float) -> Profile:
+    """Return the release profile from now on; the arrays are made once for a report's part."""
+    kept = site.profiles.get(place)
+    if kept is None or kept[0] is not part:
+        worth = [_nodes_worth(part.shape, one.cores, one.accelerators) for one in part.releases]
+        ends = np.array([one.at for one in part.releases], np.float64)
+        order = np.argsort(ends, kind="stable")
+        kept = site.profiles[place] = (part, ends[order], np.array(worth, np.float64)[order])
+    _, ends, nodes = kept
+    return Profile(np.maximum(ends - now_there, 0.0), nodes)
+
+
+_family = lru_cache(maxsize=4096)(family_in)
+
+
+@lru_cache(maxsize=4096)
+def _written(shape: NodeShape) -> str:
+    return repr(shape)
+
+
+@lru_cache(maxsize=4096)
+def _words(
+    partition: PartitionId, declared: Partition | None, features: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of a partition, and all the words that its nodes answer to."""
+    if declared is None:
+        return (partition.rsplit("/", 1)[1],), tuple(sorted(set(features)))
+    return (declared.name, *declared.aliases), tuple(sorted({*features, *declared.features}))
 
 
 def _nodes_worth(shape: NodeShape, cores: float, accelerators: float) -> float:

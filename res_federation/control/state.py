@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from res_federation.model.capacity import CapacityReport
+from res_federation.model.capacity import CapacityReport, PartitionCapacity
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
-from res_federation.model.site import Site
+from res_federation.model.site import Partition, Site
+from res_federation.placement.pins import pin_words
 from res_federation.placement.policy import Policy
+from res_federation.placement.snapshot import Floats
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
@@ -60,6 +62,9 @@ class SiteState:
         sent: When the start order of an unconfirmed run was last sent.
         uncounted: Those of the runs that the newest figures do not have in them, or that the agent
             has not confirmed, in the order of placement: few, where runs are many.
+        pins: Words that pin a job to the site.
+        declared: Its partitions by identifier.
+        profiles: Of each part of the report its releases as arrays: ends, nodes' worth.
 
     """
 
@@ -74,6 +79,14 @@ class SiteState:
     runs: dict[RunToken, JobId] = field(default_factory=dict)
     sent: dict[RunToken, float] = field(default_factory=dict)
     uncounted: dict[RunToken, None] = field(default_factory=dict)
+    pins: tuple[str, ...] = field(init=False)
+    declared: dict[PartitionId, Partition] = field(init=False)
+    profiles: dict[int, tuple[PartitionCapacity, Floats, Floats]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep what follows from the site and every snapshot asks for."""
+        self.pins = pin_words(self.site)
+        self.declared = {partition.id: partition for partition in self.site.partitions}
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from res_federation.model.identifiers import PartitionId, site_of
 from res_federation.model.resources import shape_numbers
 from res_federation.placement.policy import Policy
-from res_federation.placement.snapshot import Row, Snapshot
+from res_federation.placement.snapshot import Profile, Row, Snapshot
 from res_federation.slurm.site_rules import NO_RULES, rule_numbers
 
 Ints = npt.NDArray[np.int64]
@@ -83,9 +83,12 @@ def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
     for number, row in enumerate(rows):
         for place, bar in enumerate(row.free):
             free[number, place] = (bar.nodes, bar.cores, bar.memory_mib, bar.accelerators)
-        for place, release in enumerate(sorted(row.releases, key=lambda one: one.after_s)):
-            after[number, place] = release.after_s
-            worth[number, place] = release.nodes
+        length = len(row.releases)
+        if isinstance(row.releases, Profile):
+            after[number, :length], worth[number, :length] = row.releases.after, row.releases.nodes
+        else:
+            ordered = np.array(sorted(row.releases, key=lambda one: one.after_s)).reshape(length, 2)
+            after[number, :length], worth[number, :length] = ordered.T
     return RowArrays(
         version=snapshot.version,
         rows=rows,

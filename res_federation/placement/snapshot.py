@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from res_federation.model.capacity import FreeNodes
 from res_federation.model.identifiers import PartitionId
@@ -12,13 +17,50 @@ from res_federation.model.resources import NodeShape
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
+Floats = npt.NDArray[np.float64]
 
-@dataclass(frozen=True, slots=True)
-class ReleaseIn:
+
+class ReleaseIn(NamedTuple):
     """So many nodes' worth comes free so many seconds after the snapshot was taken."""
 
     after_s: float
     nodes: float
+
+
+class Profile(Sequence[ReleaseIn]):
+    """A release profile kept as two arrays, by time: long ones are read once a round."""
+
+    __slots__ = ("after", "nodes")
+
+    def __init__(self, after: Floats, nodes: Floats) -> None:
+        """Take seconds, ascending, and nodes' worth; neither is changed any more."""
+        self.after, self.nodes = after, nodes
+
+    def __len__(self) -> int:
+        """Return the number of releases."""
+        return len(self.after)
+
+    @overload
+    def __getitem__(self, place: int) -> ReleaseIn: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[ReleaseIn]: ...
+    def __getitem__(self, place: int | slice) -> ReleaseIn | Sequence[ReleaseIn]:
+        """Return one release, or several."""
+        if isinstance(place, slice):
+            return Profile(self.after[place], self.nodes[place])
+        return ReleaseIn(float(self.after[place]), float(self.nodes[place]))
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether *other* has the same releases, whatever keeps them."""
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        """Hash as the tuple of the releases does."""
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        """Write the releases as a tuple of them is written."""
+        return repr(tuple(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +103,7 @@ class Row:
     family: str = ""
     available: int = 0
     free: tuple[FreeNodes, ...] = ()
-    releases: tuple[ReleaseIn, ...] = ()
+    releases: Sequence[ReleaseIn] = ()
     backlog_node_s: float = 0.0
     waiting: int = 0
     max_time_s: int | None = None
