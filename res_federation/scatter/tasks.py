@@ -6,6 +6,7 @@ again by Ray, twice; the error of a task is told with its item and stops nothing
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 from res_federation.errors import Unavailable
 from res_federation.scatter import environment
+
+_PATIENCE_S = 10.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,6 +60,8 @@ def map_tasks(
         Unavailable: If no Ray could be had.
 
     """
+    if address:
+        _reachable(address)
     environment.prepare(address)
     import ray  # noqa: PLC0415 - reads its environment when it is imported
 
@@ -84,6 +89,21 @@ def map_tasks(
         for call in running:
             ray.cancel(call, force=True)
         runtime.leave(folder)
+
+
+def _reachable(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # a name that Ray knows, such as "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as error:
+        raise Unavailable(
+            f"no Ray answers at '{address}'",
+            field="--ray",
+            way_out=f"{error}; 'ray status' on its head node tells the address",
+        ) from None
 
 
 def _ended(ray: Any, running: dict[Any, int]) -> Iterator[Done[Any]]:
