@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from res_federation.broker.record import Record
 from res_federation.control.effects import (
     Effect,
     FrameSeen,
@@ -55,6 +56,7 @@ class Loop:
         store: Store,
         carry: Carry,
         reload: Callable[[], Awaitable[FederationState]],
+        record: Record | None = None,
     ) -> None:
         """Keep the parts.
 
@@ -63,12 +65,16 @@ class Loop:
             store: Where a step is written.
             carry: Carries out one effect after it is on disk.
             reload: Reads the state back from the store, after a write that failed.
+            record: Keeps what was handled, for replays.
 
         """
         self.state = state
         self._store = store
         self._carry = carry
         self._reload = reload
+        self._record = record
+        if record is not None:
+            record.begin(state)
         self._inbox: list[_Item] = []
         self._waiting = 0
         self._wake = asyncio.Event()
@@ -109,6 +115,8 @@ class Loop:
             try:
                 for event in item.events:
                     item.effects += handle(self.state, event)
+                    if self._record is not None:
+                        self._record.add(event, self.state)
             except FederationError as error:
                 _settle(item, error)
         effects = [effect for item in items for effect in item.effects]
@@ -145,6 +153,8 @@ class Loop:
         while True:
             try:
                 self.state = await self._reload()
+                if self._record is not None:
+                    self._record.begin(self.state)
             except FederationError as error:
                 log.warning("state_not_read_back", why=str(error))
                 await asyncio.sleep(1.0)

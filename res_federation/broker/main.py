@@ -11,6 +11,7 @@ from res_federation.broker.clock import SystemClock
 from res_federation.broker.effects import Carrier
 from res_federation.broker.federation import Federation
 from res_federation.broker.loop import Loop
+from res_federation.broker.record import Record
 from res_federation.broker.server import Server
 from res_federation.config.broker import BrokerSettings
 from res_federation.control.capacity import snapshot
@@ -24,6 +25,7 @@ from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.slurm.dialect import Dialect
+from res_federation.store.recording import RECORDINGS
 from res_federation.store.store import Store
 from res_federation.telemetry.logs import configure
 from res_federation.topology.distances import DistanceTable
@@ -86,8 +88,12 @@ async def run_broker(
             parts.outboxes.close()  # every agent dials again and tells all that it holds
             return await load()
 
-        parts.loop = Loop(await load(), store, carrier.carry, reload)
-        await _serve(parts, carrier, settings, scatter, on_ready)
+        record = Record(settings.home / RECORDINGS, clock.now, most_mib=settings.recordings_mib)
+        parts.loop = Loop(await load(), store, carrier.carry, reload, record)
+        try:
+            await _serve(parts, carrier, settings, scatter, on_ready, record)
+        finally:
+            record.close()
     finally:
         await store.close()
 
@@ -124,11 +130,13 @@ async def _serve(
     settings: BrokerSettings,
     scatter: Scatter,
     on_ready: Callable[[str], None],
+    record: Record,
 ) -> None:
     server = Server(parts)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())
+            tasks.create_task(record.keep())
             address = await server.start(settings.listen)
             log.info("listening", address=address)
             await asyncio.to_thread(_warm, parts.state, parts.clock.now(), scatter)

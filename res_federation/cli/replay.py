@@ -87,17 +87,25 @@ def replay_trace(  # noqa: PLR0913 - one argument for each option
         ),
     ] = "",
     as_json: Json = False,
-) -> None:
-    """Replay a trace and write DIR/jobs.csv and DIR/summary.json."""
+) -> int:
+    """Replay a trace and write DIR/jobs.csv and DIR/summary.json.
+
+    A broker's recording (`resfed trace export`) without --machine and --sites is what production
+    did: every decision is made again and compared, and DIR/decisions.csv has them. Leaves with 1
+    if one is another.
+    """
     from res_federation.simulator.measures import Setting, summarise  # numba and numpy
     from res_federation.simulator.recorder import ready, record
     from res_federation.simulator.traces.read import read_trace
+    from res_federation.store.recording import is_recording
 
+    if machine is None and sites is None and is_recording(Path(trace)):
+        return _again(Path(trace), out, as_json=as_json)
     if (machine is None) == (sites is None):
         raise InvalidArgument(
             "a replay runs on one machine or on a federation",
             field="--machine/--sites",
-            way_out="give one of --machine N and --sites PATH",
+            way_out="give one of --machine N and --sites PATH (neither for a broker's recording)",
         )
     if machine is not None and machine <= 0:
         raise InvalidArgument(
@@ -119,6 +127,31 @@ def replay_trace(  # noqa: PLR0913 - one argument for each option
         output.document(summary)
     else:
         _show(summary, out)
+    return 0
+
+
+def _again(recording: Path, out: Path, *, as_json: bool) -> int:
+    """Make the decisions of a recording again."""
+    from res_federation.simulator.production import repeat
+    from res_federation.simulator.recorder import ready, record_decisions
+
+    ready(out)
+    found = repeat(recording)
+    told = {
+        "recording": str(recording), "jobs": len(found.jobs), "lives": found.lives,
+        "rounds": found.rounds, "failed_rounds": found.failed_rounds,
+        "decisions": len(found.decisions), "rounds_that_differ": found.different,
+        "same": not found.different,
+    }  # fmt: skip
+    record_decisions(out, found.decisions, told)
+    if as_json:
+        output.document(told)
+    else:
+        made = f"{len(found.decisions):,} decisions of {len(found.jobs):,} jobs"
+        output.say(f"{recording}: {made} in {found.rounds:,} rounds, made again")
+        output.say(f"  {len(found.different):,} rounds decided otherwise, see {out}/summary.json"
+                   if found.different else "  every one is the same, byte for byte")  # fmt: skip
+    return 1 if found.different else 0
 
 
 def _check(scheduler: str, load: float | None) -> None:

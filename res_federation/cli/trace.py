@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from res_federation.cli import output
 from res_federation.cli.options import Json
+from res_federation.errors import InvalidArgument
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     group.command("check", epilog="Example: resfed trace check KTH-SP2-1996.swf.gz --first 5000")(
         check
     )
+    group.command("export", epilog="Example: resfed trace export --out week.resfed")(export)
     app.add_typer(group, name="trace")
 
 
@@ -72,6 +75,47 @@ def check(
     else:
         _show(told)
     return 0
+
+
+def export(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the recording goes.")],
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The broker's home [default: $RESFED_HOME].", show_default=False
+        ),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Without who submitted, and names of jobs.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write what a broker was told, and when, into one file; a replay of it decides the same.
+
+    `resfed replay FILE` makes every decision again and compares; with `--sites` or `--machine`
+    its jobs are a workload like any other. Scripts are never part of it.
+    """
+    from res_federation.config.places import resfed_home  # pydantic
+    from res_federation.store.recording import RECORDINGS
+    from res_federation.store.recording import export as write
+
+    directory = (home or resfed_home()).expanduser() / RECORDINGS
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            done = write(directory, file, anonymous=anonymous)
+        part.replace(out)
+    except OSError as error:
+        raise InvalidArgument(
+            f"cannot write {out}: {error.strerror}", field="--out", way_out="name another file"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+    if as_json:
+        told = {"file": str(out), "recordings": done.recordings, "frames": done.frames}
+        output.document(told)
+    else:
+        output.say(f"{out}: {done.frames:,} events of {done.recordings} lives of the broker")
 
 
 def _show(told: Mapping[str, Any]) -> None:

@@ -38,6 +38,7 @@ class BrokerSettings:
         lease_s: Seconds that a site keeps its runs without being heard.
         margin_s: Seconds more before the broker takes them for lost.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        recordings_mib: Room for recordings of what happened, for replays; 0 keeps none.
 
     """
 
@@ -49,6 +50,7 @@ class BrokerSettings:
     lease_s: float = 900.0
     margin_s: float = 60.0
     log_level: str = "info"
+    recordings_mib: int = 1024
 
 
 def _listen(text: object) -> str:
@@ -82,6 +84,7 @@ class _Broker(Settings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
+    recordings_mib: Annotated[int, Field(ge=0, le=1 << 20)] = 1024
 
 
 VARIABLES = {
@@ -93,6 +96,7 @@ VARIABLES = {
     "lease_s": "RESFED_LEASE_S",
     "margin_s": "RESFED_MARGIN_S",
     "log_level": "RESFED_LOG_LEVEL",
+    "recordings_mib": "RESFED_RECORDINGS_MIB",
 }
 """The environment variable of each setting."""
 
@@ -131,4 +135,5 @@ def broker_settings(
         lease_s=found.lease_s,
         margin_s=found.margin_s,
         log_level=found.log_level,
+        recordings_mib=found.recordings_mib,
     )

@@ -19,6 +19,7 @@ import numpy as np
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.measures import file_order
 from res_federation.simulator.outcome import Outcome
+from res_federation.simulator.production import Decision
 from res_federation.simulator.report_files import COLUMNS, GROUPS_FILE, JOBS_FILE, SUMMARY_FILE
 from res_federation.simulator.workload import Ints
 
@@ -66,6 +67,32 @@ def record(directory: Path, outcome: Outcome, summary: Mapping[str, Any]) -> Non
             with _whole(directory / GROUPS_FILE) as file:
                 file.write("job_id,group\n")
                 file.write(_group_lines(outcome, order, ids))
+        with _whole(directory / SUMMARY_FILE) as file:
+            file.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InvalidArgument(
+            f"'{directory}' cannot be written: {error.strerror}", field="--out"
+        ) from None
+
+
+def record_decisions(
+    directory: Path, decisions: Sequence[Decision], summary: Mapping[str, Any]
+) -> None:
+    """Write ``decisions.csv`` (``at,job,partition,decision``) and ``summary.json``.
+
+    A decision is in hexadecimal, every byte; a job that was not placed has no partition.
+
+    Raises:
+        InvalidArgument: If the files cannot be written.
+
+    """
+    ready(directory)
+    try:
+        (directory / SUMMARY_FILE).unlink(missing_ok=True)
+        with _whole(directory / "decisions.csv") as file:
+            file.write("at,job,partition,decision\n")
+            for one in decisions:
+                file.write(f"{one.at:.3f},{one.job},{one.partition},{one.decision.hex()}\n")
         with _whole(directory / SUMMARY_FILE) as file:
             file.write(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,12 @@ from res_federation.api.v1 import jobs_pb2, jobs_pb2_grpc
 from res_federation.broker.federation import Federation
 from res_federation.broker.services import answers
 from res_federation.control.events import JobCancelled, JobSubmitted
-from res_federation.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from res_federation.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+)
 from res_federation.model.identifiers import JobId, job_id
 from res_federation.model.job import Job
 from res_federation.wire import jobs as wire
@@ -113,7 +119,9 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         if not job.state.final:
             task = request.task if request.HasField("task") else None
             now = self._federation.clock.now()
-            await self._federation.loop.post(JobCancelled(now, uid, job.spec.user, task))
+            # one that ended just now is no longer live: it is returned as it is
+            with contextlib.suppress(NotFound):
+                await self._federation.loop.post(JobCancelled(now, uid, job.spec.user, task))
             job = await self._federation.job(uid)
         return wire.job_to_message(job)
 

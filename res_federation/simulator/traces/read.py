@@ -12,8 +12,10 @@ from typing import Final
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.traces import events, openb, rules, sacct, swf
 from res_federation.simulator.traces.clean import fit_to
+from res_federation.simulator.traces.recorded import read_recorded
 from res_federation.simulator.traces.source import LIMIT_BYTES, STDIN, Block, blocks, name_of
 from res_federation.simulator.workload import Workload
+from res_federation.store.recording import is_recording
 
 __all__ = ["FORMATS", "fit_to", "read_trace"]
 
@@ -26,6 +28,8 @@ FORMATS: Final[Mapping[str, Reader]] = {
     "openb": openb.read,
 }
 """Reader of each format; it is given blocks of lines, the trace's name, and how many jobs."""
+RECORDING: Final = "resfed"
+"""The format of `resfed trace export`."""
 _NUMBERS: Final = re.compile(r"(?:[+-]?[0-9.][0-9.eE+-]*\s+){9,}")
 _HEAD: Final = 1 << 16
 
@@ -41,7 +45,7 @@ def read_trace(
 
     Args:
         path: File, plain or packed with gzip; ``-`` for standard input.
-        form: One of `FORMATS`, or "" to recognise it.
+        form: One of `FORMATS`, RECORDING, or "" to recognise it.
         first: Take only so many job lines, counted before any is left out; None for all.
         limit_bytes: Most bytes that the file may have when unpacked.
 
@@ -50,19 +54,16 @@ def read_trace(
 
     """
     shown = "standard input" if str(path) == STDIN else str(path)
-    if form and form not in FORMATS:
+    if form and form not in (*FORMATS, RECORDING):
         raise InvalidArgument(
             f"there is no format '{form}'",
             field="--format",
-            way_out=f"one of: {', '.join(FORMATS)}",
+            way_out=f"one of: {', '.join((*FORMATS, RECORDING))}",
         )
     if first is not None and first < 1:
         raise InvalidArgument(f"{first} is no number of jobs", field="--first", way_out="1 or more")
-    incoming = blocks(path, limit_bytes)
-    head = next(incoming, Block(b"", 1))
-    form = form or _recognised(head.data[:_HEAD], shown)
     try:
-        work = FORMATS[form](chain((head,), incoming), name_of(path), first)
+        form, work = _read(path, form, first, limit_bytes, shown)
     except InvalidArgument as error:
         if shown in error.message:
             raise
@@ -75,6 +76,17 @@ def read_trace(
             way_out="--format names another one",
         )
     return replace(work, form=form)
+
+
+def _read(
+    path: Path | str, form: str, first: int | None, limit_bytes: int, shown: str
+) -> tuple[str, Workload]:
+    if form == RECORDING or (not form and str(path) != STDIN and is_recording(Path(path))):
+        return RECORDING, read_recorded(Path(path), name_of(path), first)
+    incoming = blocks(path, limit_bytes)
+    head = next(incoming, Block(b"", 1))
+    found = form or _recognised(head.data[:_HEAD], shown)
+    return found, FORMATS[found](chain((head,), incoming), name_of(path), first)
 
 
 def _recognised(head: bytes, shown: str) -> str:
