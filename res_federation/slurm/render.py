@@ -143,7 +143,7 @@ def _at_home(
     _array(need, target, notes)
     own = own_options(spec.script)
     added = {name: value for name, value in spec.options if name not in CLIENT_ONLY}
-    if need.account and "account" not in added and target.account.use is not Use.NEVER:
+    if need.account and not added.get("account") and target.account.use is not Use.NEVER:
         added["account"] = need.account
     script = spec.script
     if any(own.get(name) != value for name, value in added.items()):

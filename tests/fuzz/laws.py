@@ -23,7 +23,7 @@ from res_federation.model.job import JobSpec
 from res_federation.model.site import Partition
 from res_federation.slurm import script_header
 from res_federation.slurm.canonical import Need, need_of, recognise
-from res_federation.slurm.dialect import Dialect
+from res_federation.slurm.dialect import Dialect, Use
 from res_federation.slurm.directives import directive, own_options, unwritable
 from res_federation.slurm.job_spec import read_job
 from res_federation.slurm.losses import losses
@@ -40,6 +40,8 @@ MAY_BE_ADDED = frozenset(
     "mem-per-cpu partition qos time".split()
 )
 """Options that a rendered script may have though nobody asked for them; a note names each."""
+OF_ONE_SITE = frozenset("cluster clusters exclude nodelist reservation wckey".split())
+"""Options whose words mean nothing at another site: they never get there."""
 _DIRECTIVE = re.compile(r"#(?:SBATCH|SLURM)")
 Pair = tuple[str, str]
 Target = tuple[Dialect, Partition]
@@ -126,7 +128,7 @@ def is_rendered_or_refused(
     at_home = need.home == target[0].site
     own = _own(found.script)
     _no_option_is_lost(spec, need, found, own, at_home=at_home)
-    _nothing_is_added(spec, need, found, own, account)
+    _nothing_is_added(spec, need, found, own, target[0], account)
     _body_is_the_users(spec.script, found.script)
     _asks_for_the_same(need, found, at_home=at_home)
     _batch_says_no_more(spec, found.script)
@@ -166,14 +168,24 @@ def _no_option_is_lost(
 
 
 def _nothing_is_added(
-    spec: JobSpec, need: Need, found: Rendered, own: Mapping[str, str], account: str
+    spec: JobSpec,
+    need: Need,
+    found: Rendered,
+    own: Mapping[str, str],
+    dialect: Dialect,
+    account: str,
 ) -> None:
     asked = {name for name, _ in spec.options}
     for name in own.keys() - asked:
         assert name in MAY_BE_ADDED, (name, found)
         assert named(name, (*spec.notes, *found.notes)) or name == "account", (name, found)
-    if account and "account" in own and dict(spec.options).get("account") != own["account"]:
-        assert own["account"] in (account, need.account), found
+    assert own.get("account", "") == found.account or need.home == dialect.site, found
+    if dialect.account.use is not Use.NEVER and (account or need.account):
+        at_home = need.home == dialect.site
+        wanted = (need.account or account) if at_home else (account or found.account)
+        assert own.get("account", "") == wanted, (account, found)
+    if need.home != dialect.site:
+        assert own.keys().isdisjoint(OF_ONE_SITE), found
 
 
 def _body_is_the_users(before: str, after: str) -> None:
