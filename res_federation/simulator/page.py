@@ -46,7 +46,8 @@ footer { margin-top: 3rem; font-size: .85rem; opacity: .8; }
   :root { --ink: #000000; --back: #ffffff; --faint: #b8b8b8; --soft: #f3f4f6; --mark: #0072b2; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; } h2, h3, caption { break-after: avoid; } tr { break-inside: avoid; }
-  .scroll { overflow: visible; } table { font-size: 8pt; } th, td { padding: .15rem .35rem; } }
+  .scroll { overflow: visible; } table { font-size: 7.5pt; max-width: 100%; }
+  th, td { padding: .15rem .3rem; white-space: normal; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 

@@ -112,7 +112,7 @@ def svg(plot: Plot) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = text.replace(_TEXT, "currentColor").replace(_FAINT, "var(--faint)")
+    text = text.replace(_TEXT, "currentColor").replace(_FAINT, f"var(--faint, {_PNG_FAINT})")
     text = re.sub(r'\bid="', f'id="{plot.name}-', text)
     text = text.replace("url(#", f"url(#{plot.name}-").replace('href="#', f'href="#{plot.name}-')
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
