@@ -145,6 +145,7 @@ def _at_home(
     added = {name: value for name, value in spec.options if name not in CLIENT_ONLY}
     if need.account and not added.get("account") and target.account.use is not Use.NEVER:
         added["account"] = need.account
+        notes.append(f"--account={need.account} added: the script names none")
     script = spec.script
     if any(own.get(name) != value for name, value in added.items()):
         if unwritable(added):
