@@ -12,6 +12,7 @@ from res_federation.model.resources import WHOLE_NODE_MEMORY, ResourceRequest
 from res_federation.slurm import (
     accelerator_request,
     arrays,
+    contradictions,
     durations,
     memory,
     script_header,
@@ -174,6 +175,7 @@ def _check_words(arguments: Sequence[str], variables: Sequence[tuple[str, str]])
 
 def _request(options: Mapping[str, str], notes: list[str]) -> ResourceRequest:
     asked = accelerator_request.read(options, notes)
+    contradictions.refuse(options, asked)
     nodes = _nodes(options, notes)
     tasks = _tasks(options, asked, nodes, notes)
     if asked.per_task and tasks is None and not asked.total and nodes is None:

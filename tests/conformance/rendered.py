@@ -32,8 +32,10 @@ from res_federation.model.job import JobSpec, script_bytes
 from res_federation.model.site import Partition
 from res_federation.slurm.canonical import understood
 from res_federation.slurm.dialect import Dialect
+from res_federation.slurm.directives import own_options
 from res_federation.slurm.job_spec import read_job
 from res_federation.slurm.render import Rendered, render_understood
+from tests.conformance.generated_scripts import generated
 from tests.slurm.site_clusters import ACCOUNT, SiteCluster, site_clusters
 
 SHARED = Path(__file__).parents[3] / "shared" / "sbatch"
@@ -118,7 +120,9 @@ def verdict(pair: Pair, lab: Lab) -> str:
 def main() -> int:
     """Render, ask, count, list; 1 if sbatch refuses one, 6 without scripts."""
     options = _options()
-    scripts = list(shared_scripts())
+    scripts = list(
+        generated(options.generated, options.seed) if options.generated else shared_scripts()
+    )
     if not scripts:
         sys.stderr.write("no scripts in ../shared/sbatch: nothing to render\n")
         return 6
@@ -129,7 +133,7 @@ def main() -> int:
     jobs = list(read(scripts, dialects))
     own = {spec.account for _, spec in jobs if spec.account and spec.origin}
     chosen = [site for site in sites if not options.site or site.id in options.site]
-    clusters = site_clusters(chosen, dialects, sorted(filter(_plain, own)))
+    clusters = site_clusters(chosen, dialects, sorted(filter(_nameable, own)))
     found = list(pairs(jobs, clusters))
     same: dict[tuple[str, str, tuple[str, ...]], list[Pair]] = defaultdict(list)
     for pair in found:
@@ -143,8 +147,9 @@ def main() -> int:
     return _told(list(same.values()), said, options.show)
 
 
-def _plain(account: str) -> bool:
-    return account.isascii() and account.replace("_", "").replace("-", "").isalnum()
+def _nameable(account: str) -> bool:
+    """Tell whether sacctmgr takes the word (placeholders such as ``<group>`` are none)."""
+    return account.isprintable() and not set(account) & set(" ,='\"()")
 
 
 def _asked(firsts: Sequence[Pair], lab: Lab) -> list[str]:
@@ -161,19 +166,22 @@ def _told(same: Sequence[Sequence[Pair]], said: Sequence[str], show: int) -> int
     """Print the figures of each member, then each disagreement, alike ones together."""
     many: Counter[str] = Counter()
     accepted: Counter[str] = Counter()
-    against: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    against: dict[tuple[str, str, str], list[Pair]] = defaultdict(list)
     for alike, answer in zip(same, said, strict=True):
         for pair in alike:
             many[pair.cluster.site.id] += 1
             accepted[pair.cluster.site.id] += not answer
             if answer:
                 key = (pair.cluster.site.id, pair.partition.name, answer)
-                against[key].append(pair.name)
+                against[key].append(pair)
     for site in sorted(many):
         sys.stdout.write(f"{site}: {accepted[site]} of {many[site]} accepted\n")
-    for (site, part, answer), names in sorted(against.items(), key=lambda each: -len(each[1])):
-        shown = ", ".join(names[:show])
-        sys.stdout.write(f"{site}/{part}: {answer}: {len(names)}: {shown}\n")
+    for (site, part, answer), refused in sorted(against.items(), key=lambda each: -len(each[1])):
+        sys.stdout.write(f"{site}/{part}: {answer}: {len(refused)}\n")
+        for pair in refused[:show]:
+            says = own_options(pair.rendered.script).items()
+            line = " ".join(f"--{name}={value}" if value else f"--{name}" for name, value in says)
+            sys.stdout.write(f"  {pair.name}: {line}\n")
     taken, asked = accepted.total(), many.total()
     share = 100 * taken / asked if asked else 0.0
     sys.stdout.write(f"accepted {taken} of {asked} ({share:.3f} %)\n")
@@ -183,9 +191,10 @@ def _told(same: Sequence[Sequence[Pair]], said: Sequence[str], show: int) -> int
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--sample", type=int, default=0, help="so many scripts [default: all]")
-    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--generated", type=int, default=0, help="in place of them, so many drawn")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample, or of what is drawn")
     parser.add_argument("--site", action="append", default=[], help="only this member")
-    parser.add_argument("--show", type=int, default=5, help="names for each disagreement")
+    parser.add_argument("--show", type=int, default=5, help="scripts for each disagreement")
     return parser.parse_args()
 
 

@@ -80,7 +80,12 @@ def _plan(
     lines = ["EnforcePartLimits=ALL", "AccountingStorageEnforce=associations,limits,qos"]
     if dialect.licenses:
         lines.append(f"Licenses={','.join(f'{each}:1000' for each in dialect.licenses)}")
-    text = plugin(dialect, rules)
+    routes = {
+        qos.name: qos.partition
+        for qos in site.qos
+        if dialect.qos.use is Use.MUST and "," not in qos.partition
+    }
+    text = plugin(dialect, rules, routes)
     if text:
         lines.append("JobSubmitPlugins=lua")
     return ClusterPlan(

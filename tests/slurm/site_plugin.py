@@ -73,12 +73,25 @@ return slurm.SUCCESS
 """
 
 
-def plugin(dialect: Dialect, rules: Mapping[str, PartitionRule]) -> str:
-    """Return the plugin of a member, or "" where Slurm's own settings say all there is."""
+def plugin(
+    dialect: Dialect, rules: Mapping[str, PartitionRule], routes: Mapping[str, str]
+) -> str:
+    """Return the plugin of a member, or "" where Slurm's own settings say all there is.
+
+    Args:
+        dialect: The member's.
+        rules: Of the partitions of one cluster, by name.
+        routes: The partition that jobs with a QoS go to when they name none.
+
+    """
     checks = [
         f'  if (job.{name} or "") == "" then return refuse("--{name} is mandatory") end\n'
         for name, rule in (("account", dialect.account.use), ("qos", dialect.qos.use))
         if rule is Use.MUST
+    ]
+    checks += [
+        f'  if job.partition == nil and job.qos == "{qos}" then job.partition = "{partition}" end\n'
+        for qos, partition in routes.items()
     ]
     for rule in rules.values():
         inner = "".join(_checks(rule))
