@@ -17,7 +17,7 @@ from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
-from res_federation.placement.snapshot import Ordered, Profile, Row, Snapshot
+from res_federation.placement.snapshot import Floats, Ordered, Profile, Row, Snapshot
 from res_federation.slurm.dialect import Dialect
 
 
@@ -113,12 +113,24 @@ def _profile(site: SiteState, place: int, part: PartitionCapacity, now_there: fl
     """Return the release profile from now on; the arrays are made once for a report's part."""
     kept = site.profiles.get(place)
     if kept is None or kept[0] is not part:
-        worth = [_nodes_worth(part.shape, one.cores, one.accelerators) for one in part.releases]
+        worth = _worth(part)
         ends = np.array([one.at for one in part.releases], np.float64)
         order = np.argsort(ends, kind="stable")
-        kept = site.profiles[place] = (part, ends[order], np.array(worth, np.float64)[order])
+        kept = site.profiles[place] = (part, ends[order], worth[order])
     _, ends, nodes = kept
     return Profile(np.maximum(ends - now_there, 0.0), nodes)
+
+
+def _worth(part: PartitionCapacity) -> Floats:
+    """Return each release as nodes of the shape: the scarcer of cores and accelerators."""
+    shape = part.shape
+    worth = np.zeros(len(part.releases))
+    if shape.cores:
+        worth = np.array([one.cores for one in part.releases], np.float64) / shape.cores
+    if shape.accelerators:
+        devices = np.array([one.accelerators for one in part.releases], np.float64)
+        worth = np.maximum(worth, devices / shape.accelerators)
+    return worth
 
 
 _family = lru_cache(maxsize=4096)(family_in)

@@ -48,11 +48,13 @@ class Clockwork(Generic[What]):
         """The second of the next event, None when nothing is to come."""
         return self._heap[0][0] if self._heap else None
 
-    def pop(self, at: int, last: Phase) -> list[What]:
-        """Take out what happens at second *at* up to phase *last*, in order."""
-        heap, found = self._heap, []
-        while heap and heap[0][0] == at and heap[0][1] <= last:
-            found.append(heappop(heap)[3])
+    def pop(self, at: int) -> list[tuple[int, What]]:
+        """Take out what happens at second *at*: phases, in order, with what happens."""
+        heap = self._heap
+        found: list[tuple[int, What]] = []
+        while heap and heap[0][0] == at:
+            _, phase, _, what = heappop(heap)
+            found.append((phase, what))
         return found
 
     def __len__(self) -> int:

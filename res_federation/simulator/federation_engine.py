@@ -26,7 +26,7 @@ from res_federation.control.machine import handle
 from res_federation.control.state import FederationState
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.job import RunObservation
-from res_federation.model.job_state import JobState
+from res_federation.model.job_state import FINAL, JobState
 from res_federation.model.order import Begin, Cancel, Forget, Order, Start
 from res_federation.model.plan import Plan
 from res_federation.simulator.clockwork import Clockwork, Phase
@@ -120,6 +120,7 @@ class Engine:
         jobs = len(demand.submit)
         self.record = Record([-1] * jobs, [-1] * jobs, [-1] * jobs)
         self.parts: list[tuple[VirtualSite, VirtualPartition]] = []
+        self._events: list[tuple[int, What]] = []
         self._mine: list[int] = []
         self._changed: dict[str, VirtualSite] = {}
         self._beating: set[str] = set()
@@ -147,6 +148,7 @@ class Engine:
                 now = submit[job]
             if now is None:
                 return self.record
+            self._events = self.clock.pop(now)
             self._happen(now, Phase.WORLD)
             while job < jobs and submit[job] == now:
                 self.arrive(job, now)
@@ -156,7 +158,8 @@ class Engine:
             self._happen(now, Phase.BEAT)
             self.report(now)
             self._happen(now, Phase.REPORT)
-            self._submit(now)
+            if self._mine:
+                self._submit(now)
             self._happen(now, Phase.TICK)
             self._settle(now)
 
@@ -166,8 +169,15 @@ class Engine:
             self._tell(site, now, full=True)
 
     def _happen(self, now: int, last: Phase) -> None:
-        for what in self.clock.pop(now, last):
+        """Let happen what is due at this second up to a phase; nothing new is ever due at once."""
+        events, done = self._events, 0
+        for phase, what in events:
+            if phase > last:
+                break
+            done += 1
             what(now)
+        if done:
+            del events[:done]
 
     def _settle(self, now: int) -> None:
         """Let rounds and orders that take no time have their effect within this second."""
@@ -183,7 +193,6 @@ class Engine:
                 self._deliver(site, orders, now)
             self._pass(now)
             self.report(now)
-            self._happen(now, Phase.REPORT)
 
     # --- sites
 
@@ -297,7 +306,7 @@ class Engine:
     def _carry(self, effect: Effect, event: Event) -> None:
         match effect:
             case JobChanged():
-                if effect.job.state.final:
+                if effect.job.state in FINAL:
                     self._ended(effect)
             case SendToSite():
                 self._send(effect, int(event.at))

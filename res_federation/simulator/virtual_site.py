@@ -18,6 +18,7 @@ from res_federation.model.order import Begin, Cancel, Forget, Order, Start
 from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
+from res_federation.simulator.release_profile import Amounts
 from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
 
 FENCE_AFTER_S = 20
@@ -37,15 +38,13 @@ class Held:
     job: int
     part: VirtualPartition
     token: RunToken | None
-    cores: int
     limit: int
-    accelerator_s: int
+    amounts: Amounts
     submitted: int
     fenced: bool = False
     given: int = -1
     begun: int = -1
     size: int | Layout = 0
-    observation: RunObservation | None = None
 
 
 def first_come(_job: int, _now: int) -> float:
@@ -91,7 +90,7 @@ class VirtualSite:
         self.held: dict[int, Held] = {}
         self.runs: dict[RunToken, Held] = {}
         self._seen: set[RunToken] = set()
-        self.news: dict[RunToken, RunObservation] = {}
+        self._news: dict[RunToken, Held | RunObservation] = {}
         self.ended: dict[RunToken, RunObservation] = {}
         self.dirty: dict[VirtualPartition, None] = {}
         """Partitions whose queue is to be passed over at this second."""
@@ -123,16 +122,16 @@ class VirtualSite:
         if it is None:
             return None
         limit = demand.limit[job]
+        cores, accelerators = it.nodes * it.cores_per_node, it.nodes * it.accelerators_per_node
         held = Held(
             self._next_key(), job, part, token,
-            it.nodes * it.cores_per_node, limit, it.nodes * it.accelerators_per_node * limit,
-            now, fenced,
+            limit, (it.nodes, cores, accelerators), now, fenced,
         )  # fmt: skip
         self.held[held.key] = held
         held.size = it.nodes if part.pool else it
         part.enqueue(held.key, held.size, limit, now, self._priority(job, now))
-        part.pending_core_s += held.cores * limit
-        part.pending_accelerator_s += held.accelerator_s
+        part.pending_core_s += cores * limit
+        part.pending_accelerator_s += accelerators * limit
         self._mark(part)
         return held
 
@@ -152,7 +151,6 @@ class VirtualSite:
                 case Forget():
                     for token in order.tokens:
                         self.ended.pop(token, None)
-                        self.news.pop(token, None)
                 case Cancel():
                     self._cancel(order.token, now)
                 case _:
@@ -175,7 +173,7 @@ class VirtualSite:
             self._over(token, refusal)
             return
         self.runs[token] = held
-        self._say(held, RunObservation(token, JobState.SUBMITTED, fenced=held.fenced))
+        self._news[token] = held
 
     def _let_begin(self, token: RunToken, now: int) -> None:
         held = self.runs.get(token)
@@ -213,10 +211,9 @@ class VirtualSite:
 
     def _give(self, held: Held, now: int) -> None:
         part = held.part
-        part.pending_core_s -= held.cores * held.limit
-        part.pending_accelerator_s -= held.accelerator_s
-        part.held_cores += held.cores
-        part.held_until += held.cores * (now + held.limit)
+        part.pending_core_s -= held.amounts[1] * held.limit
+        part.pending_accelerator_s -= held.amounts[2] * held.limit
+        part.hold(now + held.limit, held.amounts)
         part.changed()
         held.given = now
         if held.token is None or not self._asks(held, now):
@@ -233,18 +230,15 @@ class VirtualSite:
         if self.silent_since is not None and now >= self.silent_since + self.lease_s:
             self._withdraw(held, now)
             return True
-        asking = RunObservation(held.token, JobState.SUBMITTED, fenced=True, asks=True)
-        self._say(held, asking)
-        self.asking = True
+        self._news[held.token] = held
+        self.touched = self.asking = True
         return True
 
     def _begin(self, held: Held, now: int) -> None:
         held.begun = now
         if held.token is not None:
-            self._say(
-                held,
-                RunObservation(held.token, JobState.RUNNING, begun=True, started=float(now)),
-            )
+            self._news[held.token] = held
+            self.touched = True
         self._begun(self, held, now)
 
     def complete(self, key: int, now: int, state: JobState = JobState.COMPLETED) -> Held | None:
@@ -319,12 +313,11 @@ class VirtualSite:
             self.runs.pop(held.token, None)
         if held.given >= 0:
             part.queue.finish(held.key, now)
-            part.held_cores -= held.cores
-            part.held_until -= held.cores * (held.given + held.limit)
+            part.let_go(held.given + held.limit, held.amounts)
         else:
             part.cancel(held.key)
-            part.pending_core_s -= held.cores * held.limit
-            part.pending_accelerator_s -= held.accelerator_s
+            part.pending_core_s -= held.amounts[1] * held.limit
+            part.pending_accelerator_s -= held.amounts[2] * held.limit
         self._mark(part)
 
     def _mark(self, part: VirtualPartition) -> None:
@@ -332,13 +325,8 @@ class VirtualSite:
         self.dirty[part] = None
         self.touched = True
 
-    def _say(self, held: Held, observation: RunObservation) -> None:
-        held.observation = observation
-        self.news[observation.token] = observation
-        self.touched = True
-
     def _over(self, token: RunToken, observation: RunObservation) -> None:
-        self.ended[token] = self.news[token] = observation
+        self.ended[token] = self._news[token] = observation
         self.touched = self.urgent = True
 
     # --- reports
@@ -350,13 +338,22 @@ class VirtualSite:
         self._sequence += 1
         figures = CapacityReport(
             self.site.id, self._sequence, float(now), time_to_live_s,
-            tuple([part.capacity(now) for part in self.parts]),
+            tuple([part.capacity() for part in self.parts]),
         )  # fmt: skip
+        news: list[Held | RunObservation] = list(self._news.values())
         if full:
-            live = [held.observation for held in self.runs.values()]
-            told = (*(one for one in live if one is not None), *self.ended.values())
-        else:
-            told = tuple(self.news.values())
-        self.news.clear()
+            news = [*self.runs.values(), *self.ended.values()]
+        told = tuple([_seen(one) if isinstance(one, Held) else one for one in news])
+        self._news.clear()
         self.touched = self.urgent = self.asking = False
         return figures, told
+
+
+def _seen(held: Held) -> RunObservation:
+    """Return how a run stands that the site holds."""
+    assert held.token is not None, "a local job is not told"
+    if held.begun >= 0:
+        return RunObservation(held.token, JobState.RUNNING, begun=True, started=float(held.begun))
+    return RunObservation(
+        held.token, JobState.SUBMITTED, fenced=held.fenced, asks=held.fenced and held.given >= 0
+    )

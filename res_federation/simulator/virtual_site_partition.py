@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from res_federation.model.accelerators import family_in
-from res_federation.model.capacity import FreeNodes, PartitionCapacity, Release, Window
+from res_federation.model.capacity import FreeNodes, PartitionCapacity, Window
 from res_federation.model.resources import Layout, ResourceRequest, accelerator_fits, layout
 from res_federation.model.site import Partition
-
-MOST_RELEASES = 256
-"""As an agent has it: a longer release profile is told by the minute, the hour…"""
-_GRIDS_S = (60, 600, 3600, 6 * 3600, 24 * 3600, 30 * 24 * 3600)
+from res_federation.simulator.release_profile import Amounts, ReleaseProfile
 
 
 class Queue(Protocol):
@@ -34,10 +30,6 @@ class Queue(Protocol):
 
     def start(self, now: int) -> list[int]:
         """Make one scheduling pass and return what was given its processors."""
-        ...
-
-    def releases(self, now: int) -> Sequence[tuple[int, Any]]:
-        """Return believed ends with the size of what then comes free."""
         ...
 
     def set_processors(self, processors: int) -> None:
@@ -90,6 +82,7 @@ class VirtualPartition:
         self.pending_accelerator_s = 0
         self.held_cores = 0
         self.held_until = 0
+        self._releases = ReleaseProfile()
         self._laid: dict[int, Layout | None] = {}
         self._capacity: PartitionCapacity | None = None
 
@@ -171,11 +164,23 @@ class VirtualPartition:
         """Jobs that wait, those that are kept aside too."""
         return self.queue.waiting + len(self._aside)
 
+    def hold(self, end: int, amounts: Amounts) -> None:
+        """Count what is given away until *end*, as the limit says."""
+        self.held_cores += amounts[1]
+        self.held_until += amounts[1] * end
+        self._releases.add(end, amounts)
+
+    def let_go(self, end: int, amounts: Amounts) -> None:
+        """Count what comes back."""
+        self.held_cores -= amounts[1]
+        self.held_until -= amounts[1] * end
+        self._releases.remove(end, amounts)
+
     def changed(self) -> None:
         """Forget the figures: something began, ended, came or went."""
         self._capacity = None
 
-    def capacity(self, now: int) -> PartitionCapacity:
+    def capacity(self) -> PartitionCapacity:
         """Return the figures of this second."""
         if self._capacity is None:
             part = self.declared
@@ -186,7 +191,7 @@ class VirtualPartition:
                 available=self.available,
                 up=self.up,
                 free=self._free(),
-                releases=self._releases(now),
+                releases=self._releases.told(),
                 pending_jobs=self.waiting,
                 pending_core_s=float(self.pending_core_s),
                 pending_accelerator_s=float(self.pending_accelerator_s),
@@ -203,34 +208,3 @@ class VirtualPartition:
             return (FreeNodes(free, 1, -1, 0),) if free > 0 else ()
         histogram: tuple[FreeNodes, ...] = self.queue.histogram()  # type: ignore[attr-defined]
         return histogram
-
-    def _releases(self, now: int) -> tuple[Release, ...]:
-        found: Iterable[tuple[int, Any]] = self.queue.releases(now)
-        if self.pool:
-            amounts = [(at, procs, procs, 0) for at, procs in found]
-        else:
-            amounts = [
-                (at, it.nodes, it.nodes * it.cores_per_node, it.nodes * it.accelerators_per_node)
-                for at, it in found
-            ]
-        merged = _merged(amounts, 0)
-        for grid in _GRIDS_S:
-            if len(merged) <= MOST_RELEASES:
-                break
-            merged = _merged(amounts, grid)
-        most = self.available
-        return tuple(
-            Release(float(at), min(nodes, most), cores, accelerators)
-            for at, (nodes, cores, accelerators) in sorted(merged.items())
-        )
-
-
-def _merged(amounts: Iterable[tuple[int, int, int, int]], grid: int) -> dict[int, list[int]]:
-    """Put together what comes at one time; later rather than sooner, where that is rounded."""
-    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for at, nodes, cores, accelerators in amounts:
-        one = sums[-(-at // grid) * grid if grid else at]
-        one[0] += nodes
-        one[1] += cores
-        one[2] += accelerators
-    return sums
