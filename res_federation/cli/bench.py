@@ -43,14 +43,19 @@ def place(
     as_json: Json = False,
 ) -> None:
     """Measure placements a second over all partitions, in process and through Ray."""
+    from res_federation.config.dialects import load_dialects
     from res_federation.config.places import default_sites
     from res_federation.config.sites import load_sites
     from res_federation.scatter.bench_place import bench_place  # ray takes a second
     from res_federation.telemetry import logs
 
     logs.configure()  # to standard error: standard output is the result's
-    members = load_sites(sites or default_sites())
-    result = bench_place(members, jobs=jobs, workers=workers, repeats=repeats, begin=logs.configure)
+    catalogue = sites or default_sites()
+    members = load_sites(catalogue)
+    result = bench_place(
+        members, dialects=load_dialects(catalogue, members), jobs=jobs, workers=workers,
+        repeats=repeats, begin=logs.configure,
+    )  # fmt: skip
     _tell(result, as_json=as_json)
 
 

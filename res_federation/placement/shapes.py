@@ -181,7 +181,6 @@ def _tables_of(job: Job, tables: _Tables) -> tuple[int, ...]:
     partition = spec.partition if spec.clusters else ""
     pins = (spec.clusters, spec.excluded, partition)
     wants = (request.licenses, request.features)
-    need = needed(spec)
     step = bisect_left(tables.time_steps, spec.time_limit_s)
     return (
         tables.index(PINS, pins, lambda row: _pinned(spec, row)),
@@ -193,8 +192,8 @@ def _tables_of(job: Job, tables: _Tables) -> tuple[int, ...]:
             request.accelerator,
             lambda row: accelerator_fits(request.accelerator, row.shape, row.family),
         ),
-        tables.index(FEATURES, wants, lambda row: _features(need, row)),
-        tables.triples(WORDS, (step, _words_key(spec)), lambda row: _words(need, row)),
+        tables.index(FEATURES, wants, lambda row: _features(needed(spec), row)),
+        tables.triples(WORDS, (step, _words_key(spec)), lambda row: _words(needed(spec), row)),
         tables.index(REFUSED, job.refused, lambda row: _refused(job, row)),
     )
 

@@ -6,7 +6,7 @@ The two are measured in turns, so that what else the machine does falls on both 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +24,7 @@ from res_federation.placement.score import Scatter, in_process
 from res_federation.placement.shapes import encode_jobs
 from res_federation.placement.snapshot import Snapshot
 from res_federation.scatter.ray_scatter import RayScatter
+from res_federation.slurm.dialect import Dialect
 
 _FAMILIES = ("", "a100", "h100", "v100")
 
@@ -35,6 +36,7 @@ def _nothing() -> None:
 def bench_place(
     sites: Sequence[Site],
     *,
+    dialects: Mapping[str, Dialect] | None = None,
     jobs: int = 10_000,
     workers: int = 2,
     repeats: int = 25,
@@ -46,6 +48,7 @@ def bench_place(
 
     Args:
         sites: The members.
+        dialects: How they want their scripts.
         jobs: Jobs of a round; about four in five have a shape of their own.
         workers: Ray workers.
         repeats: Rounds of each measure.
@@ -62,7 +65,7 @@ def bench_place(
         RoundLost: If Ray could not be had.
 
     """
-    snapshot, policy = all_free(sites), Policy(seed=seed)
+    snapshot, policy = all_free(sites, dialects=dialects), Policy(seed=seed)
     queue = drawn_jobs(jobs, seed)
     rows = encode_rows(snapshot, policy)
     shapes = len(encode_jobs(queue, rows, snapshot.distances, policy).shapes.numbers)
