@@ -13,28 +13,38 @@ import struct
 import numpy as np
 
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
-from res_federation.simulator.pool_passes import next_start, run_pass
+from res_federation.simulator.pool_passes import run_pass
+from res_federation.simulator.pool_plan import next_start
+from res_federation.simulator.pool_profile import give
 from res_federation.simulator.pool_state import (
     CONSERVATIVE,
     DISCIPLINES,
-    EASY,
+    enqueue,
+    finish,
+    make_pool,
+    running_slots,
+    unqueue,
+    with_size,
+    with_slots,
+)
+from res_federation.simulator.pool_tree import (
+    BEGAN,
+    ESTIMATE,
     FREE,
+    HEAD,
+    KEY,
+    NEVER,
     NEWEST,
     NEXT_START,
     PROCESSORS,
+    PROCS,
     QUEUED,
     RUNNING,
     STALE,
+    START,
     WORK,
-    enqueue,
-    finish,
-    give,
-    make_pool,
-    running_slots,
-    size_class,
-    unqueue,
+    following,
 )
-from res_federation.simulator.pool_tree import ESTIMATE, KEY, LEAST, NEVER, PROCS, START, following
 
 ORDERS = ("submit", "fair-share", "formula")
 LONGEST = 1 << 40
@@ -78,27 +88,27 @@ class LocalQueue:
     @property
     def processors(self) -> int:
         """Processors in all."""
-        return int(self._pool.head[PROCESSORS])
+        return int(self._pool.rows[HEAD, PROCESSORS])
 
     @property
     def free(self) -> int:
         """Processors that are free; negative while more are held than the pool still has."""
-        return int(self._pool.head[FREE])
+        return int(self._pool.rows[HEAD, FREE])
 
     @property
     def waiting(self) -> int:
         """Jobs that wait."""
-        return int(self._pool.head[QUEUED])
+        return int(self._pool.rows[HEAD, QUEUED])
 
     @property
     def running(self) -> int:
         """Jobs that run."""
-        return int(self._pool.head[RUNNING])
+        return int(self._pool.rows[HEAD, RUNNING])
 
     @property
     def pending_work(self) -> int:
         """Processor-seconds that the waiting jobs ask for."""
-        return int(self._pool.head[WORK])
+        return int(self._pool.rows[HEAD, WORK])
 
     def submit(self, key: int, procs: int, estimate: int, at: int, priority: float = 0.0) -> None:
         """Add a job to the queue.
@@ -123,14 +133,15 @@ class LocalQueue:
                 f"job {key}: {procs} processors for {estimate} s with priority {priority}"
             )
         if self.discipline == "easy" and procs not in self._sizes:
-            self._learn(procs)
+            self._sizes.add(procs)
+            self._pool = with_size(self._pool, procs)
         if not self._spare:
             self._grow()
         slot = self._spare.pop()
         self._slot[key], self._key[slot] = slot, key
         rank = 0 if self.order == "submit" else -_rank(priority)
         self._count += 1
-        enqueue(self._pool, slot, rank, self._count, procs, min(estimate, LONGEST))
+        enqueue(*self._pool, slot, rank, self._count, procs, min(estimate, LONGEST))
 
     def cancel(self, key: int) -> bool:
         """Take a waiting job out; return whether one of this key was waiting."""
@@ -139,13 +150,13 @@ class LocalQueue:
             return False
         pool = self._pool
         planned = DISCIPLINES[self.discipline] == CONSERVATIVE
-        if planned and pool.head[NEWEST] == slot:
-            pool.head[NEWEST] = following(pool.nodes, slot)
-        unqueue(pool, slot)
+        if planned and pool.rows[HEAD, NEWEST] == slot:
+            pool.rows[HEAD, NEWEST] = following(pool.nodes, slot)
+        unqueue(*pool, slot)
         node = pool.nodes[slot]
         if planned and node[START] < NEVER:
-            give(pool, int(node[PROCS]), int(node[START]), int(node[START] + node[ESTIMATE]))
-            pool.head[NEXT_START] = next_start(pool)
+            give(pool.rows, int(node[PROCS]), int(node[START]), int(node[START] + node[ESTIMATE]))
+            pool.rows[HEAD, NEXT_START] = next_start(*pool)
         self._drop(key, slot)
         return True
 
@@ -159,16 +170,16 @@ class LocalQueue:
         slot = self._slot.get(key, 0)
         if slot not in self._runs:
             raise NotFound(f"no job {key} runs here")
-        finish(self._pool, slot, now)
+        finish(*self._pool, slot, now)
         self._runs.remove(slot)
         self._drop(key, slot)
 
     def start(self, now: int) -> list[int]:
         """Make one scheduling pass; return the jobs that begin, in the order of the decision."""
-        if self._pool.head[QUEUED] == 0:
+        if self._pool.rows[HEAD, QUEUED] == 0:
             return []
-        count = run_pass(self._pool, now)
-        slots = self._pool.began[:count].tolist()
+        count = run_pass(*self._pool, now)
+        slots = self._pool.rows[BEGAN, :count].tolist()
         self._runs.update(slots)
         return [self._key[slot] for slot in slots]
 
@@ -178,13 +189,13 @@ class LocalQueue:
         A job that has overrun is believed to end in the next second.
         """
         pool = self._pool
-        slots = running_slots(pool)
+        slots = running_slots(*pool)
         ends = np.maximum(pool.nodes[slots, KEY], now + 1)
         return sorted(zip(ends.tolist(), pool.nodes[slots, PROCS].tolist(), strict=True))
 
     def set_processors(self, processors: int) -> None:
         """Change the pool's size, for a drain, an outage or a return; running jobs keep theirs."""
-        head = self._pool.head
+        head = self._pool.rows[HEAD]
         head[FREE] += processors - head[PROCESSORS]
         head[PROCESSORS], head[STALE] = processors, 1
 
@@ -192,32 +203,10 @@ class LocalQueue:
         del self._slot[key]
         self._spare.append(slot)
 
-    def _learn(self, procs: int) -> None:
-        """Make room for jobs of a size that was not seen before."""
-        self._sizes.add(procs)
-        old = self._pool
-        pool = make_pool(0, np.array(sorted(self._sizes), np.int64), 0, EASY)
-        which = size_class(pool.sizes, procs)
-        pool.roots[: which + 1] = old.roots[: which + 1]
-        pool.roots[which + 2 :] = old.roots[which + 1 : len(pool.roots) - 1]
-        leaves = len(pool.shortest) // 2
-        pool.shortest[leaves : leaves + len(pool.sizes)] = old.nodes[pool.roots[1:], LEAST]
-        for at in range(leaves - 1, 0, -1):
-            pool.shortest[at] = pool.shortest[2 * at : 2 * at + 2].min()
-        self._pool = old._replace(
-            sizes=pool.sizes, roots=pool.roots, shortest=pool.shortest, aside=pool.aside
-        )
-
     def _grow(self) -> None:
         """Double the slots."""
-        old, slots = self._pool, len(self._key) - 1
-        new = make_pool(2 * slots, old.sizes, 0, DISCIPLINES[self.discipline])
-        new.nodes[: slots + 1] = old.nodes
-        for wide, narrow in zip(new[5:], old[5:], strict=True):
-            wide[: len(narrow)] = narrow
-        self._pool = new._replace(
-            head=old.head, roots=old.roots, sizes=old.sizes, shortest=old.shortest, aside=old.aside
-        )
+        slots = len(self._key) - 1
+        self._pool = with_slots(self._pool, 2 * slots)
         self._key += [0] * slots
         self._spare += range(2 * slots, slots, -1)
 

@@ -7,8 +7,6 @@ queue, then one scheduling pass is made; a job that starts at t holds its proces
 
 from __future__ import annotations
 
-import heapq
-
 import numpy as np
 
 from res_federation.errors import InvalidArgument
@@ -16,13 +14,14 @@ from res_federation.placement.kernels import compiled
 from res_federation.simulator.outcome import Outcome, Place
 from res_federation.simulator.pool_passes import run_pass
 from res_federation.simulator.pool_state import (
+    CONSERVATIVE,
     DISCIPLINES,
-    RUNNING,
-    Pool,
+    admit,
     enqueue,
     finish,
     make_pool,
 )
+from res_federation.simulator.pool_tree import BEGAN, DISCIPLINE, FREE, HEAD, QUEUED
 from res_federation.simulator.workload import Ints, Workload
 
 MACHINE = "machine"
@@ -74,29 +73,74 @@ def starts(
     """Return (jobs,) start times; every argument in the order of the queue, *submit* ascending."""
     pool = make_pool(len(submit), np.unique(procs), processors, discipline)
     start = np.full(len(submit), -1, np.int64)
-    replay(pool, submit, runtime, procs, estimate, start)
+    replay(*pool, submit, runtime, procs, estimate, start)
     return start
 
 
 @compiled
 def replay(
-    pool: Pool, submit: Ints, runtime: Ints, procs: Ints, estimate: Ints, start: Ints
+    nodes: Ints,
+    rows: Ints,
+    submit: Ints,
+    runtime: Ints,
+    procs: Ints,
+    estimate: Ints,
+    start: Ints,
 ) -> None:
     """Run all jobs through the pool; job k has slot k + 1.  Fills *start*."""
     jobs = submit.shape[0]
-    ends = [(0, 0) for _ in range(0)]  # a heap of (end, slot); typed by what is not in it
-    arrived = 0
-    while arrived < jobs or pool.head[RUNNING] > 0:
-        if arrived < jobs and (len(ends) == 0 or submit[arrived] < ends[0][0]):
+    ends, due = np.zeros(jobs + 1, np.int64), np.zeros(jobs + 1, np.int64)  # a heap, by due[slot]
+    arrived, running = 0, 0
+    planned = rows[HEAD, DISCIPLINE] == CONSERVATIVE
+    while arrived < jobs or running > 0:
+        if arrived < jobs and (running == 0 or submit[arrived] < due[ends[0]]):
             now = submit[arrived]
         else:
-            now = ends[0][0]
-        while len(ends) > 0 and ends[0][0] == now:
-            finish(pool, heapq.heappop(ends)[1], now)
+            now = due[ends[0]]
+        while running > 0 and due[ends[0]] == now:
+            finish(nodes, rows, ends[0], now)
+            running -= 1
+            sink(ends, due, running)
         while arrived < jobs and submit[arrived] == now:
-            enqueue(pool, arrived + 1, 0, arrived, procs[arrived], estimate[arrived])
+            slot = arrived + 1
+            if rows[HEAD, QUEUED] == 0 and procs[arrived] <= rows[HEAD, FREE] and not planned:
+                admit(nodes, rows, slot, now, arrived, procs[arrived], estimate[arrived])
+                start[arrived] = now
+                due[slot] = now + runtime[arrived]
+                rise(ends, due, running, slot)
+                running += 1
+            else:
+                enqueue(nodes, rows, slot, 0, arrived, procs[arrived], estimate[arrived])
             arrived += 1
-        for k in range(run_pass(pool, now)):
-            slot = pool.began[k]
-            start[slot - 1] = now
-            heapq.heappush(ends, (now + runtime[slot - 1], slot))
+        if rows[HEAD, QUEUED] > 0:
+            for k in range(run_pass(nodes, rows, now)):
+                slot = rows[BEGAN, k]
+                start[slot - 1] = now
+                due[slot] = now + runtime[slot - 1]
+                rise(ends, due, running, slot)
+                running += 1
+
+
+@compiled
+def rise(heap: Ints, due: Ints, length: int, slot: int) -> None:
+    """Put a slot on a heap of *length* by when it is due."""
+    at, time = length, due[slot]
+    while at > 0 and time < due[heap[(at - 1) >> 1]]:
+        heap[at] = heap[(at - 1) >> 1]
+        at = (at - 1) >> 1
+    heap[at] = slot
+
+
+@compiled
+def sink(heap: Ints, due: Ints, length: int) -> None:
+    """Take the first slot off a heap that then has *length*."""
+    slot, at, child = heap[length], 0, 1
+    time = due[slot]
+    while child < length:
+        if child + 1 < length and due[heap[child + 1]] < due[heap[child]]:
+            child += 1
+        if due[heap[child]] >= time:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = slot

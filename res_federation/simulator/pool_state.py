@@ -11,17 +11,41 @@ from typing import NamedTuple
 import numpy as np
 
 from res_federation.placement.kernels import compiled
+from res_federation.simulator.pool_profile import give
 from res_federation.simulator.pool_tree import (
+    BEGAN,
+    CLASSES,
+    COUNTS,
+    DISCIPLINE,
     DRAW,
     ESTIMATE,
+    FREE,
+    GAIN_FROM,
+    GAIN_TO,
+    HEAD,
     KEY,
     LEAST,
+    LEAVES,
     NEVER,
+    NEWEST,
+    NEXT_START,
     PLACE,
+    POINTS,
+    PROCESSORS,
     PROCS,
+    QUEUE,
+    QUEUED,
+    ROOM,
+    ROOTS,
+    RUNNING,
     SEQ,
+    SHORTEST,
+    SIZES,
+    STALE,
     START,
+    TIMES,
     WIDTH,
+    WORK,
     before,
     first,
     following,
@@ -36,71 +60,94 @@ from res_federation.simulator.workload import Ints
 FCFS, EASY, CONSERVATIVE = 0, 1, 2
 DISCIPLINES = {"fcfs": FCFS, "easy": EASY, "conservative": CONSERVATIVE}
 
-FREE, QUEUED, RUNNING, DISCIPLINE, PROCESSORS, WORK = 0, 1, 2, 3, 4, 5
-POINTS, GAIN_FROM, GAIN_TO, NEWEST, NEXT_START, STALE = 6, 7, 8, 9, 10, 11
-HEAD = 12
-
 
 class Pool(NamedTuple):
     """The state of one pool.
 
+    Two arrays only: numba counts the references of each array that it hands on, and that would
+    take longer than the work.
+
     Attributes:
-        head: (HEAD,) counts: free processors, waiting jobs, running jobs, the discipline,
-            processors in all, processor-seconds asked for by waiting jobs; and of a plan: points
-            of the profile, the times between which room was gained since the last pass, the first
-            job in order that has no reservation yet, the earliest reservation, whether the plan
-            must be made anew.
         nodes: (slots + 1, WIDTH) jobs, see `pool_tree`.
-        roots: (sizes + 1,) tree of the running jobs by believed end, then of the waiting jobs by
-            size: those of sizes[k - 1] < procs <= sizes[k] are in tree k + 1.
-        sizes: (sizes,) ascending.
-        shortest: row of minima over sizes: the least estimate among the waiting jobs of each.
-        queue: (slots,) heap of the waiting jobs in order.
-        aside: (sizes,) heap of a pass: the next job of each size.
-        began: (slots,) jobs that the last pass started, in order.
-        points: (2 * slots + 4,) of a plan: times at which the free processors change, ascending.
-        room: (2 * slots + 4,) free processors from each of *points* to the next.
+        rows: (9, length) the rest, each row from its beginning, as far as it is used:
+            HEAD counts: free processors, waiting jobs, running jobs, the discipline, processors in
+            all, processor-seconds asked for by waiting jobs, classes, leaves; and of a plan:
+            points of the profile, the times between which room was gained since the last pass, the
+            first job in order that has no reservation yet, the earliest reservation, whether the
+            plan must be made anew.
+            ROOTS the tree of the running jobs by believed end, then the waiting jobs by class.
+            SIZES ascending: class k has the jobs of SIZES[k - 1] < procs <= SIZES[k].
+            SHORTEST minima over classes: the least estimate among the waiting jobs of each.
+            QUEUE heap of the waiting jobs in order.
+            CANDIDATES heap of a pass: the next job of each class.
+            BEGAN jobs that the last pass started, in order.
+            TIMES and ROOM, see `pool_profile`.
 
     """
 
-    head: Ints
     nodes: Ints
-    roots: Ints
-    sizes: Ints
-    shortest: Ints
-    queue: Ints
-    aside: Ints
-    began: Ints
-    points: Ints
-    room: Ints
+    rows: Ints
 
 
 def make_pool(slots: int, sizes: Ints, processors: int, discipline: int) -> Pool:
     """Return an empty pool for *slots* jobs at once, whose sizes are among *sizes*."""
-    if discipline != EASY:  # a plan is made in the order of the queue: one tree for all
+    if discipline != EASY:  # a plan is made in the order of the queue: one class for all
         sizes = np.array([NEVER], np.int64)
     leaves = 1 << max(len(sizes) - 1, 0).bit_length()
-    planned = 2 * slots + 4 if discipline == CONSERVATIVE else 2
+    planned = 2 * slots + 4 if discipline == CONSERVATIVE else 0
     nodes = np.zeros((slots + 1, WIDTH), np.int64)
     nodes[0, LEAST] = NEVER
     nodes[:, DRAW] = _draws(slots + 1)
-    pool = Pool(
-        head=np.zeros(HEAD, np.int64),
-        nodes=nodes,
-        roots=np.zeros(len(sizes) + 1, np.int64),
-        sizes=sizes.astype(np.int64),
-        shortest=np.full(2 * leaves, NEVER, np.int64),
-        queue=np.zeros(slots + 1, np.int64),
-        aside=np.zeros(len(sizes) + 1, np.int64),
-        began=np.zeros(slots + 1, np.int64),
-        points=np.zeros(planned, np.int64),
-        room=np.zeros(planned, np.int64),
-    )
-    pool.head[[FREE, PROCESSORS]] = processors
-    pool.head[DISCIPLINE], pool.head[POINTS] = discipline, 1
-    pool.head[[GAIN_FROM, NEXT_START]] = NEVER
-    pool.points[0], pool.room[0] = -NEVER, processors
-    return pool
+    length = max(slots + 1, planned, 2 * leaves, len(sizes) + 1, COUNTS)
+    rows = np.zeros((ROOM + 1, length), np.int64)
+    rows[HEAD, [FREE, PROCESSORS]] = processors
+    rows[HEAD, DISCIPLINE], rows[HEAD, POINTS] = discipline, 1
+    rows[HEAD, CLASSES], rows[HEAD, LEAVES] = len(sizes), leaves
+    rows[HEAD, [GAIN_FROM, NEXT_START]] = NEVER
+    rows[HEAD, GAIN_TO] = -NEVER
+    rows[SIZES, : len(sizes)] = sizes
+    rows[SHORTEST, : 2 * leaves] = NEVER
+    rows[TIMES, 0], rows[ROOM, 0] = -NEVER, processors
+    return Pool(nodes, rows)
+
+
+def with_slots(pool: Pool, slots: int) -> Pool:
+    """Return a pool for more jobs at once."""
+    head = pool.rows[HEAD]
+    made = make_pool(slots, pool.rows[SIZES, : head[CLASSES]], 0, int(head[DISCIPLINE]))
+    old, width = pool.nodes.shape[0], pool.rows.shape[1]
+    made.nodes[:old] = pool.nodes
+    rows = _wide(made.rows, width)
+    rows[:, :width] = pool.rows
+    return Pool(made.nodes, rows)
+
+
+def with_size(pool: Pool, procs: int) -> Pool:
+    """Return a pool that has a class for jobs of *procs* too."""
+    rows, count = pool.rows, int(pool.rows[HEAD, CLASSES])
+    which = int(np.searchsorted(rows[SIZES, :count], procs))
+    sizes = np.insert(rows[SIZES, :count], which, procs)
+    roots = np.insert(rows[ROOTS, 1 : count + 1], which, 0)
+    leaves = 1 << count.bit_length()
+    rows = _wide(rows, max(2 * leaves, count + 2))
+    rows[SIZES, : count + 1], rows[ROOTS, 1 : count + 2] = sizes, roots
+    rows[HEAD, CLASSES], rows[HEAD, LEAVES] = count + 1, leaves
+    level = np.full(leaves, NEVER, np.int64)
+    level[: count + 1] = pool.nodes[roots, LEAST]
+    rows[SHORTEST, leaves : 2 * leaves] = level
+    while len(level) > 1:
+        level = level.reshape(-1, 2).min(axis=1)
+        rows[SHORTEST, len(level) : 2 * len(level)] = level
+    return Pool(pool.nodes, rows)
+
+
+def _wide(rows: Ints, width: int) -> Ints:
+    """Return rows that are at least so long."""
+    if rows.shape[1] >= width:
+        return rows
+    wide = np.zeros((rows.shape[0], 2 * width), np.int64)
+    wide[:, : rows.shape[1]] = rows
+    return wide
 
 
 def _draws(slots: int) -> Ints:
@@ -112,12 +159,12 @@ def _draws(slots: int) -> Ints:
 
 
 @compiled
-def size_class(sizes: Ints, procs: int) -> int:
-    """Return how many of *sizes* are less than *procs*: the class of such a job."""
-    low, high = 0, sizes.shape[0]
+def size_class(rows: Ints, procs: int) -> int:
+    """Return how many classes are of smaller jobs: the class of a job of *procs*."""
+    low, high = 0, rows[HEAD, CLASSES]
     while low < high:
-        middle = (low + high) // 2
-        if sizes[middle] < procs:
+        middle = (low + high) >> 1
+        if rows[SIZES, middle] < procs:
             low = middle + 1
         else:
             high = middle
@@ -125,125 +172,82 @@ def size_class(sizes: Ints, procs: int) -> int:
 
 
 @compiled
-def enqueue(pool: Pool, slot: int, key: int, seq: int, procs: int, estimate: int) -> None:
+def enqueue(
+    nodes: Ints, rows: Ints, slot: int, key: int, seq: int, procs: int, estimate: int
+) -> None:
     """Put a job at its place in the queue: the lesser *key* first, then the lesser *seq*."""
-    head, nodes = pool.head, pool.nodes
     nodes[slot, KEY], nodes[slot, SEQ] = key, seq
     nodes[slot, PROCS], nodes[slot, ESTIMATE] = procs, estimate
     nodes[slot, START] = NEVER
-    if head[DISCIPLINE] != FCFS:
-        which = size_class(pool.sizes, procs)
-        insert(nodes, pool.roots, which + 1, slot)
-        if head[DISCIPLINE] == EASY:
-            set_least(pool.shortest, which, nodes[pool.roots[which + 1], LEAST])
-        elif head[NEWEST] == 0 or before(nodes, slot, head[NEWEST]):
-            head[NEWEST] = slot
-    head[QUEUED] = push(nodes, pool.queue, head[QUEUED], PLACE, slot)
-    head[WORK] += procs * estimate
+    if rows[HEAD, DISCIPLINE] != FCFS:
+        which = size_class(rows, procs)
+        insert(nodes, rows, which + 1, slot)
+        if rows[HEAD, DISCIPLINE] == EASY:
+            set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
+        elif rows[HEAD, NEWEST] == 0 or before(nodes, slot, rows[HEAD, NEWEST]):
+            rows[HEAD, NEWEST] = slot
+    rows[HEAD, QUEUED] = push(nodes, rows, QUEUE, rows[HEAD, QUEUED], PLACE, slot)
+    rows[HEAD, WORK] += procs * estimate
 
 
 @compiled
-def unqueue(pool: Pool, slot: int) -> None:
+def admit(
+    nodes: Ints, rows: Ints, slot: int, now: int, seq: int, procs: int, estimate: int
+) -> None:
+    """Start a job that never waits."""
+    nodes[slot, KEY], nodes[slot, SEQ] = now + estimate, seq
+    nodes[slot, PROCS], nodes[slot, ESTIMATE] = procs, estimate
+    insert(nodes, rows, 0, slot)
+    rows[HEAD, FREE] -= procs
+    rows[HEAD, RUNNING] += 1
+
+
+@compiled
+def unqueue(nodes: Ints, rows: Ints, slot: int) -> None:
     """Take a waiting job out of the queue."""
-    head, nodes = pool.head, pool.nodes
-    head[QUEUED] = pull(nodes, pool.queue, head[QUEUED], PLACE, slot)
-    head[WORK] -= nodes[slot, PROCS] * nodes[slot, ESTIMATE]
-    if head[DISCIPLINE] != FCFS:
-        which = size_class(pool.sizes, nodes[slot, PROCS])
-        remove(nodes, pool.roots, which + 1, slot)
-        if head[DISCIPLINE] == EASY:
-            set_least(pool.shortest, which, nodes[pool.roots[which + 1], LEAST])
+    rows[HEAD, QUEUED] = pull(nodes, rows, QUEUE, rows[HEAD, QUEUED], PLACE, slot)
+    rows[HEAD, WORK] -= nodes[slot, PROCS] * nodes[slot, ESTIMATE]
+    if rows[HEAD, DISCIPLINE] != FCFS:
+        which = size_class(rows, nodes[slot, PROCS])
+        remove(nodes, rows, which + 1, slot)
+        if rows[HEAD, DISCIPLINE] == EASY:
+            set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
 
 
 @compiled
-def begin(pool: Pool, slot: int, now: int, count: int) -> int:
+def begin(nodes: Ints, rows: Ints, slot: int, now: int, count: int) -> int:
     """Start a waiting job, as the *count*-th of this pass; return one more."""
-    head, nodes = pool.head, pool.nodes
-    unqueue(pool, slot)
+    unqueue(nodes, rows, slot)
     nodes[slot, KEY] = now + nodes[slot, ESTIMATE]
-    insert(nodes, pool.roots, 0, slot)
-    head[FREE] -= nodes[slot, PROCS]
-    head[RUNNING] += 1
-    pool.began[count] = slot
+    insert(nodes, rows, 0, slot)
+    rows[HEAD, FREE] -= nodes[slot, PROCS]
+    rows[HEAD, RUNNING] += 1
+    rows[BEGAN, count] = slot
     return count + 1
 
 
 @compiled
-def finish(pool: Pool, slot: int, now: int) -> None:
+def finish(nodes: Ints, rows: Ints, slot: int, now: int) -> None:
     """Let a running job end: its processors are free from now on."""
-    head, nodes = pool.head, pool.nodes
-    remove(nodes, pool.roots, 0, slot)
-    head[FREE] += nodes[slot, PROCS]
-    head[RUNNING] -= 1
-    if head[DISCIPLINE] == CONSERVATIVE:
+    remove(nodes, rows, 0, slot)
+    rows[HEAD, FREE] += nodes[slot, PROCS]
+    rows[HEAD, RUNNING] -= 1
+    if rows[HEAD, DISCIPLINE] == CONSERVATIVE:
         believed = nodes[slot, KEY]
         if believed < now:
-            head[STALE] = 1  # it overran: the plan took its processors for free
+            rows[HEAD, STALE] = 1  # it overran: the plan took its processors for free
         elif believed > now:
-            give(pool, nodes[slot, PROCS], now, believed)
-        elif pool.points[0] == now:
-            give(
-                pool, nodes[slot, PROCS], now, now + 1
-            )  # a pass at this instant thought it overran
+            give(rows, nodes[slot, PROCS], now, believed)
+        elif rows[TIMES, 0] == now:
+            give(rows, nodes[slot, PROCS], now, now + 1)  # a pass at this instant: it overran
 
 
 @compiled
-def point_at(pool: Pool, time: int) -> int:
-    """Return the index of the point of the profile at *time*, which is made if it is not there."""
-    head, points, room = pool.head, pool.points, pool.room
-    low, high = 0, head[POINTS]
-    while low < high:
-        middle = (low + high) // 2
-        if points[middle] < time:
-            low = middle + 1
-        else:
-            high = middle
-    if low == head[POINTS] or points[low] != time:
-        for k in range(head[POINTS], low, -1):
-            points[k], room[k] = points[k - 1], room[k - 1]
-        points[low] = time
-        room[low] = room[low - 1] if low > 0 else room[low + 1]
-        head[POINTS] += 1
-    return low
-
-
-@compiled
-def change(pool: Pool, procs: int, since: int, until: int) -> None:
-    """Add *procs*, which may be negative, to the free processors of [since, until)."""
-    head, points, room = pool.head, pool.points, pool.room
-    begins = point_at(pool, since)
-    ends = point_at(pool, until) if until < NEVER else head[POINTS]
-    for k in range(begins, ends):
-        room[k] += procs
-    if ends < head[POINTS] and room[ends] == room[ends - 1]:
-        forget(head, points, room, ends)
-    if begins > 0 and room[begins] == room[begins - 1]:
-        forget(head, points, room, begins)
-
-
-@compiled
-def forget(head: Ints, points: Ints, room: Ints, which: int) -> None:
-    """Take a point out of the profile, where nothing changes."""
-    head[POINTS] -= 1
-    for k in range(which, head[POINTS]):
-        points[k], room[k] = points[k + 1], room[k + 1]
-
-
-@compiled
-def give(pool: Pool, procs: int, since: int, until: int) -> None:
-    """Give room back to the plan, and remember where, so that others may move into it."""
-    head = pool.head
-    change(pool, procs, since, until)
-    head[GAIN_FROM] = min(head[GAIN_FROM], since)
-    head[GAIN_TO] = max(head[GAIN_TO], until)
-
-
-@compiled
-def running_slots(pool: Pool) -> Ints:
+def running_slots(nodes: Ints, rows: Ints) -> Ints:
     """Return the slots of the running jobs by believed end."""
-    slots = np.zeros(pool.head[RUNNING], np.int64)
-    slot = first(pool.nodes, pool.roots[0])
+    slots = np.zeros(rows[HEAD, RUNNING], np.int64)
+    slot = first(nodes, rows[ROOTS, 0])
     for k in range(slots.shape[0]):
         slots[k] = slot
-        slot = following(pool.nodes, slot)
+        slot = following(nodes, slot)
     return slots

@@ -24,6 +24,14 @@ PLACE, ASIDE = 10, 11  # position in the heap of the queue, in a heap of a pass
 START = 12  # reservation, where the discipline gives one
 WIDTH = 16  # two cache lines
 
+HEAD, ROOTS, SIZES, SHORTEST, QUEUE, CANDIDATES, BEGAN, TIMES, ROOM = range(9)
+"""Rows of a pool, see `pool_state.Pool`."""
+FREE, QUEUED, RUNNING, DISCIPLINE, PROCESSORS, WORK = 0, 1, 2, 3, 4, 5
+CLASSES, LEAVES = 6, 7
+POINTS, GAIN_FROM, GAIN_TO, NEWEST, NEXT_START, STALE = 8, 9, 10, 11, 12, 13
+COUNTS = 14
+"""Places in the row HEAD."""
+
 
 @compiled
 def before(nodes: Ints, a: int, b: int) -> bool:
@@ -42,10 +50,10 @@ def sum_up(nodes: Ints, at: int) -> None:
 
 
 @compiled
-def hang(nodes: Ints, roots: Ints, tree: int, parent: int, old: int, new: int) -> None:
+def hang(nodes: Ints, rows: Ints, tree: int, parent: int, old: int, new: int) -> None:
     """Put *new* in the place that *old* has below *parent*."""
     if parent == 0:
-        roots[tree] = new
+        rows[ROOTS, tree] = new
     elif nodes[parent, LEFT] == old:
         nodes[parent, LEFT] = new
     else:
@@ -55,10 +63,10 @@ def hang(nodes: Ints, roots: Ints, tree: int, parent: int, old: int, new: int) -
 
 
 @compiled
-def rotate_up(nodes: Ints, roots: Ints, tree: int, slot: int) -> None:
+def rotate_up(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
     """Exchange a slot and its parent, keeping the order."""
     parent = nodes[slot, PARENT]
-    hang(nodes, roots, tree, nodes[parent, PARENT], parent, slot)
+    hang(nodes, rows, tree, nodes[parent, PARENT], parent, slot)
     near, far = LEFT, RIGHT
     if nodes[parent, RIGHT] == slot:
         near, far = RIGHT, LEFT
@@ -73,14 +81,14 @@ def rotate_up(nodes: Ints, roots: Ints, tree: int, slot: int) -> None:
 
 
 @compiled
-def insert(nodes: Ints, roots: Ints, tree: int, slot: int) -> None:
+def insert(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
     """Put a slot, with its KEY, SEQ, PROCS and ESTIMATE, into a tree."""
     estimate, procs = nodes[slot, ESTIMATE], nodes[slot, PROCS]
     nodes[slot, LEFT] = nodes[slot, RIGHT] = nodes[slot, PARENT] = 0
     nodes[slot, LEAST], nodes[slot, TOTAL] = estimate, procs
-    at = roots[tree]
+    at = rows[ROOTS, tree]
     if at == 0:
-        roots[tree] = slot
+        rows[ROOTS, tree] = slot
         return
     while True:
         nodes[at, LEAST] = min(nodes[at, LEAST], estimate)
@@ -93,20 +101,20 @@ def insert(nodes: Ints, roots: Ints, tree: int, slot: int) -> None:
     nodes[at, side] = slot
     nodes[slot, PARENT] = at
     while at != 0 and nodes[slot, DRAW] > nodes[at, DRAW]:
-        rotate_up(nodes, roots, tree, slot)
+        rotate_up(nodes, rows, tree, slot)
         at = nodes[slot, PARENT]
 
 
 @compiled
-def remove(nodes: Ints, roots: Ints, tree: int, slot: int) -> None:
+def remove(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
     """Take a slot out of its tree."""
     left, right = nodes[slot, LEFT], nodes[slot, RIGHT]
     while left != 0 and right != 0:
         higher = left if nodes[left, DRAW] > nodes[right, DRAW] else right
-        rotate_up(nodes, roots, tree, higher)
+        rotate_up(nodes, rows, tree, higher)
         left, right = nodes[slot, LEFT], nodes[slot, RIGHT]
     at = nodes[slot, PARENT]
-    hang(nodes, roots, tree, at, slot, left + right)  # one of them is nobody
+    hang(nodes, rows, tree, at, slot, left + right)  # one of them is nobody
     estimate, procs = nodes[slot, ESTIMATE], nodes[slot, PROCS]
     while at != 0:
         nodes[at, TOTAL] -= procs
@@ -181,67 +189,67 @@ def following(nodes: Ints, at: int) -> int:
 
 
 @compiled
-def settle(nodes: Ints, heap: Ints, length: int, column: int, place: int) -> None:
+def settle(nodes: Ints, rows: Ints, heap: int, length: int, column: int, place: int) -> None:
     """Put the slot at *place* of a heap where it belongs; positions are kept in *column*."""
-    slot = heap[place]
-    while place > 0 and before(nodes, slot, heap[(place - 1) // 2]):
-        heap[place] = heap[(place - 1) // 2]
-        nodes[heap[place], column] = place
+    slot = rows[heap, place]
+    while place > 0 and before(nodes, slot, rows[heap, (place - 1) // 2]):
+        rows[heap, place] = rows[heap, (place - 1) // 2]
+        nodes[rows[heap, place], column] = place
         place = (place - 1) // 2
     child = 2 * place + 1
     while child < length:
-        if child + 1 < length and before(nodes, heap[child + 1], heap[child]):
+        if child + 1 < length and before(nodes, rows[heap, child + 1], rows[heap, child]):
             child += 1
-        if not before(nodes, heap[child], slot):
+        if not before(nodes, rows[heap, child], slot):
             break
-        heap[place] = heap[child]
-        nodes[heap[place], column] = place
+        rows[heap, place] = rows[heap, child]
+        nodes[rows[heap, place], column] = place
         place, child = child, 2 * child + 1
-    heap[place] = slot
+    rows[heap, place] = slot
     nodes[slot, column] = place
 
 
 @compiled
-def push(nodes: Ints, heap: Ints, length: int, column: int, slot: int) -> int:
+def push(nodes: Ints, rows: Ints, heap: int, length: int, column: int, slot: int) -> int:
     """Put a slot on a heap; return its new length."""
-    heap[length] = slot
-    settle(nodes, heap, length + 1, column, length)
+    rows[heap, length] = slot
+    settle(nodes, rows, heap, length + 1, column, length)
     return length + 1
 
 
 @compiled
-def pull(nodes: Ints, heap: Ints, length: int, column: int, slot: int) -> int:
+def pull(nodes: Ints, rows: Ints, heap: int, length: int, column: int, slot: int) -> int:
     """Take a slot off a heap, from wherever it is; return its new length."""
     place = nodes[slot, column]
     length -= 1
     if place != length:
-        heap[place] = heap[length]
-        settle(nodes, heap, length, column, place)
+        rows[heap, place] = rows[heap, length]
+        settle(nodes, rows, heap, length, column, place)
     return length
 
 
 @compiled
-def set_least(index: Ints, which: int, value: int) -> None:
-    """Set one value of a row of minima: a power of two of leaves, node k over 2k and 2k + 1."""
-    at = index.shape[0] // 2 + which
-    index[at] = value
+def set_least(rows: Ints, which: int, value: int) -> None:
+    """Set the least estimate of a class: the row has its leaves last, node k over 2k and 2k + 1."""
+    at = rows[HEAD, LEAVES] + which
+    rows[SHORTEST, at] = value
     at >>= 1
     while at > 0:
-        least = min(index[2 * at], index[2 * at + 1])
-        if index[at] == least:
+        least = min(rows[SHORTEST, 2 * at], rows[SHORTEST, 2 * at + 1])
+        if rows[SHORTEST, at] == least:
             return
-        index[at] = least
+        rows[SHORTEST, at] = least
         at >>= 1
 
 
 @compiled
-def next_within(index: Ints, begin: int, end: int, longest: int) -> int:
+def next_within(rows: Ints, begin: int, end: int, longest: int) -> int:
     """Return the first of begin, ..., end - 1 whose value is at most *longest*, or -1."""
     if begin >= end:
         return -1
-    leaves = index.shape[0] // 2
+    leaves = rows[HEAD, LEAVES]
     at = leaves + begin
-    while index[at] > longest:
+    while rows[SHORTEST, at] > longest:
         while at & 1:
             at >>= 1
         if at == 0:
@@ -249,7 +257,7 @@ def next_within(index: Ints, begin: int, end: int, longest: int) -> int:
         at += 1
     while at < leaves:
         at *= 2
-        if index[at] > longest:
+        if rows[SHORTEST, at] > longest:
             at += 1
     found = at - leaves
     return found if found < end else -1

@@ -12,6 +12,8 @@ from res_federation.simulator import (
     local_queue,
     pool,
     pool_passes,
+    pool_plan,
+    pool_profile,
     pool_state,
     pool_tree,
 )
@@ -21,7 +23,7 @@ from tests.simulator.drive import Row, drive
 from tests.simulator.oracle import jobs_of, starts_of
 from tests.simulator.slow_queue import SlowQueue
 
-MODULES = (pool_tree, pool_state, pool_passes, pool, local_queue)
+MODULES = (pool_tree, pool_profile, pool_state, pool_plan, pool_passes, pool, local_queue)
 SIZE = 8
 ROWS = st.lists(
     st.tuples(st.integers(0, 25), st.integers(1, SIZE), st.integers(1, 12), st.integers(0, 10)).map(
