@@ -24,10 +24,16 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write DIR/report.html: one page that needs no network, with plots and tables."""
-    from res_federation.simulator.report import summary_line, write_report  # matplotlib
+    from res_federation.simulator.report import (
+        missing_line,
+        summary_line,
+        write_report,
+    )  # matplotlib
     from res_federation.simulator.report_tables import ratio_document
 
     made = write_report(directory, pictures=png)
+    if made.missing:
+        output.note(missing_line(made.missing, len(made.found)))
     if not as_json:
         output.say(summary_line(made))
         for picture in made.pictures:
@@ -37,6 +43,7 @@ def report(
         {
             "page": str(made.page),
             "plots": [str(picture) for picture in made.pictures],
+            "missing": list(made.missing),
             "replays": [{"name": each.name, **each.summary} for each in made.found],
             "ratios": {
                 case or "all": {

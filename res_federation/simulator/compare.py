@@ -18,7 +18,8 @@ from res_federation.simulator.compare_cells import (
     replay_cell,
     write_cell,
 )
-from res_federation.simulator.report_files import Found
+from res_federation.simulator.recorder import ready
+from res_federation.simulator.report_files import Found, plan
 from res_federation.simulator.report_tables import ratios
 from res_federation.simulator.site_models import FederationModel
 from res_federation.simulator.statistics_of_seeds import Ratio, baseline_of
@@ -73,10 +74,12 @@ def compare(
 
     """
     found, resumed = [], 0
+    ready(out)
+    plan(out, [_name(policy, seed) for policy, seed in _pairs(policies, seeds)])
     total = len(policies) * len(seeds)
     for number, (policy, seed) in enumerate(_pairs(policies, seeds), start=1):
         one = CellInputs(workload, model, replace(settings, policy=policy, seed=seed))
-        name = f"{policy}/seed-{seed}"
+        name = _name(policy, seed)
         inputs = fingerprint(one)
         summary = finished(out / name, inputs)
         was_there = summary is not None
@@ -89,6 +92,10 @@ def compare(
     compared = ratios(found, baseline)
     del compared[baseline]
     return Comparison(tuple(found), baseline, compared, resumed)
+
+
+def _name(policy: str, seed: int) -> str:
+    return f"{policy}/seed-{seed}"
 
 
 def _pairs(policies: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int]]:

@@ -13,7 +13,7 @@ import numpy as np
 from res_federation.simulator import page, plots, plots_compare, report_figures, report_tables
 from res_federation.simulator.plots_style import Plot, png
 from res_federation.simulator.report_figures import Floats
-from res_federation.simulator.report_files import Found, Jobs, find_replays, read_jobs
+from res_federation.simulator.report_files import Found, Jobs, find_replays, planned, read_jobs
 from res_federation.simulator.span import span
 from res_federation.simulator.statistics_of_seeds import Ratio, baseline_of
 
@@ -33,6 +33,7 @@ class Report:
         pictures: PNG files.
         found: The replays.
         ratios: Case -> policy -> figure -> ratio, where there are several policies.
+        missing: Replays of the comparison or sweep that are not there yet.
 
     """
 
@@ -40,6 +41,7 @@ class Report:
     pictures: tuple[Path, ...]
     found: tuple[Found, ...]
     ratios: dict[str, dict[str, dict[str, Ratio]]]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,6 +64,8 @@ def write_report(directory: Path, *, pictures: bool = False) -> Report:
 
     """
     found = find_replays(directory)
+    names = {each.name for each in found}
+    missing = tuple(name for name in planned(directory) if name not in names)
     draft = _Draft()
     cases: dict[tuple[str, float | None], list[Found]] = {}
     for each in found:
@@ -77,11 +81,14 @@ def write_report(directory: Path, *, pictures: bool = False) -> Report:
         shown = _details(draft, name, replays, shown)
     traces = sorted({str(each.summary["trace"]) for each in found})
     title = f"Replay of {', '.join(traces[:3])}"
-    written = page.page(title, _lead(found, shown), draft.sections)
+    written = page.page(title, _lead(found, shown, missing), draft.sections)
     target = directory / PAGE_FILE
     _put(target, written.encode("utf-8"))
+    if pictures:
+        for old in (directory / PLOTS).glob("p[0-9]*-*.png"):
+            old.unlink()  # of a page with more plots
     made = [_picture(directory / PLOTS, plot) for plot in draft.plots] if pictures else []
-    return Report(target, tuple(made), tuple(found), ratios)
+    return Report(target, tuple(made), tuple(found), ratios, missing)
 
 
 def _put(file: Path, data: bytes) -> None:
@@ -107,7 +114,7 @@ def _case_name(case: tuple[str, float | None], replays: Sequence[Found]) -> str:
     return ", ".join(words) or "Figures"
 
 
-def _lead(found: Sequence[Found], shown: int) -> str:
+def _lead(found: Sequence[Found], shown: int, missing: Sequence[str]) -> str:
     policies = list(report_tables.by_policy(found))
     seeds = {each.seed for each in found}
     jobs = sorted({int(each.summary["jobs"]) for each in found})
@@ -116,6 +123,8 @@ def _lead(found: Sequence[Found], shown: int) -> str:
         f"{_many(len(found), 'replay')} of {amount} jobs: {_many(len(policies), 'policy')}"
         f" ({', '.join(policies)}), {_many(len(seeds), 'seed')}."
     )
+    if missing:
+        text = f"NOT COMPLETE: {missing_line(missing, len(found))} {text}"
     schedulers = sorted({str(each.summary.get("scheduler", "")) for each in found} - {""})
     text += f" Local scheduler: {', '.join(schedulers)}." if schedulers else ""
     pairs = {(each.case, each.policy) for each in found}
@@ -127,6 +136,14 @@ def _lead(found: Sequence[Found], shown: int) -> str:
     elif len(found) > len(pairs):
         text += " Drawn in detail: the first seed of each."
     return text
+
+
+def missing_line(missing: Sequence[str], there: int) -> str:
+    """Say that a comparison or a sweep has not ended."""
+    return (
+        f"{len(missing):,} of {there + len(missing):,} replays are not there yet, the first is"
+        f" {missing[0]}; the figures are those of the others."
+    )
 
 
 def _many(count: int, word: str) -> str:

@@ -23,6 +23,8 @@ from res_federation.simulator.workload import Ints
 JOBS_FILE = "jobs.csv"
 SUMMARY_FILE = "summary.json"
 GROUPS_FILE = "groups.csv"
+CELLS_FILE = "cells.json"
+"""Names of the replays that a comparison or a sweep is made of; written before the first."""
 COLUMNS = ("job_id", "site", "partition", "submit", "start", "end", "procs")
 NEEDED = ("trace", "policy", "seed", "jobs", "mean_wait", "makespan", "sites")
 """Keys without which a summary is none."""
@@ -103,6 +105,8 @@ class Found:
 def find_replays(directory: Path) -> list[Found]:
     """Return the replays that *directory* holds, itself or in directories below, by name.
 
+    Of a comparison or a sweep these are its own replays: what another one left there is none.
+
     Raises:
         InvalidArgument: If there is none, or one of them has no complete results.
 
@@ -111,9 +115,12 @@ def find_replays(directory: Path) -> list[Found]:
         raise InvalidArgument(
             f"'{directory}' is not a directory", way_out="name the one that --out made"
         )
+    wanted = planned(directory)
+    places = {str(place.relative_to(directory)): place for place in sorted(_places(directory, 0))}
     found = [
-        Found(place, str(place.relative_to(directory)), read_summary(place))
-        for place in sorted(_places(directory, 0))
+        Found(place, name, read_summary(place))
+        for name, place in places.items()
+        if not wanted or name in wanted
     ]
     if not found:
         raise InvalidArgument(
@@ -121,6 +128,32 @@ def find_replays(directory: Path) -> list[Found]:
             way_out=f"resfed replay, compare and sweep write {JOBS_FILE} and {SUMMARY_FILE} there",
         )
     return found
+
+
+def planned(directory: Path) -> tuple[str, ...]:
+    """Return the names of the replays that *directory* is to hold, () where nothing tells.
+
+    Raises:
+        InvalidArgument: If the list cannot be read.
+
+    """
+    file = directory / CELLS_FILE
+    try:
+        found = json.loads(file.read_text("utf-8"))["cells"]
+        return tuple(str(name) for name in found)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InvalidArgument(
+            f"'{file}' is no list of replays", way_out="run compare or sweep again"
+        ) from None
+
+
+def plan(directory: Path, names: Sequence[str]) -> None:
+    """Write down which replays *directory* is to hold."""
+    half = directory / f".{CELLS_FILE}.part"
+    half.write_text(json.dumps({"cells": list(names)}, indent=1) + "\n", "utf-8")
+    half.replace(directory / CELLS_FILE)
 
 
 def _places(directory: Path, depth: int) -> Iterator[Path]:

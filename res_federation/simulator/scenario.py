@@ -11,6 +11,8 @@ import dataclasses
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,7 +90,7 @@ def _yardstick(scenario: Scenario) -> Workload:
 
 def _largest(part: WorkloadPart) -> int:
     if part.trace is not None:
-        trace = read_trace(part.trace, first=part.first)
+        trace = _read(part.trace, part.first)
         return max(trace.processors, int(trace.procs.max(initial=1)))
     mix = _mix(part)
     return mix.largest * (mix.cores_per_accelerator if mix.accelerator else 1)
@@ -186,6 +188,11 @@ def _capacity(model: FederationModel, part: WorkloadPart) -> int:
     return found * (mix.cores_per_accelerator if mix.accelerator else 1)
 
 
+@lru_cache(2)
+def _read(trace: Path, first: int | None) -> Workload:
+    return read_trace(trace, first=first)
+
+
 def _drawn(part: WorkloadPart, work: float | None, numbers: Sequence[int]) -> Workload:
     return generate(
         _mix(part), seed=numbers, begin=part.begin_s, end=part.end_s, work=work, jobs=part.jobs
@@ -203,7 +210,7 @@ def _traced(part: WorkloadPart, work: float | None) -> Workload:
     A trace that is too short at that rate is repeated.
     """
     assert part.trace is not None
-    trace = read_trace(part.trace, first=part.first)
+    trace = _read(part.trace, part.first)
     if not len(trace):
         raise InvalidArgument(f"'{part.trace}' has no jobs", field="trace")
     length = part.end_s - part.begin_s

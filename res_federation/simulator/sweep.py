@@ -28,7 +28,8 @@ from res_federation.simulator.compare_cells import (
 )
 from res_federation.simulator.disturbances import Disturbance, Kind
 from res_federation.simulator.federation_engine import Rules
-from res_federation.simulator.report_files import Found
+from res_federation.simulator.recorder import ready
+from res_federation.simulator.report_files import Found, plan
 from res_federation.simulator.scenario import Cell, cells, model_of, workload_of
 
 Tell = Callable[[int, int, str], None]
@@ -77,10 +78,13 @@ def sweep(
         Unavailable: If no Ray could be had.
 
     """
-    state = Sweep(total=len(cells(scenario)))
+    grid = cells(scenario)
+    ready(out)
+    plan(out, [cell.place for cell in grid])
+    state = Sweep(total=len(grid))
     make = _Maker(scenario)
     todo: list[tuple[Cell, str]] = []
-    for cell in cells(scenario):
+    for cell in grid:
         inputs = fingerprint(make(cell))
         summary = finished(out / cell.place, inputs)
         if summary is None:

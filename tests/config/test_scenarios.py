@@ -112,7 +112,7 @@ def test_the_upgrade_is_1920_gpus_and_says_what_is_assumed():
          "there is no partition 'south/south/gpus'; nearest: south/south/gpu")),
         ('where = "south"', 'where = "sooth"', "there is no site 'sooth'; nearest: south"),
         ('where = "south"', 'where = "south/south/gpu"', "there is no partition"),
-        ("share = 1.0", "share = 0.7", "the shares of the jobs without accelerators make up 0.7, not 1"),
+        ("share = 1.0", "share = 0.7", "without accelerators make up 0.7, not 1"),
         ("share = 1.0", "shares = 1.0", "unknown key 'shares'; did you mean 'share'?"),
         ("share = 1.0", "", "'all' needs one of share (of the load) and jobs (how many)"),
         ("loads = [0.5]", "", "loads: is missing"),

@@ -13,6 +13,7 @@ import pytest
 from res_federation.cli.main import execute
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.report import write_report
+from res_federation.simulator.report_files import plan
 from tests.simulator.report_replays import write_replay
 
 HOSTILE = "<script>alert(1)</script> $x^2$ & \"co\" 'q' \x1b[31m"
@@ -187,3 +188,16 @@ def test_programs_get_json(tmp_path, capsys):
     assert all(Path(plot).is_file() for plot in found["plots"])
     assert found["replays"][0]["policy"] == "federated"
     assert found["ratios"] == {}
+
+
+def test_a_comparison_that_has_not_ended_says_so(tmp_path, capsys):
+    write_replay(tmp_path / "random" / "seed-1", jobs=30, policy="random")
+    write_replay(tmp_path / "old" / "seed-9", jobs=30, policy="of another comparison")
+    plan(tmp_path, ["random/seed-1", "federated/seed-1"])
+    assert execute(["report", str(tmp_path), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "1 of 2 replays are not there yet, the first is federated/seed-1" in told.err
+    found = json.loads(told.out)
+    assert found["missing"] == ["federated/seed-1"]
+    assert [each["name"] for each in found["replays"]] == ["random/seed-1"]
+    assert "NOT COMPLETE" in seen(tmp_path / "report.html").text
