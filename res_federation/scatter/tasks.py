@@ -16,6 +16,9 @@ from res_federation.errors import Unavailable
 from res_federation.scatter import environment
 
 _PATIENCE_S = 10.0
+_TOKEN = (
+    "; a cluster that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN set here too"
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,7 +76,7 @@ def map_tasks(
         raise Unavailable(
             f"no Ray answers at '{address}'" if address else "Ray does not start on this machine",
             field="--ray" if address else "",
-            way_out=_line(error),
+            way_out=_line(error) + (_TOKEN if address else ""),
         ) from None
     running: dict[Any, int] = {}
     try:
