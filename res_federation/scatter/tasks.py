@@ -16,7 +16,7 @@ from res_federation.errors import Unavailable
 from res_federation.scatter import environment
 
 _PATIENCE_S = 10.0
-_TOKEN = (
+_ASKED = "; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN set here too"
     "; a cluster that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN set here too"
 )
 
@@ -76,7 +76,7 @@ def map_tasks(
         raise Unavailable(
             f"no Ray answers at '{address}'" if address else "Ray does not start on this machine",
             field="--ray" if address else "",
-            way_out=_line(error) + (_TOKEN if address else ""),
+            way_out=_line(error) + (_ASKED if address else ""),
         ) from None
     running: dict[Any, int] = {}
     try:
