@@ -17,8 +17,6 @@ from res_federation.scatter import environment
 
 _PATIENCE_S = 10.0
 _ASKED = "; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN set here too"
-    "; a cluster that asks for a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN set here too"
-)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
