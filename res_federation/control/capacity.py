@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 
@@ -114,7 +115,7 @@ def _profile(site: SiteState, place: int, part: PartitionCapacity, now_there: fl
     kept = site.profiles.get(place)
     if kept is None or kept[0] is not part:
         worth = _worth(part)
-        ends = np.array([one.at for one in part.releases], np.float64)
+        ends = _each(part, "at")
         order = np.argsort(ends, kind="stable")
         kept = site.profiles[place] = (part, ends[order], worth[order])
     _, ends, nodes = kept
@@ -126,11 +127,14 @@ def _worth(part: PartitionCapacity) -> Floats:
     shape = part.shape
     worth = np.zeros(len(part.releases))
     if shape.cores:
-        worth = np.array([one.cores for one in part.releases], np.float64) / shape.cores
+        worth = _each(part, "cores") / shape.cores
     if shape.accelerators:
-        devices = np.array([one.accelerators for one in part.releases], np.float64)
-        worth = np.maximum(worth, devices / shape.accelerators)
+        worth = np.maximum(worth, _each(part, "accelerators") / shape.accelerators)
     return worth
+
+
+def _each(part: PartitionCapacity, figure: str) -> Floats:
+    return np.fromiter(map(attrgetter(figure), part.releases), np.float64, len(part.releases))
 
 
 _family = lru_cache(maxsize=4096)(family_in)

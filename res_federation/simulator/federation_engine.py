@@ -48,7 +48,8 @@ class Rules:
     """How old news is, and what sites and agents do.
 
     Attributes:
-        report_interval_s: A site with news reports at multiples of this; 0 for at every change.
+        report_interval_s: A site with news reports so often, each at seconds of its own; 0 for at
+            every change.
         ends_at_once: Whether an end or a refusal is told at once all the same; a run that asks to
             begin always is.
         report_delay_s: From the site to the broker.
@@ -120,6 +121,7 @@ class Engine:
         jobs = len(demand.submit)
         self.record = Record([-1] * jobs, [-1] * jobs, [-1] * jobs)
         self.parts: list[tuple[VirtualSite, VirtualPartition]] = []
+        self._order: dict[str, int] = {}
         self._events: list[tuple[int, What]] = []
         self._mine: list[int] = []
         self._changed: dict[str, VirtualSite] = {}
@@ -131,6 +133,7 @@ class Engine:
 
     def add(self, site: VirtualSite) -> None:
         """Let a site take part; the order is that in which sites make their passes."""
+        self._order[site.site.id] = len(self.sites)
         self.sites[site.site.id] = site
         self.parts += [(site, part) for part in site.parts]
 
@@ -247,7 +250,9 @@ class Engine:
                 self._tell(site, now)
             elif name not in self._beating:
                 self._beating.add(name)
-                self.clock.push((now // interval + 1) * interval, Phase.BEAT, self._beat(site))
+                late = self._order[name] * interval // len(self._order)  # no two sites beat as one
+                at = now + interval - (now - late) % interval
+                self.clock.push(at, Phase.BEAT, self._beat(site))
 
     def _beat(self, site: VirtualSite) -> What:
         def beat(now: int) -> None:
@@ -366,11 +371,14 @@ class Engine:
         The broker ticks every second to see reports and leases grow old.  Here a tick is played
         only while a site is silent: otherwise none can, and the tick would change nothing.
         """
-        if isinstance(event, Ticked) and all(
-            site.silent_since is None for site in self.sites.values()
-        ):
+        if isinstance(event, Ticked) and not self._quiet:
             return
         self.tick_at(max(int(event.at) + 1, -int(-at // 1)))
+
+    @property
+    def _quiet(self) -> bool:
+        """Whether any site is silent."""
+        return any(site.silent_since is not None for site in self.sites.values())
 
     def tick_at(self, when: int) -> None:
         """Let the broker see that time passed at second *when*, at the latest."""
@@ -381,7 +389,8 @@ class Engine:
     def _tick(self, now: int) -> None:
         if self._alarm == now:
             self._alarm = None
-            self.tell(Ticked(float(now)))
+            if not self._rounds or self._quiet:  # a round that is asked for is not asked for again
+                self.tell(Ticked(float(now)))
 
 
 def left_out(record: Record) -> Mapping[str, int]:

@@ -50,8 +50,7 @@ class ReleaseProfile:
 
     def told(self) -> tuple[Release, ...]:
         """Return the profile by time."""
-        told = self._told
-        return tuple([told[end] for end in self._order])
+        return tuple(map(self._told.__getitem__, self._order))
 
     def _note(self, end: int, amounts: Amounts, sign: int, *, new: bool) -> None:
         """Change the finer grid's count of ends, and the release on the present grid."""
