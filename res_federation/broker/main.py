@@ -63,12 +63,14 @@ async def run_broker(
     try:
         parts = Federation(store=store, clock=clock)
 
+        terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
+
         async def load() -> FederationState:
-            terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
-            state = federation(
-                tuple(sites), distances=distances, policy=policy, terms=terms, dialects=dialects
-            )
-            return await _load(store, clock.now(), state)
+            return await _load(
+                store, clock.now(),
+                federation(tuple(sites), distances=distances, policy=policy, terms=terms,
+                           dialects=dialects),
+            )  # fmt: skip
 
         scatter = _scatter(settings)
 
@@ -76,13 +78,10 @@ async def run_broker(
             return place(effect.snapshot, effect.jobs, policy, scatter=scatter)
 
         carrier = Carrier(
-            clock=clock,
-            outboxes=parts.outboxes,
-            jobs=parts.job_watchers,
-            sites=parts.site_watchers,
-            place=run_round,
+            clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
+            sites=parts.site_watchers, place=run_round,
             put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - the loop comes later
-        )
+        )  # fmt: skip
 
         async def reload() -> FederationState:
             parts.outboxes.close()  # every agent dials again and tells all that it holds
@@ -90,10 +89,7 @@ async def run_broker(
 
         record = Record(settings.home / RECORDINGS, clock.now, most_mib=settings.recordings_mib)
         parts.loop = Loop(await load(), store, carrier.carry, reload, record)
-        try:
-            await _serve(parts, carrier, settings, scatter, on_ready, record)
-        finally:
-            record.close()
+        await _serve(parts, carrier, settings, scatter, on_ready, record)
     finally:
         await store.close()
 
@@ -144,6 +140,7 @@ async def _serve(
             await server.serving()
             on_ready(address)
     finally:
+        record.close()
         parts.job_watchers.close()
         parts.site_watchers.close()
         parts.outboxes.close()
