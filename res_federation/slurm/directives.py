@@ -29,8 +29,13 @@ class _Given:
 
 
 def unwritable(wanted: Mapping[str, str]) -> str:
-    """Return the first option whose value no directive can hold (a line break), or ""."""
-    return next((name for name, value in wanted.items() if _UNWRITABLE.search(value)), "")
+    """Return the first option that no directive can hold, or "".
+
+    Its value has a line break, or it is none of sbatch: what came from another client may be both.
+    """
+    return next(
+        (n for n, value in wanted.items() if _UNWRITABLE.search(value) or n not in BY_NAME), ""
+    )
 
 
 def directive(name: str, value: str) -> str:

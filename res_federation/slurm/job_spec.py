@@ -21,6 +21,7 @@ from res_federation.slurm import (
 from res_federation.slurm.accelerator_request import AcceleratorRequest
 
 DEFAULT_TIME_LIMIT_S = 3600
+_LONGEST_VALUE = 65_536
 _LICENSE_SPLIT = re.compile(r"[,;|\s]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPORT_SPLIT = re.compile(r"""((?:[^,"']|"[^"]*"|'[^']*'|["'])+)""")
@@ -70,11 +71,12 @@ def read_job(
             way_out="submit each component as a job of its own",
         )
     for option, value in header.given:
-        if "\n" in value or "\0" in value:
+        if "\n" in value or "\0" in value or len(value) > _LONGEST_VALUE:
             raise InvalidArgument(
-                "a value with a line break cannot be written as a directive",
+                f"a value with a line break, or of more than {_LONGEST_VALUE:,} characters, is not "
+                "written as a directive",
                 field=places[option],
-                way_out="write it in one line",
+                way_out="write it in one line, or into the script's body",
             )
     treatment.refuse(header.options, places)
     try:

@@ -7,22 +7,25 @@ from dataclasses import dataclass, replace
 
 from res_federation.model.job import JobSpec
 from res_federation.model.reason import Code
-from res_federation.model.resources import ResourceRequest
+from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition
 from res_federation.slurm import durations, gres
-from res_federation.slurm.adapt import Fit, Refusal, asked, fit
+from res_federation.slurm.adapt import Asked, Fit, Refusal, asked, fit, limited
 from res_federation.slurm.canonical import Need, need_of, needed
 from res_federation.slurm.dialect import Dialect, Use
 from res_federation.slurm.directives import own_options, rewritten, unwritable
+from res_federation.slurm.options import BY_NAME
 from res_federation.slurm.treatment import CLIENT_ONLY
 
 _DROPPED = (
     "clusters", "cluster", "reservation", "nodelist", "exclude", "batch", "wckey", "mcs-label",
     "context", "prefer", "switches", "network", "power", "priority", "reboot", "core-spec",
     "thread-spec", "gpu-freq", "profile", "acctg-freq", "sockets-per-node", "cores-per-socket",
-    "extra-node-info",
+    "extra-node-info", "ntasks-per-socket",
 )  # fmt: skip
 """Words about one site's machines or its administration; each is named in a note."""
+_THREADS = ("threads-per-core", "ntasks-per-core")
+"""Hardware threads: no site publishes that it has more than one in a core."""
 _GPU_OPTIONS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket")
 _MEMORY_OPTIONS = ("mem", "mem-per-cpu", "mem-per-gpu")
 
@@ -100,12 +103,11 @@ def render_need(
         why = "--account is mandatory there and none is known: name yours with --account"
         return Unrenderable((f"{partition.name}: {why}",), need.notes)
     own = own_options(spec.script)
-    wanted = _wanted(spec, own, found, target, charged, notes)
+    wanted = _wanted(spec, own, found, target, charged, partition.shape, notes)
     _array(need, target, notes)
     broken = unwritable(wanted)
     if broken:
-        why = f"--{broken}: a value with a line break cannot be written as a directive"
-        return Unrenderable((why,), need.notes)
+        return Unrenderable((_not_written(broken),), need.notes)
     if target.conservative:
         notes.append(
             f"{target.site}: nothing of its dialect is published; written conservatively, with "
@@ -113,6 +115,12 @@ def render_need(
         )
     pool = found.qos.purpose if found.qos else ""
     return Rendered(rewritten(spec.script, wanted), tuple(notes), charged, pool, found.request)
+
+
+def _not_written(name: str) -> str:
+    if name in BY_NAME:
+        return f"--{name}: a value with a line break cannot be written as a directive"
+    return f"--{name[:60]} is no option of sbatch"
 
 
 def _array(need: Need, target: Dialect, notes: list[str]) -> None:
@@ -135,6 +143,8 @@ def _at_home(
     if isinstance(found, Refusal) and found.reason.code in _NOT_KNOWN:
         # what is not published says nothing against it
         found = asked(need, target, partition.name)
+        if isinstance(found, Asked):
+            found = limited(need, need.request.nodes or 1, found, partition)
     if isinstance(found, Refusal):
         return Unrenderable((f"{partition.name}: {found}",))
     choice = target.choice(spec.qos) if spec.qos else None
@@ -149,7 +159,7 @@ def _at_home(
     script = spec.script
     if any(own.get(name) != value for name, value in added.items()):
         if unwritable(added):
-            return Unrenderable((f"--{unwritable(added)}: its value has a line break",))
+            return Unrenderable((_not_written(unwritable(added)),))
         script = rewritten(script, own | added)
     return Rendered(script, tuple(notes), need.account, pool, need.request, script == spec.script)
 
@@ -180,6 +190,7 @@ def _wanted(
     found: Fit,
     target: Dialect,
     account: str,
+    shape: NodeShape,
     notes: list[str],
 ) -> dict[str, str]:
     """Return every option that the rendered script says."""
@@ -192,6 +203,11 @@ def _wanted(
         for name in _DROPPED
         if name in wanted
     ]
+    notes += [
+        f"left out: --{name}={wanted.pop(name)}; no hardware threads are counted on"
+        for name in _THREADS
+        if wanted.get(name, "1") != "1"
+    ]
     rule = found.rule
     _put(wanted, "partition", rule.directive, notes)
     _put(wanted, "constraint", rule.constraint, notes)
@@ -201,6 +217,7 @@ def _wanted(
         wanted["time"] = durations.normal(-(-spec.time_limit_s // 60))
     _gpus(wanted, found, notes)
     _cpus(wanted, spec.request, found, notes)
+    _tasks(wanted, found, shape, notes)
     _memory(wanted, spec.request, found, notes)
     _exports(wanted, found, target, notes)
     return wanted
@@ -282,6 +299,24 @@ def _cpus(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: lis
             notes.append(f"--{name}={after} in place of {before}{why}")
 
 
+def _tasks(wanted: dict[str, str], found: Fit, shape: NodeShape, notes: list[str]) -> None:
+    """Say what Slurm would refuse otherwise: it believes that a node gets all it may."""
+    request = found.request
+    tasks, bound = request.tasks, request.tasks_per_node
+    if request.accelerators_per_task and not wanted.keys() & {"ntasks", "gpus", "nodes"}:
+        wanted["ntasks"] = "1"
+        notes.append("--ntasks=1 added: GPUs are asked for with each task")
+    if not tasks or not bound:
+        return
+    standing = -(-tasks // found.layout.nodes)
+    cores, memory = bound * request.cpus_per_task, request.memory_per_cpu_mib or 0
+    cards = bound * (request.accelerators_per_task or 0)
+    over = cores > (shape.cores or cores) or cores * memory > (shape.memory_mib or cores * memory)
+    if standing < bound and (over or cards > shape.accelerators):
+        wanted["ntasks-per-node"] = str(standing)
+        notes.append(f"--ntasks-per-node={standing} in place of {bound}: no node has room for more")
+
+
 def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: list[str]) -> None:
     if found.rule.memory is Use.NEVER:
         notes += [
@@ -294,6 +329,13 @@ def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: l
             wanted["exclusive"] = ""
             notes.append("--exclusive added: whole nodes, for all their memory")
         return
+    if asked.memory_per_cpu_mib and not found.request.memory_per_cpu_mib:
+        wanted["mem"] = f"{found.request.memory_per_node_mib}M"
+        before = wanted.pop("mem-per-cpu", asked.memory_per_cpu_mib)
+        notes.append(
+            f"--mem={wanted['mem']} in place of --mem-per-cpu={before}: --exclusive gives every "
+            "core of a node, and they have not so much each"
+        )
     if found.implied_memory_mib:
         wanted["mem-per-cpu"] = f"{found.implied_memory_mib}M"
         notes.append(f"--mem-per-cpu={found.implied_memory_mib}M added: memory must be asked for")

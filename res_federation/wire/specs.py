@@ -5,6 +5,7 @@ Values from outside are checked here once, so that the rest may trust them.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from res_federation.api.v1 import specs_pb2
@@ -18,7 +19,9 @@ from res_federation.model.job import (
     script_bytes,
 )
 from res_federation.model.resources import WHOLE_NODE_MEMORY, ResourceRequest
+from res_federation.slurm.options import BY_NAME
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTIONAL = (
     "nodes",
     "tasks",
@@ -36,6 +39,8 @@ _WORDS = (
     "meant", "purpose",
 )  # fmt: skip
 MAX_WORD = 4096
+MAX_OPTION = 65_536
+"""Of the value of an option that is no such word: lists of nodes and arrays may be long."""
 MAX_NAME = 256
 """Of names that stand in an index of the database: user, and the key beside it."""
 # Counts stay far below 2**63 when multiplied in the kernels (cores x memory x nodes).
@@ -215,7 +220,31 @@ def _check(message: specs_pb2.JobSpec) -> None:
             raise InvalidArgument(f"is longer than {MAX_WORD} characters", field=f"spec.{name}")
     if len(message.user) > MAX_NAME:
         raise InvalidArgument(f"is longer than {MAX_NAME} characters", field="spec.user")
+    _check_options(message)
     _check_array(message)
+
+
+def _check_options(message: specs_pb2.JobSpec) -> None:
+    """Refuse options that no client of ours sends: they become directives at a site."""
+    for pair in message.options:
+        if pair.name not in BY_NAME:
+            raise InvalidArgument(
+                f"'{pair.name[:60]}' is no option of sbatch", field="spec.options"
+            )
+        most = MAX_WORD if pair.name in _WORDS else MAX_OPTION
+        if len(pair.value) > most or "\n" in pair.value or "\0" in pair.value:
+            raise InvalidArgument(
+                f"its value has a line break, or more than {most} characters",
+                field=f"spec.options.{pair.name}",
+            )
+    for pair in message.environment:
+        if not _VARIABLE.fullmatch(pair.name) or "\0" in pair.value:
+            raise InvalidArgument(
+                f"'{pair.name[:60]}' is no variable, or its value has a NUL",
+                field="spec.environment",
+            )
+    if any("\0" in word for word in message.arguments):
+        raise InvalidArgument("one has a NUL", field="spec.arguments")
 
 
 def _check_array(message: specs_pb2.JobSpec) -> None:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from res_federation.agent.fences import Fence
 from res_federation.agent.slurm.wrapper import batch_file, shell_signal
@@ -24,7 +27,8 @@ class Run:
     """A run's directory as the agent prepares it."""
 
     def __init__(self, state: Path, body: str, *, header: str = SCRIPT, tasks: str = "",
-                 repeat: bool = False, patience_s: int = 5) -> None:  # fmt: skip
+                 repeat: bool = False, patience_s: int = 5,
+                 arguments: Sequence[str] = ()) -> None:  # fmt: skip
         self.path = state / "runs" / TOKEN
         (self.path / "work").mkdir(parents=True)
         (state / "bell").mkdir()
@@ -36,25 +40,31 @@ class Run:
         text = batch_file(
             script, run=self.path, token=TOKEN, name="it's a \"name\"\n#SBATCH --hold",
             site="here", partition="here/c/p", tasks=tasks, repeat=repeat, patience_s=patience_s,
+            arguments=arguments,
         )  # fmt: skip
         (self.path / "batch").write_text(text)
+        (self.path / "batch").chmod(0o700)
         self.lease(time.time() + 60)
 
     def lease(self, until: float) -> None:
         (self.path / "lease").write_text(f"{until:.3f}\n")
 
-    def start(self, *arguments: str, place: int | None = None) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, place: int | None = None, **more: str
+    ) -> subprocess.Popen[str]:
         environment = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "n1",
-                       "rf_run": "/nowhere", "hit": "theirs"}  # fmt: skip
+                       "rf_run": "/nowhere", "hit": "theirs", **more}  # fmt: skip
         if place is not None:
             environment["SLURM_ARRAY_TASK_ID"] = str(place)
         return subprocess.Popen(
-            ["/bin/bash", str(self.path / "batch"), *arguments], env=environment, text=True,
+            [str(self.path / "batch"), *arguments], env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
-    def to_the_end(self, *arguments: str, place: int | None = None) -> tuple[int, str, str]:
-        process = self.start(*arguments, place=place)
+    def to_the_end(
+        self, *arguments: str, place: int | None = None, **more: str
+    ) -> tuple[int, str, str]:
+        process = self.start(*arguments, place=place, **more)
         out, err = process.communicate(timeout=30)
         return process.returncode, out, err
 
@@ -69,8 +79,8 @@ def until(condition: Callable[[], object]) -> None:
 
 def test_the_payload_gets_its_arguments_and_its_end_is_written(tmp_path: Path):
     body = 'echo "$PWD|$1|$2|$SLURM_JOB_NAME|$RESFED_RUN|$hit|${rf_task-none}"; exit 7'
-    run = Run(tmp_path, body)
-    code, out, err = run.to_the_end("a b", "$(false)")
+    run = Run(tmp_path, body, arguments=("a b", "$(false)"))
+    code, out, err = run.to_the_end()
     assert (code, err) == (7, "")
     name = 'it\'s a "name" #SBATCH --hold'
     assert out == f"{run.path}/work|a b|$(false)|{name}|{TOKEN}|theirs|none\n"
@@ -81,6 +91,52 @@ def test_the_payload_gets_its_arguments_and_its_end_is_written(tmp_path: Path):
     assert mark is not None
     assert (mark.number, mark.nodes) == ("17", "n1")
     assert [each.name for each in run.bell.iterdir()] == [f"{TOKEN}.batch"]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4))
+@settings(max_examples=20, deadline=None)
+@example([":", "--hold", "\r", "\n#SBATCH --hold\n", "", "*", "$(false)", "'", "\\"])
+def test_arguments_arrive_as_they_are(words: list[str]):
+    with TemporaryDirectory() as place:
+        run = Run(Path(place), "printf '%s\\0' \"$@\" > ../words", arguments=words)
+        code, _, err = run.to_the_end()
+        assert (code, err) == (0, "")
+        said = (run.path / "words").read_bytes().decode().split("\0")
+        assert said[:-1] == (words or [""])
+
+
+@pytest.mark.parametrize(
+    "exported",
+    [
+        {"BASH_ENV": "$(touch {0}/commanded)"},
+        {"ENV": "$(touch {0}/commanded)"},
+        {"SHELLOPTS": "xtrace", "PS4": "$(touch {0}/commanded)"},
+        {"CDPATH": "{0}/elsewhere"},
+        {"BASH_FUNC_cd%%": "() {{ touch {0}/commanded; }}"},
+        {"BASH_FUNC_printf%%": "() {{ touch {0}/commanded; }}"},
+        {"IFS": "x", "GLOBIGNORE": "*", "POSIXLY_CORRECT": "1", "TMOUT": "1"},
+        {"rf_task": "../../x", "rf_forward": "USR1", "rf_tasks": "/etc/passwd"},
+    ],
+    ids=" ".join,
+)
+def test_what_a_user_exports_commands_nothing_before_the_payload(tmp_path: Path, exported):
+    """A variable is text: bash runs what stands in some, in a shell that is not told better."""
+    (tmp_path / "elsewhere" / "work").mkdir(parents=True)
+    variables = {name: value.format(tmp_path) for name, value in exported.items()}
+    body = 'echo "$PWD"; ' + "; ".join(f"printenv '{name}' || true" for name in exported)
+    run = Run(
+        tmp_path, body.replace("\n", ""), header="#!/bin/dash\n" if "ENV" in exported else SCRIPT
+    )
+    run.fence.cancel_all()
+    assert run.to_the_end(**variables)[0] == 75
+    assert not (tmp_path / "commanded").exists()
+    (run.path / "cancel").unlink()
+    (run.path / "exit.batch").unlink()
+    code, out, _ = run.to_the_end(**variables)
+    assert code == 0
+    assert out.startswith(f"{run.path}/work\n")
+    assert run.to_the_end(**variables)[0] == 75
+    assert run.fence.again("batch")
 
 
 def test_a_second_start_never_begins_the_payload_again(tmp_path: Path):

@@ -220,7 +220,7 @@ def _batch_says_no_more(spec: JobSpec, rendered: str) -> None:
     """
     text = batch_file(
         rendered, run=Path("/runs") / TOKEN, token=TOKEN, name=spec.name, site="here",
-        partition="here/c/p", repeat=spec.requeue,
+        partition="here/c/p", arguments=spec.arguments, repeat=spec.requeue,
     )  # fmt: skip
     header = script_header.read(text)
     assert not header.refused, (header.refused, text)
@@ -234,16 +234,15 @@ def _batch_says_no_more(spec: JobSpec, rendered: str) -> None:
         words = shlex.split(line)
         assert len(words) == 1 + line.startswith("export "), line
         assert re.match(r"(rf|RESFED)_[A-Za-z]+=", words[-1]), line
-    assert lines[first + 11 :] == _wrapper()
+    rest = "\n".join(lines[first + 11 :])
+    assert rest.endswith(_wrapper())
+    assert shlex.split(rest.removesuffix(_wrapper())) == ["set", "--", *spec.arguments], rest
 
 
 @cache
-def _wrapper() -> list[str]:
-    text = batch_file(
-        "#!/bin/sh\n", run=Path("/"), token=TOKEN, name="", site="", partition=""
-    )  # fmt: skip
-    lines = text.split("\n")
-    return lines[lines.index("export RESFED_PARTITION=''") + 1 :]
+def _wrapper() -> str:
+    nothing = batch_file("#!/bin/sh\n", run=Path("/"), token=TOKEN, name="", site="", partition="")
+    return nothing[nothing.index("\nset --\n") + len("\nset --\n") :]
 
 
 def is_one_directive(name: str, value: str) -> None:

@@ -61,3 +61,9 @@ def test_any_text_is_answered(text: str) -> None:
         assert all(one.count >= 0 for one in gres.read(text))
     with contextlib.suppress(InvalidArgument):
         assert all(one.name == "gpu" for one in gres.read_gpus(text))
+
+
+def test_brackets_that_open_and_never_close_are_read_in_one_pass() -> None:
+    (odd,) = gres.read("gpu:" + "(" * 1_000_000)
+    assert (odd.type, odd.count) == ("(" * 1_000_000, 1)
+    assert gres.read("gpu:a100:2(S:0-1)") == gres.read("gpu:a100:2")

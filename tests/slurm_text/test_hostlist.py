@@ -28,3 +28,9 @@ def test_the_first_few_are_written_shortly() -> None:
     assert hostlist.first_of(["n1", "n2", "n3"], 2) == "n[1-2]"
     assert hostlist.first_of(["n01", "n02", "n03", "m4"], 2) == "m4,n01"
     assert hostlist.first_of(["n1", "n3", "b"], 3) == "b,n[1,3]"
+
+
+def test_brackets_without_end_are_refused() -> None:
+    assert hostlist.expand("[1]" * 20) == ["1" * 20]
+    with pytest.raises(InvalidArgument):
+        hostlist.expand("[1]" * 100_000)

@@ -203,3 +203,28 @@ def test_accents_in_one_byte_are_read_and_the_script_is_left_as_it_is() -> None:
     assert dict(spec.options)["comment"] == "niño"
     assert "--job-name is not UTF-8: read as Latin-1" in spec.notes
     assert spec.script.encode("utf-8", "surrogateescape") == content
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("--job-name=a\n#SBATCH --hold",), "--job-name"),
+        (("--comment", "c\0d"), "--comment"),
+        (("--nodelist", "n1," * 30_000), "--nodelist"),
+    ],
+)
+def test_a_value_that_no_directive_can_hold_is_refused_by_name(arguments, field):
+    with pytest.raises(InvalidArgument) as raised:
+        read_job("#!/bin/sh\ntrue\n", user="ana", arguments=arguments)
+    assert raised.value.field == f"command line, {field}"
+
+
+def test_words_that_cannot_travel_are_refused_by_their_place():
+    with pytest.raises(InvalidArgument) as raised:
+        read_job("#!/bin/sh\ntrue\n", user="ana", script_arguments=("a", "\udcff"))
+    assert raised.value.field == "argument 2 of the script"
+    with pytest.raises(InvalidArgument) as raised:
+        read_job(
+            "#!/bin/sh\ntrue\n", user="ana", arguments=("--export=A",), environment={"A": "\udcff"}
+        )
+    assert raised.value.field == "--export, A"

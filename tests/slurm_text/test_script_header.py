@@ -211,3 +211,23 @@ def test_any_header_is_answered(text: str) -> None:
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200)))
 def test_any_script_is_answered(script: str | bytes) -> None:
     script_header.read(script)
+
+
+@pytest.mark.parametrize(
+    ("value", "table"),
+    [
+        ("2:", "2"), ("2::3", "2:3"), ("1-3", "1"), ("2:*:4", "2:4"), ("", "unset"),
+        ("0" * 30 + "12", "12"), ("2147483647", "2147483647"),
+        (":2", None), ("3-x", None), ("2-", None), ("3-*", None), ("2147483648", None),
+        ("9" * 5000, None),
+    ],
+)  # fmt: skip
+def test_geometry_as_sbatch_22_05_answered(value: str, table: str | None) -> None:
+    header = script_header.read(f'#!/bin/sh\n#SBATCH --extra-node-info="{value}"\n')
+    assert header.options.get("extra-node-info") == table
+    assert bool(header.refused) == (table is None)
+
+
+def test_half_of_a_pair_of_utf_16_is_no_text() -> None:
+    header = script_header.read("#!/bin/sh\n# \ud800\n")
+    assert header.refused_field == "script line 2"

@@ -30,6 +30,8 @@ from res_federation.wire.specs import spec_from_message, spec_to_message
 from res_federation.wire.status import to_status
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+lines = words.map(lambda word: word.replace("\n", " "))
+options = ("comment", "gres", "time", "exclusive")
 counts = st.integers(1, 10_000)
 times = st.floats(0, 4e9).map(lambda value: round(value, 3))
 
@@ -68,9 +70,9 @@ def specs(draw: st.DrawFn) -> JobSpec:
         array=tuple(sorted(draw(st.sets(st.integers(0, 99), max_size=4)))),
         array_throttle=draw(st.integers(0, 5)),
         clusters=tuple(draw(st.lists(words, max_size=2))),
-        environment=tuple(draw(st.lists(st.tuples(words, words), max_size=2))),
+        environment=tuple(draw(st.lists(st.tuples(st.sampled_from("A _b C9".split()), words)))),
         notes=tuple(draw(st.lists(words, max_size=2))),
-        options=tuple(draw(st.lists(st.tuples(words, words), max_size=2))),
+        options=tuple(draw(st.lists(st.tuples(st.sampled_from(options), lines), max_size=2))),
         requeue=draw(st.booleans()),
     )
 
@@ -89,6 +91,15 @@ def test_a_spec_comes_back_the_same(spec: JobSpec) -> None:
         ({"time_limit_s": 0}, "spec.time_limit_s"),
         ({"time_limit_s": 10**10}, "spec.time_limit_s"),
         ({"array": (3, 3)}, "spec.array"),
+        ({"options": (("no-such", ""),)}, "spec.options"),
+        ({"options": (("uid\n#SBATCH --hold", "0"),)}, "spec.options"),
+        ({"options": (("comment", "a\n#SBATCH --hold"),)}, "spec.options.comment"),
+        ({"options": (("nodelist", "n" * 65_537),)}, "spec.options.nodelist"),
+        ({"options": (("qos", "q" * 4097),)}, "spec.options.qos"),
+        ({"environment": (("A=1\nB", ""),)}, "spec.environment"),
+        ({"environment": (("BASH_FUNC_cd%%", "() { id; }"),)}, "spec.environment"),
+        ({"environment": (("A", "\0"),)}, "spec.environment"),
+        ({"arguments": ("a\0b",)}, "spec.arguments"),
         ({"request": ResourceRequest(nodes=0)}, "spec.request.nodes"),
         ({"request": ResourceRequest(memory_per_cpu_mib=-7)}, "spec.request.memory_per_cpu_mib"),
         ({"request": ResourceRequest(tasks=10**12)}, "spec.request.tasks"),

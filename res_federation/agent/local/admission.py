@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from res_federation.errors import InvalidArgument
 from res_federation.model.accelerators import family_in
 from res_federation.model.job import JobSpec
 from res_federation.model.reason import Reason
@@ -25,7 +26,10 @@ def written(partition: Partition, spec: JobSpec, dialect: Dialect | None) -> Job
     if dialect is None:
         return spec
     wanted = dialect.account.use is Use.MUST and not spec.account
-    found = render_understood(spec, dialect, partition, account=_CHARGED if wanted else "")
+    try:
+        found = render_understood(spec, dialect, partition, account=_CHARGED if wanted else "")
+    except InvalidArgument as error:  # a script that no client of ours lets pass
+        return str(error)
     if isinstance(found, Unrenderable):
         return "; ".join(found.reasons)
     return replace(spec, script=found.script, request=found.request)

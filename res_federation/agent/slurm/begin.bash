@@ -2,6 +2,8 @@
 # rf_run (the run's directory), rf_token, rf_tasks (a file of array indices, or nothing), rf_name,
 # rf_repeat (yes: a payload may begin again), rf_patience (seconds), rf_forward (the signal that the
 # user wants sent to the batch shell alone, or nothing).
+# It runs with what its user exported, POSIXLY_CORRECT too: in that mode a `:` that cannot write ends
+# the shell, `true` does not.
 # It starts no program before the payload when nothing is in the way: a short job must stay short.
 cd -- "$rf_run" || { echo "resfed: the directory of $rf_token is not there: nothing began" >&2; exit 75; }
 rf_place=${SLURM_ARRAY_TASK_ID:-}
@@ -14,14 +16,14 @@ if [ -n "$rf_tasks" ]; then # a piece of a longer array: Slurm counts from 0, th
     SLURM_ARRAY_TASK_ID=$rf_task
     export SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT SLURM_ARRAY_TASK_MIN SLURM_ARRAY_TASK_MAX
 fi
-ring() { : >> "../../bell/$rf_token.$rf_task"; } 2> /dev/null # wakes the agent; no harm when it cannot
+ring() { true >> "../../bell/$rf_token.$rf_task"; } 2> /dev/null # wakes the agent; no harm when it cannot
 leave() { # CAUSE CODE STARTED ASKED-TO-END
     printf -v rf_ended '%(%s)T' -1
     printf '%s %s %s %s %s .\n' "$1" "$2" "$3" "$rf_ended" "$4" >| "exit.$rf_task"
     ring
 }
 unbegun() { # CAUSE SENTENCE
-    : > "left.$rf_me"
+    true > "left.$rf_me"
     leave "$1" 0 - no
     echo "resfed: $2: the payload of $rf_token did not begin" >&2
     exit 75
@@ -31,14 +33,14 @@ rf_me="$rf_task.${SLURM_JOB_ID:-0}-$$"
 
 # First say that a wrapper is here, then look at what may keep it back: the agent writes first and
 # looks after, so at least one of the two sees the other.
-: > "here.$rf_me"
+true > "here.$rf_me"
 if [ -e cancel ] || [ -e "cancel.$rf_task" ]; then
     unbegun cancelled "cancelled or withdrawn"
 fi
 rf_word=
 [ -e fence ] && read -r rf_word < fence
 if [ -n "$rf_word" ]; then # the broker must have written down that it begins: ask, and wait
-    [ "$rf_word" = go ] || { : > "asks.$rf_me"; ring; }
+    [ "$rf_word" = go ] || { true > "asks.$rf_me"; ring; }
     rf_pause=0.1
     while [ "$rf_word" != go ]; do
         if [ "$rf_word" = end ] || [ -e cancel ] || [ -e "cancel.$rf_task" ]; then
@@ -61,12 +63,12 @@ fi
 
 # The start-once mark: the file system lets one of all who try make it, on whatever node.
 set -C
-if ! { : > "begun.$rf_task"; } 2> /dev/null; then
+if ! { true > "begun.$rf_task"; } 2> /dev/null; then
     set +C
     if [ "$rf_repeat" != yes ]; then
         printf -v rf_now '%(%s)T' -1
         echo "${SLURM_JOB_ID:-} $rf_now" >> "again.$rf_task"
-        : > "left.$rf_me"
+        true > "left.$rf_me"
         ring
         echo "resfed: the payload of $rf_token has begun before: it does not begin again" >&2
         exit 75
@@ -79,7 +81,7 @@ echo "$rf_started ${SLURM_JOB_ID:-0} ${SLURM_JOB_NODELIST:-?}" >> "begun.$rf_tas
 ring
 
 export SLURM_JOB_NAME=$rf_name
-cd work || exit 75
+cd ./work || exit 75
 if [ -n "$rf_forward" ]; then # its user wants a signal for the batch shell: the script must be that
     exec "$rf_run/script" "$@"
 fi

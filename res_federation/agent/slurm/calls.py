@@ -13,7 +13,7 @@ from res_federation.agent.commands import Finished
 from res_federation.errors import MissingComponent, Unavailable
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = re.compile(r"SLURM_|SBATCH_|SCANCEL_|SQUEUE_|SACCT_|LD_|MUNGE|RESFED_")
+_RESERVED = re.compile(r"_?SLURM|SPANK_|SBATCH_|SCANCEL_|SQUEUE_|SACCT_|LD_|MUNGE|RESFED_")
 _FORMS = {"SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "4096"}
 """Times as numbers, and lists of waiting array tasks whole: squeue cuts them at 64 bytes."""
 LOOK_DEADLINE_S = 15.0

@@ -39,7 +39,7 @@ from res_federation.agent.slurm.pieces import Piece, pieces
 from res_federation.agent.slurm.tasks import TaskBook
 from res_federation.agent.slurm.view import ClusterView
 from res_federation.agent.slurm.wrapper import batch_file
-from res_federation.errors import FailedPrecondition, Unavailable
+from res_federation.errors import FailedPrecondition, InvalidArgument, Unavailable
 from res_federation.model.identifiers import RunToken, is_run_token
 from res_federation.model.job import script_bytes
 from res_federation.model.site import Partition, Site
@@ -100,9 +100,12 @@ class SlurmBatch:
         partition = self._partitions.get(request.partition)
         if partition is None:
             return Refused(f"{request.partition} is not in this site's file")
-        rendered = render_understood(
-            request.spec, self._dialect, self._offering(partition), account=self._charged
-        )
+        try:
+            rendered = render_understood(
+                request.spec, self._dialect, self._offering(partition), account=self._charged
+            )
+        except InvalidArgument as error:  # a script that no client of ours lets pass
+            return Refused(str(error))
         if isinstance(rendered, Unrenderable):
             return Refused("; ".join(rendered.reasons))
         script = rendered.script
@@ -152,7 +155,8 @@ class SlurmBatch:
                     write_whole(path / tasks, text.encode())
                 text = batch_file(
                     script, run=path, token=request.token, name=spec.name, site=self._site.id,
-                    partition=request.partition, tasks=tasks, repeat=spec.requeue,
+                    partition=request.partition, arguments=spec.arguments, tasks=tasks,
+                    repeat=spec.requeue,
                 )  # fmt: skip
                 write_whole(path / f"batch.{piece.number}", script_bytes(text), mode=0o700)
             self._give_to(path, self._calls.account)
@@ -179,10 +183,7 @@ class SlurmBatch:
         ]  # fmt: skip
         argv += [f"--array={piece.array}"] if piece.array else []
         argv += [f"--dependency=afterany:{after}"] if after else []
-        argv += [
-            f"{request.directory}/batch.{piece.number}",
-            *(word.replace("\0", "") for word in spec.arguments),
-        ]
+        argv.append(f"{request.directory}/batch.{piece.number}")
         done = await self._calls.act(argv, environment=dict(spec.environment))
         what, text = outcome.of_submission(done.code, done.out, done.err)
         match what:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
     name: str,
     site: str,
     partition: str,
+    arguments: Sequence[str] = (),
     tasks: str = "",
     repeat: bool = False,
     patience_s: int = PATIENCE_S,
@@ -53,6 +55,8 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
         name: The job's name as its user gave it.
         site: For ``RESFED_SITE``.
         partition: For ``RESFED_PARTITION``.
+        arguments: Words for the payload. They stand in here and not on sbatch's command line, where
+            it would take out each ``:``, which separates jobs there.
         tasks: File in the run's directory with the array indices of this piece, or "".
         repeat: Whether the payload may begin again (``--requeue``).
         patience_s: How long it waits, once it has its nodes, for a word of the federation.
@@ -74,8 +78,10 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
         "RESFED_SITE": site,
         "RESFED_PARTITION": partition,
     }
-    lines = ["#!/bin/bash"]
+    # -p: what a user exports (BASH_ENV, SHELLOPTS, CDPATH, functions) is the payload's, not ours
+    lines = ["#!/bin/bash -p"]
     lines += [directive(n, v) for n, v in options.items() if n not in NOT_OF_THE_USER]
     lines += [f"{key}={shlex.quote(value)}" for key, value in variables.items()]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in exported.items()]
+    lines.append(shlex.join(["set", "--", *(word.replace("\0", "") for word in arguments)]))
     return "\n".join([*lines, _begin()])
