@@ -262,6 +262,8 @@ def _made(table: DialectTable, site: Site) -> Dialect:
         exports=tuple(Export(each.name, each.value, _known(each)) for each in table.export),
         licenses=tuple(table.licenses),
         gres=tuple(table.gres),
+        partition_words=_partition_words(table, site),
+        node_words=_node_words(table, site),
         max_array_size=array.max_size if array else SLURM_MAX_ARRAY_SIZE,
         array_known=_known(array or table),
         marks=tuple(
@@ -269,6 +271,27 @@ def _made(table: DialectTable, site: Site) -> Dialect:
         ),
         known=_known(table),
     )  # fmt: skip
+
+
+def _partition_words(table: DialectTable, site: Site) -> dict[str, tuple[str, ...]]:
+    """Return what ``--partition`` may say: directives, names, aliases, partitions of a QoS."""
+    words: dict[str, tuple[str, ...]] = {}
+    said = [(rule.directive or "", (rule.name,)) for rule in table.partition]
+    said += [
+        (word, (part.name,)) for part in site.partitions for word in (part.name, *part.aliases)
+    ]
+    said += [(word.strip(), qos.opens) for qos in site.qos for word in qos.partition.split(",")]
+    for word, meant in said:
+        if word:
+            words[word] = tuple(dict.fromkeys((*words.get(word, ()), *meant)))
+    return words
+
+
+def _node_words(table: DialectTable, site: Site) -> frozenset[str]:
+    words = {word for part in site.partitions for word in (*part.features, *part.aliases)}
+    words |= {rule.constraint for rule in table.partition if rule.constraint}
+    implied = (each for each in table.implies if each.option == "constraint")
+    return frozenset(words.union(*(each.words for each in implied)))
 
 
 def _qos(table: QosUseTable, site: Site) -> QosRule:

@@ -18,7 +18,7 @@ from res_federation.placement.policy import Policy
 from res_federation.placement.rows import SITE, Floats, Ints, RowArrays, draw
 from res_federation.placement.snapshot import Row
 from res_federation.slurm.adapt import Refusal, asked, missing_words
-from res_federation.slurm.canonical import Need, needed
+from res_federation.slurm.canonical import Need, gpu_types, needed
 from res_federation.slurm.dialect import Dialect, Use
 from res_federation.topology.distances import DistanceTable
 
@@ -113,7 +113,7 @@ def _words_key(spec: JobSpec) -> tuple[Any, ...]:
         return disk, bool(spec.account)
     return (
         disk, bool(spec.account), spec.origin, spec.meant, spec.purpose, spec.qos,
-        spec.memory_per_core_mib,
+        spec.memory_per_core_mib, spec.partition, spec.constraint, gpu_types(spec.options),
     )  # fmt: skip
 
 

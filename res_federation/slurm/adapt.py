@@ -21,7 +21,7 @@ from res_federation.model.resources import (
 )
 from res_federation.model.sentences import sentence
 from res_federation.model.site import Partition
-from res_federation.slurm.canonical import Need
+from res_federation.slurm.canonical import Need, node_words
 from res_federation.slurm.dialect import Dialect, PartitionRule, QosChoice, Use
 from res_federation.slurm.site_rules import rule_numbers, ruled_layout
 
@@ -107,7 +107,7 @@ def fit(need: Need, target: Dialect, partition: Partition) -> Fit | Refusal:
     if isinstance(words, Refusal):
         return words
     nodes = found[3]
-    over = _over(need, nodes, words, partition)
+    over = limited(need, nodes, words, partition)
     if over is not None:
         return over
     return Fit(
@@ -143,7 +143,7 @@ def _opens(choice: QosChoice, nodes: int) -> bool:
     return choice.max_nodes is None or nodes <= choice.max_nodes
 
 
-def _over(need: Need, nodes: int, words: Asked, partition: Partition) -> Refusal | None:
+def limited(need: Need, nodes: int, words: Asked, partition: Partition) -> Refusal | None:
     """Say which limit of nodes, time or array tasks is passed, in the order of the codes."""
     longest = partition.max_time_s if words.max_time_s is None else words.max_time_s
     for code, wanted, most in (
@@ -197,9 +197,9 @@ def asked(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
     if rule.qos:
         choice = target.choice(rule.qos) or QosChoice(rule.qos, "", (rule.name,))
         return _allowing((choice,), need)
-    if target.qos.use is not Use.MUST:
-        return Asked()
     open_here = [one for one in target.qos.choices if rule.name in one.partitions]
+    if target.qos.use is not Use.MUST:
+        return _routed(open_here, need)
     wanted = dict.fromkeys(word for word in (need.purpose, target.qos.purpose) if word)
     choices = tuple(one for word in wanted for one in open_here if one.purpose == word)
     if not choices:
@@ -208,6 +208,14 @@ def asked(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
             Reason(Code.QOS_MISSING), f"no QoS for '{purpose}' is known that opens {rule.name}"
         )
     return _allowing(choices, need)
+
+
+def _routed(choices: Sequence[QosChoice], need: Need) -> Asked | Refusal:
+    """Write no QoS: the site routes the job to one of *choices*, and their limits hold."""
+    if not choices:
+        return Asked()
+    found = _allowing(choices, need)
+    return found if isinstance(found, Refusal) else replace(found, qos=())
 
 
 def _allowing(choices: Sequence[QosChoice], need: Need) -> Asked | Refusal:
@@ -229,6 +237,19 @@ def _as_written(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
     """Hold the words of a script against the rules of its own site."""
     if need.partition and need.partition != partition:
         return Refusal(Reason(Code.OTHER_PARTITION_MEANT), f"written for {need.partition}")
+    if need.named and not need.partition and not target.means(partition, need.named):
+        words = f"--partition={need.named} of {target.site} does not mean these nodes"
+        return Refusal(Reason(Code.OTHER_PARTITION_MEANT), words)
+    strange = [word for word in node_words(need.constraint) if word not in target.node_words]
+    if strange and not target.conservative:
+        words = f"--constraint={need.constraint}: no node of {target.site} is known as {strange[0]}"
+        return Refusal(Reason(Code.FEATURE_MISSING), words)
+    rule = target.rule(partition)
+    other = [kind for kind in need.gpu_types if kind != rule.gres_type]
+    if other and not target.conservative:
+        how = f"gpu:{rule.gres_type}:N" if rule.gres_type else "gpu:N, without a type"
+        words = f"GPUs are asked for as {how}, and the script says {other[0]}"
+        return Refusal(Reason(Code.WRONG_ACCELERATOR), words)
     if target.account.use is Use.MUST and not need.account:
         return Refusal(
             Reason(Code.ACCOUNT_MISSING),
@@ -239,8 +260,10 @@ def _as_written(need: Need, target: Dialect, partition: str) -> Asked | Refusal:
             Reason(Code.QOS_MISSING),
             f"--qos is mandatory at {target.site}, and the script has none",
         )
-    if not need.qos or not target.qos.choices:
+    if not target.qos.choices:
         return Asked()
+    if not need.qos:
+        return _routed([one for one in target.qos.choices if partition in one.partitions], need)
     choice = target.choice(need.qos)
     if choice is None:
         return Refusal(Reason(Code.QOS_MISSING), f"--qos={need.qos} is no QoS of {target.site}")

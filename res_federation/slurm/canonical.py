@@ -13,10 +13,13 @@ from res_federation.model import accelerators
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.job import JobSpec
 from res_federation.model.resources import ResourceRequest
+from res_federation.slurm import gres
 from res_federation.slurm.dialect import Dialect, Implication, Use
 
 _WORDS_OF = ("constraint", "partition", "qos")
 _SPLIT = re.compile(r"[\s,|&()\[\]*!;]+")
+_GPU_OPTIONS = frozenset(("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"))
+_COUNT = re.compile(r"\*\s*\d+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Need:
         temporary_disk: ``--tmp`` as given, or "".
         home: Site whose words the script uses, or "" where that is not known.
         partition: Name of the origin's partition that the words imply, or "".
+        named: ``--partition`` as the script has it, or "".
+        constraint: ``--constraint`` as the script has it, or "".
+        gpu_types: Type words with which it asks for GPUs.
         notes: What was understood of the origin's words, for the user.
 
     """
@@ -48,6 +54,9 @@ class Need:
     temporary_disk: str = ""
     home: str = ""
     partition: str = ""
+    named: str = ""
+    constraint: str = ""
+    gpu_types: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -64,7 +73,22 @@ def needed(spec: JobSpec) -> Need:
         temporary_disk=next((value for name, value in spec.options if name == "tmp"), ""),
         home=spec.origin,
         partition=spec.meant,
+        named=spec.partition,
+        constraint=spec.constraint,
+        gpu_types=gpu_types(spec.options) if spec.request.accelerator else (),
     )
+
+
+def gpu_types(options: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the type words with which GPUs are asked for; none where a number alone stands."""
+    found = [
+        each.type
+        for name, value in options
+        if name in _GPU_OPTIONS
+        for each in (gres.read(value) if name == "gres" else gres.read_gpus(value))
+        if each.type and each.name == "gpu"
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def understood(spec: JobSpec, dialects: Mapping[str, Dialect]) -> JobSpec:
@@ -140,6 +164,11 @@ def need_of(spec: JobSpec, origin: Dialect | None) -> Need:
         partition=meant.partition if meant else "",
         notes=tuple(notes),
     )
+
+
+def node_words(constraint: str) -> list[str]:
+    """Return the words of a constraint, without signs and counts."""
+    return [word for word in _SPLIT.split(_COUNT.sub("", constraint)) if word]
 
 
 def _asks_no_memory(request: ResourceRequest) -> bool:

@@ -159,6 +159,9 @@ class Dialect:
         exports: Variables that scripts must export.
         licenses: Licences that may be asked for.
         gres: Generic resources other than GPUs that may be asked for.
+        partition_words: What ``--partition`` may say, and the partitions that each word means;
+            none where it is known that there is one, and not what it holds.
+        node_words: What ``--constraint`` may say.
         max_array_size: ``MaxArraySize``: array indices stay below it.
         array_known: Confidence of `max_array_size`.
         marks: How a script of this site is recognised.
@@ -176,6 +179,8 @@ class Dialect:
     exports: tuple[Export, ...] = ()
     licenses: tuple[str, ...] = ()
     gres: tuple[str, ...] = ()
+    partition_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    node_words: frozenset[str] = frozenset()
     max_array_size: int = SLURM_MAX_ARRAY_SIZE
     array_known: Known = UNKNOWN
     marks: tuple[Mark, ...] = ()
@@ -188,6 +193,22 @@ class Dialect:
     def implied(self, option: str, word: str) -> Implication | None:
         """Return what *word* after *option* means here, or None."""
         return _implied(self.implications, option, word)
+
+    def means(self, partition: str, words: str) -> bool:
+        """Tell whether ``--partition=WORDS`` in a script of this site may mean *partition*.
+
+        Where nothing is published, every word may.
+        """
+        if self.conservative:
+            return True
+        for word in words.split(","):
+            meant = self.partition_words.get(word)
+            implied = self.implied("partition", word)
+            if meant is not None and (not meant or partition in meant):
+                return True
+            if implied is not None and implied.partition == partition:
+                return True
+        return False
 
     def choice(self, qos: str) -> QosChoice | None:
         """Return the quality of service of that name, or None."""

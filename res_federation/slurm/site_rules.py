@@ -36,12 +36,12 @@ def rule_numbers(rule: PartitionRule) -> tuple[int, int, int, int]:
 NO_RULES = (0, MAY, MAY, 0)
 
 
-def ruled(  # noqa: C901 - holds the flat rule
+def ruled(  # noqa: C901, PLR0915 - holds the flat rule
     layout: Function,
 ) -> Callable[..., tuple[int, ...]]:
     """Return the fit test under a site's rules, standing on the fit test *layout*."""
 
-    def ruled_layout(  # noqa: C901, PLR0912, PLR0913 - one flat rule, as `layout_numbers`
+    def ruled_layout(  # noqa: C901, PLR0912, PLR0913, PLR0915 - one flat rule, as `layout_numbers`
         nodes: int,
         tasks: int,
         tasks_per_node: int,
@@ -108,6 +108,14 @@ def ruled(  # noqa: C901 - holds the flat rule
             if lies[0] != 0:
                 return lies[0], lies[1], lies[2], 0, 0, 0, 0, 0, 0, 0, 0, 0
             cores, memory, cards = lies[4], lies[5], lies[6]
+            every = shape_cores * memory_per_cpu
+            if exclusive == 1 and memory_per_cpu > 0 and every > shape_memory > 0:
+                # every core of the node is the job's then, and Slurm counts the memory of each
+                if at_home == 1:
+                    return 20, every, shape_memory, 0, 0, 0, 0, 0, 0, 0, 0, 0
+                memory_per_node, memory_per_cpu = memory, -1
+            if at_home == 1 and tasks_per_node * cpus_per_task > shape_cores:
+                return 18, tasks_per_node * cpus_per_task, shape_cores, 0, 0, 0, 0, 0, 0, 0, 0, 0
             floor = cores_per_gpu * cards
             wanted = cores
             if memory_use == NEVER and memory > 0 and not whole and at_home == 0:

@@ -59,8 +59,7 @@ def _options(draw: Random) -> Iterator[str]:
     yield from _memory(draw)
     if often(0.45):
         yield from _gpus(draw)
-    for option in draw.sample(_KEPT, draw.choice((0, 0, 0, 1, 1, 2))):
-        yield option
+    yield from draw.sample(_KEPT, draw.choice((0, 0, 0, 1, 1, 2)))
 
 
 def _memory(draw: Random) -> Iterator[str]:

@@ -41,6 +41,7 @@ from tests.slurm.site_clusters import ACCOUNT, SiteCluster, site_clusters
 SHARED = Path(__file__).parents[3] / "shared" / "sbatch"
 DEADLINE_S = 60
 _ASKED_AT_ONCE = 3
+_UNPUBLISHED = ("nodelist", "exclude", "reservation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,20 @@ class Pair:
     rendered: Rendered
 
     @property
+    def names_nodes(self) -> bool:
+        """Whether a script of this very site names nodes or a reservation: none is published."""
+        own = {name for name, value in self.spec.options if value}
+        return self.spec.origin == self.cluster.site.id and bool(own & set(_UNPUBLISHED))
+
+    @property
     def words(self) -> tuple[str, ...]:
         """What is said besides the script, on the command line."""
         limit = self.cluster.dialect.max_array_size
         cut = pieces(self.spec.array, limit, self.spec.array_throttle)
         words = (f"--array={cut[0].array}",) if len(cut) > 1 or cut[0].mapped else ()
-        others = "" if self.rendered.identical else self.cluster.others(self.partition)
+        others = (
+            "" if self.spec.origin == self.cluster.site.id else self.cluster.others(self.partition)
+        )
         return (*words, f"--exclude={others}") if others else words
 
 
@@ -134,13 +143,15 @@ def main() -> int:
     own = {spec.account for _, spec in jobs if spec.account and spec.origin}
     chosen = [site for site in sites if not options.site or site.id in options.site]
     clusters = site_clusters(chosen, dialects, sorted(filter(_nameable, own)))
-    found = list(pairs(jobs, clusters))
+    every = list(pairs(jobs, clusters))
+    found = [pair for pair in every if not pair.names_nodes]
     same: dict[tuple[str, str, tuple[str, ...]], list[Pair]] = defaultdict(list)
     for pair in found:
         same[pair.cluster.plan.name, pair.rendered.script, pair.words].append(pair)
     sys.stdout.write(
         f"{len(scripts)} scripts, {len(jobs)} taken; {len(found)} pairs of script and partition "
         f"are called feasible; {len(same)} are different\n"
+        f"not judged: {len(every) - len(found)} of scripts of that very site that name nodes\n"
     )
     with Lab([each.plan for each in clusters], nodes_run=False) as lab:
         said = _asked([alike[0] for alike in same.values()], lab)

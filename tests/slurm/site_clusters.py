@@ -73,9 +73,7 @@ def _cluster_of(part: Partition) -> str:
     return part.id.split("/")[1]
 
 
-def _plan(
-    name: str, site: Site, dialect: Dialect, parts: Sequence[Partition]
-) -> ClusterPlan:
+def _plan(name: str, site: Site, dialect: Dialect, parts: Sequence[Partition]) -> ClusterPlan:
     rules = {part.name: dialect.rule(part.name) for part in parts}
     lines = ["EnforcePartLimits=ALL", "AccountingStorageEnforce=associations,limits,qos"]
     if dialect.licenses:
@@ -128,8 +126,8 @@ def _partitions(
     for qos in site.qos:
         opened = [part for part in parts if part.name in qos.opens]
         for word in (each.strip() for each in qos.partition.split(",")):
-            if opened and word and word not in named and word not in names:
-                named[word] = opened
+            if word and word not in named and word not in names and (opened or not qos.opens):
+                named[word] = opened or list(parts)
     if "" in named:  # scripts name none: all are within the one that Slurm takes then
         named = {"": named.pop(""), **named}
     for index, (word, members) in enumerate(named.items()):
@@ -175,9 +173,7 @@ def _qos(site: Site, dialect: Dialect) -> list[Qos]:
     return [qos for qos in site.qos if dialect.qos.use is not Use.NEVER]
 
 
-def _accounting(
-    found: Sequence[SiteCluster], accounts: Sequence[str]
-) -> Iterable[tuple[str, ...]]:
+def _accounting(found: Sequence[SiteCluster], accounts: Sequence[str]) -> Iterable[tuple[str, ...]]:
     """Yield the words of sacctmgr, few because each takes its time: QoS, account, user."""
     limits: dict[tuple[str, ...], dict[str, None]] = {}
     clusters: dict[tuple[str, ...], list[str]] = {}

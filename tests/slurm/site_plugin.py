@@ -73,9 +73,7 @@ return slurm.SUCCESS
 """
 
 
-def plugin(
-    dialect: Dialect, rules: Mapping[str, PartitionRule], routes: Mapping[str, str]
-) -> str:
+def plugin(dialect: Dialect, rules: Mapping[str, PartitionRule], routes: Mapping[str, str]) -> str:
     """Return the plugin of a member, or "" where Slurm's own settings say all there is.
 
     Args:
