@@ -11,6 +11,8 @@ import asyncio
 from dataclasses import replace
 from typing import assert_never
 
+import structlog
+
 from res_federation.agent.batch import (
     Accepted,
     BatchSystem,
@@ -27,6 +29,8 @@ from res_federation.agent.observe import ended_unbegun
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
+
+log = structlog.get_logger("resfed.agent")
 
 _AT_ONCE = 4
 """Submissions in flight: more would only queue before the controller's lock."""
@@ -91,13 +95,7 @@ class Submitting:
         due = holdings.due()
         if not due:
             return
-        for held in due:
-            directory = holdings.directory(held.token)
-            directory.prepare(held.spec)
-            if held.fence_up:
-                self._holdings.fence(held.token).put_up()
-            directory.write_lease(held.lease_until)
-            held.lease_written = held.lease_until
+        due = [held for held in due if self._prepared(held)]
         holdings.journal.submitting([held.token for held in due], holdings.now())
         for held in due:
             held.phase, held.doubt_since = Phase.SUBMITTING, holdings.now()
@@ -111,6 +109,22 @@ class Submitting:
             raise several.exceptions[0] from None  # the others would say the same
         holdings.checkpoint("accepted")
 
+    def _prepared(self, held: Held) -> bool:
+        """Write a run's directory; one that cannot be written down is refused, the others go on."""
+        directory = self._holdings.directory(held.token)
+        try:
+            directory.prepare(held.spec)
+        except (ValueError, TypeError) as error:
+            at, why = self._holdings.now(), f"cannot be written down: {error}"
+            over = ended_unbegun(held.token, JobState.FAILED, why, at, refused=True)
+            self._holdings.ended([over])
+            return False
+        if held.fence_up:
+            self._holdings.fence(held.token).put_up()
+        directory.write_lease(held.lease_until)
+        held.lease_written = held.lease_until
+        return True
+
     async def _hand_over(self, queue: list[Held]) -> None:
         """Submit one after another; what is not reached stays in doubt and is looked for."""
         while queue:
@@ -122,6 +136,11 @@ class Submitting:
             except FederationError:
                 self._take_back(queue)
                 raise
+            except (ValueError, TypeError) as error:  # a fault of ours with this one run
+                log.error("submission_failed", run=held.token, why=repr(error))
+                held.doubt_since = self._holdings.now()
+                self._say(held, f"not known yet whether it was submitted: {error!r}")
+                continue  # the next ones are none the worse for it
             self._holdings.checkpoint("submitted")
             if held.phase is not Phase.SUBMITTING:
                 continue  # withdrawn while it was on its way: the fence holds it

@@ -215,3 +215,33 @@ async def test_output_of_an_array_wants_a_task(agent, bench) -> None:
     assert "name one of its tasks" in piece.error
     (piece,) = pieces(Read("r", TOKEN, 4, False, 0, 100), agent.state / "runs")
     assert piece.data == b"4\n"
+
+
+async def test_a_run_that_makes_the_driver_stumble_harms_no_other(agent, bench, tmp_path) -> None:
+    other = RunToken("01J0000000000000000000000B-1")
+    whole = agent.batch.submit
+
+    async def submit(request):
+        if request.token == TOKEN and not (tmp_path / "mended").exists():
+            raise ValueError("embedded null byte")
+        return await whole(request)
+
+    agent.batch.submit = submit
+    body = f"echo mark >> {tmp_path}/marks"
+    await agent.exchange(start(bench.spec(body)), start(bench.spec("true"), other))
+    assert (await agent.end(other)).state is JobState.COMPLETED
+    assert "embedded null byte" in agent.observation().reason
+    (tmp_path / "mended").touch()
+    assert (await agent.end()).state is JobState.COMPLETED
+    assert (tmp_path / "marks").read_text() == "mark\n"
+
+
+async def test_a_run_that_cannot_be_written_down_is_refused(agent, bench, monkeypatch) -> None:
+    def refuse(self, spec):
+        raise TypeError("no such thing")
+
+    monkeypatch.setattr(rundir.RunDirectory, "prepare", refuse)
+    await agent.exchange(start(bench.spec("true")))
+    over = await agent.end()
+    assert (over.state, over.refused) == (JobState.FAILED, True)
+    assert "cannot be written down: no such thing" in over.reason
