@@ -37,12 +37,18 @@ SITES = Path(__file__).parents[2] / "sites"
 TOKEN = RunToken("01J0000000000000000000000A-1")
 MAY_BE_ADDED = frozenset(
     "account cpus-per-gpu cpus-per-task constraint exclusive export gpus gpus-per-task gres "
-    "mem-per-cpu partition qos time".split()
+    "mem mem-per-cpu ntasks ntasks-per-node partition qos time".split()
 )
 """Options that a rendered script may have though nobody asked for them; a note names each."""
 OF_ONE_SITE = frozenset("cluster clusters exclude nodelist reservation wckey".split())
 """Options whose words mean nothing at another site: they never get there."""
 _DIRECTIVE = re.compile(r"#(?:SBATCH|SLURM)")
+_ARGUMENTS = re.compile(
+    r"set --( ([\w@%+=:,./-]+|'[^'\x00-\x1f]*'|\"'\"|"
+    r"\$'([^'\\\x00-\x1f]|\\['\\]|\\[0-7]{3})*')+)*",
+    re.ASCII,
+)
+"""Words that a shell takes as they are: nothing in them is a sign of its own."""
 Pair = tuple[str, str]
 Target = tuple[Dialect, Partition]
 
@@ -206,8 +212,12 @@ def _asks_for_the_same(need: Need, found: Rendered, *, at_home: bool) -> None:
     for name in ("accelerators_per_node", "accelerators_total", "accelerators_per_task"):
         assert getattr(before, name) == getattr(after, name), (name, found)
     assert (before.licenses, before.features) == (after.licenses, after.features), found
-    assert (before.nodes, before.tasks) == (after.nodes, after.tasks), found
-    assert before.tasks_per_node == after.tasks_per_node, found
+    one = 1 if before.accelerators_per_task else None  # said where it goes without saying here
+    assert before.nodes == after.nodes, found
+    assert before.tasks == after.tasks or (before.tasks, after.tasks) == (None, one), found
+    most = before.tasks_per_node
+    assert (after.tasks_per_node is None) == (most is None), found
+    assert (after.tasks_per_node or 0) <= (most or 0), found  # a bound that stands for all of them
     assert before.cpus_per_task <= after.cpus_per_task or not at_home, found
     assert before.exclusive <= after.exclusive, found
     assert (need.array, need.time_limit_s) == (again.array, again.time_limit_s), found
@@ -234,15 +244,15 @@ def _batch_says_no_more(spec: JobSpec, rendered: str) -> None:
         words = shlex.split(line)
         assert len(words) == 1 + line.startswith("export "), line
         assert re.match(r"(rf|RESFED)_[A-Za-z]+=", words[-1]), line
-    rest = "\n".join(lines[first + 11 :])
-    assert rest.endswith(_wrapper())
-    assert shlex.split(rest.removesuffix(_wrapper())) == ["set", "--", *spec.arguments], rest
+    assert _ARGUMENTS.fullmatch(lines[first + 11]), lines[first + 11]
+    assert lines[first + 12 :] == _wrapper()
 
 
 @cache
-def _wrapper() -> str:
+def _wrapper() -> list[str]:
     nothing = batch_file("#!/bin/sh\n", run=Path("/"), token=TOKEN, name="", site="", partition="")
-    return nothing[nothing.index("\nset --\n") + len("\nset --\n") :]
+    lines = nothing.split("\n")
+    return lines[lines.index("set --") + 1 :]
 
 
 def is_one_directive(name: str, value: str) -> None:

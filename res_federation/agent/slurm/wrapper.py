@@ -33,6 +33,14 @@ def shell_signal(signal: str) -> str:
     return found.group(1).upper() if found else ""
 
 
+def _one_word(text: str) -> str:
+    """Quote an argument for bash, in one line: sbatch refuses a file with DOS line breaks."""
+    if not _CONTROL.search(text):
+        return shlex.quote(text)
+    plain = text.replace("\0", "").replace("\\", "\\\\").replace("'", "\\'")
+    return "$'" + _CONTROL.sub(lambda sign: f"\\{ord(sign[0]):03o}", plain) + "'"
+
+
 def batch_file(  # noqa: PLR0913 - what the wrapper must know
     rendered: str,
     *,
@@ -83,5 +91,5 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
     lines += [directive(n, v) for n, v in options.items() if n not in NOT_OF_THE_USER]
     lines += [f"{key}={shlex.quote(value)}" for key, value in variables.items()]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in exported.items()]
-    lines.append(shlex.join(["set", "--", *(word.replace("\0", "") for word in arguments)]))
+    lines.append(" ".join(["set --", *map(_one_word, arguments)]))
     return "\n".join([*lines, _begin()])
