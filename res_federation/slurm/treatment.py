@@ -27,6 +27,9 @@ CLIENT_ONLY = frozenset(
 )
 """They steer the command sbatch, not the job."""
 
+_OF_THE_RUN = ("chdir", "output", "error", "comment")
+"""A real Slurm is told the run's own in their place."""
+
 KEPT = frozenset(
     """acctg-freq batch contiguous context core-spec cores-per-socket cpu-freq deadline delay-boot
     distribution extra-node-info get-user-env gpu-bind gpu-freq gres-flags hint
@@ -99,6 +102,12 @@ def notes(given: Mapping[str, str], *, pinned: bool) -> list[str]:
         ]
     if "mail-type" in given or "mail-user" in given:
         said.append("--mail-type and --mail-user are kept; the federation itself sends no mail")
+    own = [_spelled(name, given[name]) for name in _OF_THE_RUN if name in given]
+    if own:
+        said.append(
+            f"{', '.join(own)}: a run has a directory, files of output (resfed output JOB) and a "
+            "comment of its own at the site, and may not find these there"
+        )
     kept = [_spelled(name, given[name]) for name in given if name in KEPT]
     if kept:
         said.append(f"kept for the site, not looked at for placing: {', '.join(kept)}")
