@@ -46,6 +46,12 @@ class CopiesEngine(Engine):
                 other.leave(copy, now)
         super().begun(site, held, now)
 
+    def make_passes(self, now: int, /) -> None:
+        """Let every site that changed make its pass: starts elsewhere may have changed it."""
+        for site in self.sites.values():
+            if site.dirty:
+                site.make_pass(now)
+
     def report(self, _now: int, /) -> None:
         """Tell nobody: the sites share one database."""
         self._changed.clear()

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from res_federation.control.effects import (
     BeginRuns,
     CancelRun,
-    Effect,
     ForgetRuns,
     JobChanged,
+    RenewLeases,
     RunRound,
     SendToSite,
     StartRun,
@@ -152,18 +152,23 @@ class Engine:
             if now is None:
                 return self.record
             self._events = self.clock.pop(now)
-            self._happen(now, Phase.WORLD)
+            if self._events:
+                self._happen(now, Phase.WORLD)
             while job < jobs and submit[job] == now:
                 self.arrive(job, now)
                 job += 1
-            self._happen(now, Phase.ORDERS)
-            self._pass(now)
-            self._happen(now, Phase.BEAT)
+            if self._events:
+                self._happen(now, Phase.ORDERS)
+            self.make_passes(now)
+            if self._events:
+                self._happen(now, Phase.BEAT)
             self.report(now)
-            self._happen(now, Phase.REPORT)
+            if self._events:
+                self._happen(now, Phase.REPORT)
             if self._mine:
                 self._submit(now)
-            self._happen(now, Phase.TICK)
+            if self._events:
+                self._happen(now, Phase.TICK)
             self._settle(now)
 
     def start(self, now: int, /) -> None:
@@ -194,7 +199,7 @@ class Engine:
             post, self._post = self._post, []
             for site, orders in post:
                 self._deliver(site, orders, now)
-            self._pass(now)
+            self.make_passes(now)
             self.report(now)
 
     # --- sites
@@ -206,6 +211,7 @@ class Engine:
             self._mine.append(job)
             return
         site, part = self.parts[place]
+        self._changed[site.site.id] = site
         assert site.submit(job, part, now) is not None, f"job {job} never fits at home"
 
     def begun(self, site: VirtualSite, held: Held, now: int) -> None:
@@ -230,11 +236,14 @@ class Engine:
             site.obey(orders, now)
             self._changed[site.site.id] = site
 
-    def _pass(self, now: int) -> None:
-        for site in self.sites.values():
-            if site.dirty:
-                site.make_pass(now)
-                self._changed[site.site.id] = site
+    def make_passes(self, now: int, /) -> None:
+        """Let each site that changed make one pass, in the order of the federation."""
+        if len(self._changed) == 1:
+            (site,) = self._changed.values()
+            site.make_pass(now)
+        elif self._changed:
+            for name in sorted(self._changed, key=self._order.__getitem__):
+                self._changed[name].make_pass(now)
 
     def report(self, now: int, /) -> None:
         """Send the reports that are due; the others wait for their beat."""
@@ -306,21 +315,15 @@ class Engine:
         if self.rules.check:
             self.state.check()
         for effect in effects:
-            self._carry(effect, event)
-
-    def _carry(self, effect: Effect, event: Event) -> None:
-        match effect:
-            case JobChanged():
+            if isinstance(effect, JobChanged):
                 if effect.job.state in FINAL:
                     self._ended(effect)
-            case SendToSite():
+            elif isinstance(effect, SendToSite):
                 self._send(effect, int(event.at))
-            case RunRound():
+            elif isinstance(effect, RunRound):
                 self._rounds.append(effect)
-            case WakeAt():
+            elif isinstance(effect, WakeAt):
                 self._wake(effect.at, event)
-            case _:
-                pass
 
     def _ended(self, effect: JobChanged) -> None:
         job = self.demand.number[effect.job.id]
@@ -344,19 +347,19 @@ class Engine:
         orders: list[Order] = []
         for order in effect.orders:
             match order:
+                case RenewLeases():
+                    pass  # a site that hears is a site that is told
                 case StartRun():
-                    run = self.state.jobs[order.job].run
+                    job = self.state.jobs[order.job]
+                    run = job.run
                     assert run is not None, f"{order.token} has no run"
-                    spec = self.state.jobs[order.job].spec
-                    orders.append(Start(order.token, run.partition, spec, order.fenced))
+                    orders.append(Start(order.token, run.partition, job.spec, order.fenced))
                 case BeginRuns():
                     orders.append(Begin(order.tokens))
                 case ForgetRuns():
                     orders.append(Forget(order.tokens))
                 case CancelRun():
                     orders.append(Cancel(order.token, order.task))
-                case _:
-                    pass  # leases: a site that hears is a site that is told
         if not orders:
             return
         site, delay = self.sites[effect.site], self.rules.order_delay_s

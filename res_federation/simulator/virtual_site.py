@@ -203,6 +203,8 @@ class VirtualSite:
 
         A run that may not begin any more gives its nodes back at once, and the pass goes on.
         """
+        if not self.dirty:
+            return
         for part in self.parts:
             while part in self.dirty:
                 del self.dirty[part]
