@@ -276,7 +276,9 @@ def _made(table: DialectTable, site: Site) -> Dialect:
 def _partition_words(table: DialectTable, site: Site) -> dict[str, tuple[str, ...]]:
     """Return what ``--partition`` may say: directives, names, aliases, partitions of a QoS."""
     words: dict[str, tuple[str, ...]] = {}
-    said = [(rule.directive or "", (rule.name,)) for rule in table.partition]
+    said: list[tuple[str, tuple[str, ...]]] = [
+        (rule.directive or "", (rule.name,)) for rule in table.partition
+    ]
     said += [
         (word, (part.name,)) for part in site.partitions for word in (part.name, *part.aliases)
     ]

@@ -143,6 +143,8 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
     # --- how many tasks stand on one node, and how many nodes that makes
     per_node = tasks_per_node
     count = max(0, nodes)
+    if nodes <= 0 and accelerators_total > 0 and accelerators_per_node > 0:
+        count = nodes = max(1, accelerators_total // accelerators_per_node)  # Slurm takes no other
     if per_node > 0:
         if tasks > 0:
             spread = (tasks + per_node - 1) // per_node
@@ -169,6 +171,9 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
             count = max(count, (accelerators_total + devices - 1) // devices)
             per_node = max(1, (total + count - 1) // count)
 
+    if nodes <= 0 and 0 < tasks < count:  # a node without a task gives nothing
+        return 17, (accelerators_total + tasks - 1) // tasks, shape_accelerators, 0, 0, 0, 0
+
     # --- accelerators of one node
     accelerators = 0
     if accelerators_per_node > 0:
@@ -183,7 +188,9 @@ def layout_numbers(  # noqa: PLR0913, PLR0912, PLR0915, C901 - one flat rule, co
     # --- cores of one node
     cores = per_node * cpus_per_task
     if cpus_per_accelerator > 0 and accelerators > 0:
-        cores = max(cores, cpus_per_accelerator * accelerators)
+        # as many with each, and enough for the tasks
+        each = (cores + accelerators - 1) // accelerators
+        cores = max(cpus_per_accelerator, each) * accelerators
     if cores > shape_cores:
         return 18, cores, shape_cores, 0, 0, 0, 0
 

@@ -100,6 +100,9 @@ def fit(need: Need, target: Dialect, partition: Partition) -> Fit | Refusal:
     )
     if found[0] != Code.FITS:
         return Refusal(Reason(Code(found[0]), found[1], found[2]))
+    if need.least_cores > (shape.cores or 0):
+        reason = Reason(Code.TOO_FEW_CORES_PER_NODE, need.least_cores, shape.cores or -1)
+        return Refusal(reason, f"--mincpus: {sentence(reason)}")
     missing = missing_words(need, target, partition.features)
     if missing is not None:
         return missing

@@ -35,6 +35,7 @@ class Need:
         qos: As the script has it, or "".
         memory_per_core_mib: What a core gets at the origin when no memory is asked for; 0: unknown.
         temporary_disk: ``--tmp`` as given, or "".
+        least_cores: ``--mincpus``: cores that a node must have, or 0.
         home: Site whose words the script uses, or "" where that is not known.
         partition: Name of the origin's partition that the words imply, or "".
         named: ``--partition`` as the script has it, or "".
@@ -52,6 +53,7 @@ class Need:
     qos: str = ""
     memory_per_core_mib: int = 0
     temporary_disk: str = ""
+    least_cores: int = 0
     home: str = ""
     partition: str = ""
     named: str = ""
@@ -70,13 +72,18 @@ def needed(spec: JobSpec) -> Need:
         account=spec.account,
         qos=spec.qos,
         memory_per_core_mib=spec.memory_per_core_mib,
-        temporary_disk=next((value for name, value in spec.options if name == "tmp"), ""),
+        temporary_disk=_given(spec, "tmp"),
+        least_cores=int(_given(spec, "mincpus") or 0),
         home=spec.origin,
         partition=spec.meant,
         named=spec.partition,
         constraint=spec.constraint,
         gpu_types=gpu_types(spec.options) if spec.request.accelerator else (),
     )
+
+
+def _given(spec: JobSpec, option: str) -> str:
+    return next((value for name, value in spec.options if name == option), "")
 
 
 def gpu_types(options: Iterable[tuple[str, str]]) -> tuple[str, ...]:

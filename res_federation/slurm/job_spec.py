@@ -240,6 +240,8 @@ def _tasks(
         return tasks
     devices = asked.total or (asked.per_node or 0) * (nodes or 1)
     if devices:
+        if tasks is not None and not asked.total and not nodes:
+            asked.total = -(-tasks // each)  # so many nodes that each task has its share
         return tasks if tasks is not None else each * devices
     if tasks is None:
         raise InvalidArgument(

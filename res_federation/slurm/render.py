@@ -300,21 +300,24 @@ def _cpus(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: lis
 
 
 def _tasks(wanted: dict[str, str], found: Fit, shape: NodeShape, notes: list[str]) -> None:
-    """Say what Slurm would refuse otherwise: it believes that a node gets all it may."""
-    request = found.request
-    tasks, bound = request.tasks, request.tasks_per_node
-    if request.accelerators_per_task and not wanted.keys() & {"ntasks", "gpus", "nodes"}:
-        wanted["ntasks"] = "1"
-        notes.append("--ntasks=1 added: GPUs are asked for with each task")
-    if not tasks or not bound:
+    """Say what Slurm would refuse otherwise, or count in another way than the layout does."""
+    request, nodes = found.request, found.layout.nodes
+    tasks, bound = request.tasks, request.tasks_per_node or 0
+    if request.accelerators_per_task and not wanted.keys() & {"ntasks", "gpus"}:
+        wanted["ntasks"] = str(nodes * (bound or 1))
+        notes.append(f"--ntasks={wanted['ntasks']} added: GPUs are asked for with each task")
+    spread = _derived(wanted) or (found.rule.cores_per_gpu and not tasks)
+    if request.accelerators_total and spread and nodes > 1 and "nodes" not in wanted:
+        wanted["nodes"] = str(nodes)
+        notes.append(f"--nodes={nodes} added: so many have the GPUs and the cores with them")
+    standing = -(-(tasks or 0) // nodes)
+    if not 0 < standing < bound:
         return
-    standing = -(-tasks // found.layout.nodes)
     cores, memory = bound * request.cpus_per_task, request.memory_per_cpu_mib or 0
-    cards = bound * (request.accelerators_per_task or 0)
     over = cores > (shape.cores or cores) or cores * memory > (shape.memory_mib or cores * memory)
-    if standing < bound and (over or cards > shape.accelerators):
+    if over or request.accelerators_per_task:
         wanted["ntasks-per-node"] = str(standing)
-        notes.append(f"--ntasks-per-node={standing} in place of {bound}: no node has room for more")
+        notes.append(f"--ntasks-per-node={standing} in place of {bound}: Slurm makes room for all")
 
 
 def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: list[str]) -> None:
@@ -329,12 +332,12 @@ def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: l
             wanted["exclusive"] = ""
             notes.append("--exclusive added: whole nodes, for all their memory")
         return
-    if asked.memory_per_cpu_mib and not found.request.memory_per_cpu_mib:
+    if found.request.memory_per_node_mib and not asked.memory_per_node_mib:
+        before = _listed({name: wanted.pop(name) for name in _MEMORY_OPTIONS if name in wanted})
         wanted["mem"] = f"{found.request.memory_per_node_mib}M"
-        before = wanted.pop("mem-per-cpu", asked.memory_per_cpu_mib)
         notes.append(
-            f"--mem={wanted['mem']} in place of --mem-per-cpu={before}: --exclusive gives every "
-            "core of a node, and they have not so much each"
+            f"--mem={wanted['mem']} in place of {before}: --exclusive gives all of a node, and "
+            "it has not so much for each"
         )
     if found.implied_memory_mib:
         wanted["mem-per-cpu"] = f"{found.implied_memory_mib}M"

@@ -109,13 +109,21 @@ def ruled(  # noqa: C901, PLR0915 - holds the flat rule
                 return lies[0], lies[1], lies[2], 0, 0, 0, 0, 0, 0, 0, 0, 0
             cores, memory, cards = lies[4], lies[5], lies[6]
             every = shape_cores * memory_per_cpu
-            if exclusive == 1 and memory_per_cpu > 0 and every > shape_memory > 0:
-                # every core of the node is the job's then, and Slurm counts the memory of each
+            if memory_per_cpu <= 0:
+                every = shape_accelerators * memory_per_accelerator
+            if exclusive == 1 and memory_per_node == -1 and every > shape_memory > 0:
+                # every core and device of the node is the job's then, and Slurm counts each
                 if at_home == 1:
                     return 20, every, shape_memory, 0, 0, 0, 0, 0, 0, 0, 0, 0
                 memory_per_node, memory_per_cpu = memory, -1
             if at_home == 1 and tasks_per_node * cpus_per_task > shape_cores:
                 return 18, tasks_per_node * cpus_per_task, shape_cores, 0, 0, 0, 0, 0, 0, 0, 0, 0
+            if at_home == 0 and cpus_per_accelerator > 0 and cards > 0:
+                cpus_per_accelerator = cores // cards  # enough of them for the tasks
+            light, lightest = cores, max(1, cores // cpus_per_task)
+            if tasks > 0 and cpus_per_accelerator <= 0:
+                lightest = max(1, tasks // lies[3])  # tasks of the node that has fewest
+                light = min(cores, lightest * cpus_per_task)
             floor = cores_per_gpu * cards
             wanted = cores
             if memory_use == NEVER and memory > 0 and not whole and at_home == 0:
@@ -131,7 +139,7 @@ def ruled(  # noqa: C901, PLR0915 - holds the flat rule
                 wanted = cores
             elif cpus_use != NEVER:
                 wanted = max(wanted, floor)
-            if wanted <= cores:
+            if wanted <= cores and (cpus_use == NEVER or floor <= light):
                 if cpus_use == NEVER:
                     cores = max(cores, floor)
                 if whole:
@@ -142,7 +150,7 @@ def ruled(  # noqa: C901, PLR0915 - holds the flat rule
                     cpus_per_task, cpus_per_accelerator, memory_per_node, memory_per_cpu, implied,
                 )  # fmt: skip
             if wanted > shape_cores or at_home == 1:
-                have = cores if at_home == 1 else shape_cores
+                have = light if at_home == 1 else shape_cores
                 return 27, wanted, have, 0, 0, 0, 0, 0, 0, 0, 0, 0
             if memory_use == NEVER and memory_per_cpu > 0:
                 # what was named per core is the amount that it was, and no more for more cores
@@ -151,7 +159,8 @@ def ruled(  # noqa: C901, PLR0915 - holds the flat rule
                 cpus_per_accelerator = (wanted + cards - 1) // cards
             else:
                 standing = max(1, cores // cpus_per_task)
-                cpus_per_task = (wanted + standing - 1) // standing
+                fewest = (floor + lightest - 1) // lightest
+                cpus_per_task = max((wanted + standing - 1) // standing, fewest)
         return 31, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0
 
     return ruled_layout

@@ -37,7 +37,7 @@ SITES = Path(__file__).parents[2] / "sites"
 TOKEN = RunToken("01J0000000000000000000000A-1")
 MAY_BE_ADDED = frozenset(
     "account cpus-per-gpu cpus-per-task constraint exclusive export gpus gpus-per-task gres "
-    "mem mem-per-cpu ntasks ntasks-per-node partition qos time".split()
+    "mem mem-per-cpu nodes ntasks ntasks-per-node partition qos time".split()
 )
 """Options that a rendered script may have though nobody asked for them; a note names each."""
 OF_ONE_SITE = frozenset("cluster clusters exclude nodelist reservation wckey".split())
