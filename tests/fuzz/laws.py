@@ -166,7 +166,7 @@ def _no_option_is_lost(
     for name, value in spec.options:
         if own.get(name) == value:
             continue
-        if name in CLIENT_ONLY and name not in own:
+        if name in CLIENT_ONLY:
             assert named(name, spec.notes), (name, spec.notes)
             continue
         assert not at_home or (name, value) == ("account", ""), (name, value, found)
@@ -212,9 +212,11 @@ def _asks_for_the_same(need: Need, found: Rendered, *, at_home: bool) -> None:
     for name in ("accelerators_per_node", "accelerators_total", "accelerators_per_task"):
         assert getattr(before, name) == getattr(after, name), (name, found)
     assert (before.licenses, before.features) == (after.licenses, after.features), found
-    one = 1 if before.accelerators_per_task else None  # said where it goes without saying here
-    assert before.nodes == after.nodes, found
-    assert before.tasks == after.tasks or (before.tasks, after.tasks) == (None, one), found
+    # said where it goes without saying here, and Slurm counts in another way
+    spread = before.nodes is None and before.accelerators_total is not None
+    assert before.nodes == after.nodes or spread, found
+    each = before.tasks is None and before.accelerators_per_task is not None
+    assert before.tasks == after.tasks or each, found
     most = before.tasks_per_node
     assert (after.tasks_per_node is None) == (most is None), found
     assert (after.tasks_per_node or 0) <= (most or 0), found  # a bound that stands for all of them
