@@ -58,6 +58,10 @@ class Code(IntEnum):
     QUEUE_FULL = 45
     SNAPSHOT_OUTDATED = 46
     TRIED_AND_REFUSED = 47
+    NODES_BUSY = 48
+    WAITS_FOR_TURN = 49
+    NODES_KEPT_FOR_IT = 50
+    LEFT_FOR_OTHERS = 51
     # about the ranking
     OUTRANKED = 60
     CHOSEN = 61

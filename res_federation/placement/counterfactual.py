@@ -13,11 +13,12 @@ from typing import Any
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
+from res_federation.model.reason import Code
 from res_federation.model.resources import ResourceRequest
 from res_federation.model.sentences import duration, memory
 from res_federation.placement.decide import consider
 from res_federation.placement.packing import RowVerdict, pack, unpack
-from res_federation.placement.policy import Policy
+from res_federation.placement.policy import SMALL, LateStart, Policy
 from res_federation.placement.snapshot import Snapshot
 
 _TIMES = (0.75, 0.5, 0.25, 0.1, 0.01)
@@ -38,6 +39,8 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
             for row, verdict in enumerate(verdicts)
             if verdict.score_s is not None and frame[row] != frame[chosen]
         )
+        if policy.late is not None:
+            return _also(verdicts, frame, policy.late)
         if not scores:
             return "it is the only partition that can run the job"
         score_s, partition = scores[0]
@@ -55,6 +58,19 @@ def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
             waits = [n for n, one in zip(names, found, strict=True) if one.reason.code.temporary]
             second = f"{sentence}, it could wait for {waits[0]}" if waits else ""
     return second or "no single change of the request helps now"
+
+
+def _also(verdicts: tuple[RowVerdict, ...], frame: tuple[PartitionId, ...], late: LateStart) -> str:
+    """Say who else could start the job now, where each is sent only when it can start."""
+    others = [
+        name
+        for name, verdict in zip(frame, verdicts, strict=True)
+        if verdict.reason.code is Code.LEFT_FOR_OTHERS
+    ]
+    if not others:
+        return "no other partition can start it now"
+    word = "smallest" if late.prefer == SMALL else "emptiest"
+    return f"{others[0]} could start it now too: the policy takes the {word} that can"
 
 
 def _decide(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,10 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
 from res_federation.model.reason import Code, Reason
-from res_federation.placement import kernels
-from res_federation.placement.policy import Policy
-from res_federation.placement.rows import Ints, RowArrays, encode_rows
+from res_federation.placement import kernels, late
+from res_federation.placement.order import run_estimate
+from res_federation.placement.policy import EMPTIEST, LateStart, Policy
+from res_federation.placement.rows import Floats, Ints, RowArrays, encode_rows, grades
 from res_federation.placement.score import Board, Narrow, Scatter, in_process, score
 from res_federation.placement.shapes import Queue, encode_jobs
 from res_federation.placement.snapshot import Snapshot
@@ -31,6 +32,7 @@ class Decided:
         terms: (jobs, rows, 4) start, transfer, idle accelerator, run: seconds.
         chosen: (jobs,) row, or -1.
         starts: (jobs,) whether free nodes were taken for it.
+        kept: (places, 10) nodes kept for jobs that cannot start, as `late` has them.
 
     """
 
@@ -38,6 +40,7 @@ class Decided:
     terms: npt.NDArray[np.float32]
     chosen: Ints
     starts: npt.NDArray[np.bool_]
+    kept: Floats = field(default_factory=lambda: np.zeros((0, late.KEPT_COLUMNS)))
 
 
 def consider(
@@ -71,18 +74,39 @@ def consider(
     if held_to is not None:
         only[spent:] = [_row(rows, partition, row) for partition, row in held_to]
     board = Board(rows.version, rows.fixed, queue.shapes.codes)
-    found = _decide(rows, queue, score(board, queue.shapes, scatter), policy, only)
+    scored = score(board, queue.shapes, scatter)
+    if policy.late is not None and held_to is None:
+        _decide(rows, queue, scored, policy, only[:spent])
+        return rows, _decide_late(rows, queue, scored, policy, policy.late, spent)
+    found = _decide(rows, queue, scored, policy, only)
     return rows, Decided(
         found.verdicts[spent:], found.terms[spent:], found.chosen[spent:], found.starts[spent:]
     )
 
 
 def _decide(rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, only: Ints) -> Decided:
+    """Decide the jobs of a queue one after the other, as many as *only* has entries."""
+    count = len(only)
     found = kernels.decide(
-        scored, queue.shape, queue.shapes.numbers, queue.transfer, queue.reference,
-        queue.throttle, queue.salt, rows.fixed, rows.free, rows.bars, rows.release_after,
+        scored, queue.shape[:count], queue.shapes.numbers, queue.transfer, queue.reference,
+        queue.throttle, queue.salt[:count], rows.fixed, rows.free, rows.bars, rows.release_after,
         rows.release_nodes, rows.backlog, rows.waiting, rows.speed, rows.salt,
         float(policy.idle_accelerator_s), float(policy.unknown_release_s), only,
+    )  # fmt: skip
+    return Decided(*found)
+
+
+def _decide_late(
+    rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, late_start: LateStart, first: int
+) -> Decided:
+    """Decide the jobs of a queue from number *first* on: each only where it can start now."""
+    estimates = np.array([run_estimate(job) for job in queue.jobs[first:]], np.int64)
+    found = late.decide_late(
+        scored, queue.shape[first:], queue.shapes.numbers, queue.transfer, queue.reference,
+        queue.throttle, queue.salt[first:], estimates, rows.fixed, rows.free, rows.bars,
+        rows.release_after, rows.release_nodes, rows.backlog, rows.waiting, rows.speed, rows.salt,
+        grades(rows), float(policy.unknown_release_s), float(late_start.slowest),
+        late_start.prefer == EMPTIEST, late_start.reservations,
     )  # fmt: skip
     return Decided(*found)
 

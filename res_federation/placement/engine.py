@@ -11,7 +11,7 @@ from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
 from res_federation.placement.decide import Decided, consider
-from res_federation.placement.order import in_order
+from res_federation.placement.order import in_turn
 from res_federation.placement.policy import Policy
 from res_federation.placement.rows import RowArrays
 from res_federation.placement.score import Scatter, in_process
@@ -25,13 +25,15 @@ def place(
 ) -> Plan:
     """Return where each of *jobs* goes, and why.
 
-    Jobs are decided first come first served, each for the partition where it is expected to
+    A policy that starts late sends jobs in their turn (`order.turn`), each only where it can start
+    now without taking nodes that are kept for one before it (`late`); the others stay.  Otherwise
+    jobs are decided first come first served, each for the partition where it is expected to
     complete first: expected start (free nodes, release profile, queue), plus the transfer of its
     input, plus its limit scaled by the accelerator.  What a job takes is not there for the next.
     Equal scores (to the microsecond) are settled by xorshift64(blake2b(seed, job) xor
     blake2b(partition)).  Neither the order of jobs or rows nor *scatter* changes the outcome.
     """
-    ordered = in_order(jobs)
+    ordered = in_turn(jobs, snapshot.at, policy)
     rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
     return _plan(rows, ordered, decided)
 

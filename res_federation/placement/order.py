@@ -5,8 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from res_federation.model.job import Job
+from res_federation.model.resources import ResourceRequest
+from res_federation.placement.policy import LateStart, Policy
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:
     """Return *jobs* first come first served; the identifier settles equal times."""
     return sorted(jobs, key=lambda job: (job.submitted, job.id))
+
+
+def in_turn(jobs: Iterable[Job], at: float, policy: Policy) -> list[Job]:
+    """Return *jobs* in the order of *policy* at second *at*, equal ones by identifier."""
+    late = policy.late
+    if late is None:
+        return in_order(jobs)
+    return sorted(jobs, key=lambda job: (-turn(job, at, late), job.id))
+
+
+def turn(job: Job, at: float, late: LateStart) -> float:
+    """Return how soon it is a job's turn: its age times its width over its length."""
+    age = max(0.0, at - job.submitted) + late.age_s
+    width = processors(job.spec.request, late.accelerator_width)
+    return float(age * width**late.width / max(1, run_estimate(job)))
+
+
+def run_estimate(job: Job) -> int:
+    """Return for how many seconds a job is expected to run: its limit.
+
+    Only order and reservations go by it; nobody is ended by it.
+    """
+    return job.spec.time_limit_s
+
+
+def processors(request: ResourceRequest, accelerator_width: float) -> float:
+    """Return the processors that a request stands for, wherever it will lie."""
+    nodes = request.nodes or 1
+    tasks = request.tasks or nodes * (request.tasks_per_node or 1)
+    devices = (
+        request.accelerators_total
+        or (request.accelerators_per_node or 0) * nodes
+        or (request.accelerators_per_task or 0) * tasks
+    )
+    return max(nodes, tasks * request.cpus_per_task) + devices * accelerator_width

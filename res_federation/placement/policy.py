@@ -15,6 +15,37 @@ _SPEED = {
 }  # fmt: skip
 
 
+SMALL, EMPTIEST = "small", "emptiest"
+"""Words of `LateStart.prefer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateStart:
+    """How jobs wait at the federation and are sent only where they can start.
+
+    The queue is ordered by (wait + age_s) x processors^width / estimate, the largest first.
+
+    Attributes:
+        age_s: Seconds that every job is taken to have waited before it came: the more, the less
+            does its own wait weigh against its size.
+        width: Exponent of the processors: 0 for wide and narrow jobs alike, 1 for their full width.
+        accelerator_width: Processors that one accelerator counts for.
+        reservations: So many jobs that cannot start have nodes kept for them as they come free.
+        prefer: Of several partitions where it can start: "small", the one with fewest processors,
+            or "emptiest", the one with most of them free.
+        slowest: An accelerator on which a job would run for so many times its limit is its last
+            resort; of the others the least is taken.
+
+    """
+
+    age_s: float = 24 * 3600.0
+    width: float = 0.5
+    accelerator_width: float = 8.0
+    reservations: int = 2
+    prefer: str = SMALL
+    slowest: float = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a round weighs.
@@ -28,6 +59,7 @@ class Policy:
         unknown_release_s: Seconds until nodes are expected back from somebody of whom no report
             says when he is done.
         max_waiting_per_partition: Runs of the federation that may wait in one partition's queue.
+        late: How jobs are held until they can start; None to send each at once, to wait there.
         seed: Breaks ties, with the job and the partition: blake2b(seed, job, partition).
 
     """
@@ -38,4 +70,5 @@ class Policy:
     unknown_path_mib_s: float = 10.0
     unknown_release_s: float = 600.0
     max_waiting_per_partition: int = 2000
+    late: LateStart | None = None
     seed: int = 0

@@ -150,6 +150,17 @@ def _speed(row: Row, policy: Policy) -> float:
     return policy.accelerator_speed.get(row.family, 1.0) if row.family else 1.0
 
 
+def grades(rows: RowArrays) -> Ints:
+    """Return (rows,) how good each one's accelerator is: 0 for none, then the least first."""
+    known = [
+        (row.shape.accelerators > 0, float(speed), row.shape.accelerator_memory_mib or 0)
+        for row, speed in zip(rows.rows, rows.speed, strict=True)
+    ]
+    found = [one if one[0] else (False, 0.0, 0) for one in known]
+    ranks = {one: rank for rank, one in enumerate(sorted({(False, 0.0, 0), *found}))}
+    return np.array([ranks[one] for one in found], np.int64)
+
+
 def draw(text: str, seed: int = 0) -> int:
     """Return 64 bits drawn from *text* and *seed* by blake2b."""
     digest = blake2b(text.encode(), digest_size=8, salt=seed.to_bytes(8, "little", signed=True))
