@@ -25,6 +25,7 @@ from res_federation.simulator.local_queue import LocalQueue
 from res_federation.simulator.outcome import Outcome, Place
 from res_federation.simulator.shaped_queue import ShapedQueue
 from res_federation.simulator.site_models import FederationModel, cores
+from res_federation.simulator.site_order import SiteOrder
 from res_federation.simulator.virtual_site import VirtualSite
 from res_federation.simulator.virtual_site_partition import MakeQueue, Queue, is_pool
 from res_federation.simulator.workload import Workload
@@ -46,6 +47,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     seed: int = 0,
     load: float | None = None,
     local_share: float = 0.0,
+    order: str = "submit",
     rules: Rules | None = None,
     weights: Policy | None = None,
     events: Sequence[Disturbance] = (),
@@ -61,6 +63,8 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         seed: Settles ties and draws.
         load: Submissions are stretched to this load of the federation; None leaves them.
         local_share: Part of the load that users submit at the sites themselves.
+        order: In which order jobs wait at every site: ``submit``, ``fair-share`` or a formula,
+            see `site_order`.
         rules: How old news is, and what sites do; None for news at once.
         weights: Weights of the production policy; None for its defaults with *seed*.
         events: What happens to sites from outside.
@@ -84,8 +88,8 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     if policy in CHOSEN:
         weights = replace(weights, max_waiting_per_partition=NO_BOUND)
     engine = _engine(
-        workload, model, weights, rules or Rules(), make_queue or queues(scheduler),
-        copies=policy == "slurm-federation",
+        workload, model, weights, rules or Rules(), make_queue or queues(scheduler, order),
+        order=order, copies=policy == "slurm-federation",
     )  # fmt: skip
     partitions = [part for _, part in engine.parts]
     engine.home[:] = background.homes(engine.demand, partitions, local_share, seed)
@@ -96,7 +100,9 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
 
 
 def queues(scheduler: str, order: str = "submit") -> MakeQueue:
-    """Return what makes the local scheduler of a partition."""
+    """Return what makes the local scheduler of a partition; *order* as of `site_order`."""
+    if order not in ("submit", "fair-share"):
+        order = "formula"
 
     def make(partition: Partition) -> Queue:
         if not is_pool(partition):
@@ -113,6 +119,7 @@ def _engine(
     rules: Rules,
     make_queue: MakeQueue,
     *,
+    order: str,
     copies: bool,
 ) -> Engine:
     """Build the federation, idle."""
@@ -125,8 +132,8 @@ def _engine(
         engine.add(
             VirtualSite(
                 site, demand, first, make_queue,
-                begun=engine.begun, fences=rules.fences and not copies,
-                lease_s=int(state.terms.lease_s),
+                begun=engine.begun, order=SiteOrder(order, demand),
+                fences=rules.fences and not copies, lease_s=int(state.terms.lease_s),
             )
         )  # fmt: skip
         first += len(site.partitions)

@@ -19,6 +19,7 @@ from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.release_profile import Amounts
+from res_federation.simulator.site_order import PERIOD_S, SiteOrder
 from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
 
 FENCE_AFTER_S = 20
@@ -26,7 +27,6 @@ FENCE_AFTER_S = 20
 LASTING_S = 1e12
 """Time to live of reports while a site is well: its beats are not played out one by one."""
 
-Priority = Callable[[int, int], float]
 Begun = Callable[["VirtualSite", "Held", int], None]
 
 
@@ -47,11 +47,6 @@ class Held:
     size: int | Layout = 0
 
 
-def first_come(_job: int, _now: int) -> float:
-    """Rank all jobs alike: the order of submission decides."""
-    return 0.0
-
-
 class VirtualSite:
     """One member. Times are whole seconds; the engine calls, nothing here waits."""
 
@@ -63,7 +58,7 @@ class VirtualSite:
         make_queue: MakeQueue,
         *,
         begun: Begun,
-        priority: Priority = first_come,
+        order: SiteOrder,
         fences: bool = True,
         lease_s: int = 900,
     ) -> None:
@@ -75,7 +70,7 @@ class VirtualSite:
             first_place: Index of its first partition among all.
             make_queue: Makes the local scheduler of a partition.
             begun: Told of each payload that begins.
-            priority: Rank of a job (its number, the second of its submission) at this site.
+            order: Ranks the jobs of this site.
             fences: Whether its agent can keep a run from beginning before it is let.
             lease_s: How long a fenced run waits for the word before it is given back.
 
@@ -102,7 +97,7 @@ class VirtualSite:
         """Whether a run has its nodes and waits for the word."""
         self.silent_since: int | None = None
         """Since when it and the broker do not hear one another."""
-        self._priority = priority
+        self._order, self._ranked = order, 0
         self._sequence = self._keys = 0
 
     # --- what users and the broker ask
@@ -129,7 +124,7 @@ class VirtualSite:
         )  # fmt: skip
         self.held[held.key] = held
         held.size = it.nodes if part.pool else it
-        part.enqueue(held.key, held.size, limit, now, self._priority(job, now))
+        part.enqueue(held.key, held.size, limit, now, self._order.rank(job, now, now))
         part.pending_core_s += cores * limit
         part.pending_accelerator_s += accelerators * limit
         self._mark(part)
@@ -205,6 +200,10 @@ class VirtualSite:
         """
         if not self.dirty:
             return
+        if self._order.by_rank and now >= self._ranked + PERIOD_S:
+            self._ranked = now
+            for part in self.parts:
+                self._queue_again(part, now)
         for part in self.parts:
             while part in self.dirty:
                 del self.dirty[part]
@@ -300,12 +299,18 @@ class VirtualSite:
         """Queue again, as it was, what maintenance kept from beginning."""
         for part in parts:
             if part.over(now):
-                for held in self.held.values():
-                    if held.part is part and held.given < 0:
-                        part.queue.cancel(held.key)
-                        rank = self._priority(held.job, held.submitted)
-                        part.enqueue(held.key, held.size, held.limit, now, rank)
+                self._queue_again(part, now)
             self._mark(part)
+
+    def _queue_again(self, part: VirtualPartition, now: int) -> None:
+        """Queue all that waits in the order in which it came, with ranks as of now."""
+        for held in self.held.values():
+            if held.part is part and held.given < 0:
+                part.cancel(held.key)
+                rank = self._order.rank(held.job, held.submitted, now)
+                part.enqueue(held.key, held.size, held.limit, now, rank)
+        if part.waiting:
+            self.dirty[part] = None
 
     def leave(self, held: Held, now: int) -> None:
         """Take a job out of the queue or off its processors."""
@@ -315,6 +320,7 @@ class VirtualSite:
             self.runs.pop(held.token, None)
         if held.given >= 0:
             part.queue.finish(held.key, now)
+            self._order.used(held.job, held.amounts[1] * (now - held.given), now)
             part.let_go(held.given + held.limit, held.amounts)
         else:
             part.cancel(held.key)

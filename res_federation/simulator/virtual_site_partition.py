@@ -130,10 +130,8 @@ class VirtualPartition:
 
     def cancel(self, key: int) -> None:
         """Take a waiting job out."""
-        if key in self._aside:
-            self._aside.remove(key)
-        else:
-            self.queue.cancel(key)
+        self._aside.discard(key)
+        self.queue.cancel(key)
 
     def announce(self, window: Window) -> None:
         """Let everybody know of maintenance; before anything waits."""
