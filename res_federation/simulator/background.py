@@ -20,15 +20,27 @@ _HOURS = 24
 
 
 def homes(
-    demand: Demand, partitions: Sequence[VirtualPartition], share: float, seed: int
+    demand: Demand,
+    partitions: Sequence[VirtualPartition],
+    share: float,
+    seed: int,
+    local: Ints | None = None,
 ) -> list[int]:
     """Draw the jobs that users submit at the sites themselves, and where.
 
     Jobs are drawn one after the other until they make up *share* of all processor-seconds; each
     goes to a partition where it fits, drawn by size.
 
+    Args:
+        demand: The jobs.
+        partitions: All of the federation.
+        share: Of the load; of what is not local anyway, where some is.
+        seed: The same seed, the same draws.
+        local: (jobs,) 1 for a job that is local in any case; None where none is.
+
     Returns:
-        For each job the index of its partition, -1 for a job of the federation.
+        For each job the index of its partition, -1 for a job of the federation.  A job that fits
+        nowhere stays one of the federation, which says so.
 
     Raises:
         InvalidArgument: If *share* is not between 0 and 1.
@@ -38,34 +50,37 @@ def homes(
         raise InvalidArgument(f"{share:g} is no share", way_out="--local-share 0.5")
     count = len(demand.submit)
     found = [-1] * count
-    if not share or not count:
+    always = np.zeros(count, np.int64) if local is None else local
+    if not count or (not share and not always.any()):
         return found
     drawn = np.random.Generator(np.random.PCG64(seed))
-    order = drawn.permutation(count)
+    order = drawn.permutation(np.flatnonzero(always == 0))
     lots = drawn.random(count)
     work = np.array(demand.procs, np.float64) * np.array(demand.runtime, np.float64)
-    many = int(np.searchsorted(np.cumsum(work[order]), share * work.sum() * (1 + 1e-12), "right"))
-    for job in order[:many].tolist():
-        kind = demand.kind[job]
-        longest = [part.declared.max_time_s for part in partitions]
-        fits = tuple(
-            part.place
-            for part, most in zip(partitions, longest, strict=True)
-            if part.size(kind, demand.requests[kind]) is not None
-            and (most is None or demand.limit[job] <= most)
-        )
-        found[job] = _one_of(fits, partitions, lots[job])
+    so_far = np.cumsum(work[order])
+    most = share * (so_far[-1] if len(so_far) else 0.0)
+    many = int(np.searchsorted(so_far, most * (1 + 1e-12), "right")) if share else 0
+    for job in [*np.flatnonzero(always).tolist(), *order[:many].tolist()]:
+        kind, limit = demand.kind[job], demand.limit[job]
+        fits = [part for part in partitions if _takes(part, demand, kind, limit)]
+        found[job] = _one_of(fits, float(lots[job]))
     return found
 
 
-def _one_of(fits: tuple[int, ...], partitions: Sequence[VirtualPartition], lot: float) -> int:
-    total = sum(partitions[place].cores for place in fits)
-    left = lot * total
-    for place in fits:
-        left -= partitions[place].cores
+def _takes(part: VirtualPartition, demand: Demand, kind: int, limit: int) -> bool:
+    most = part.declared.max_time_s
+    in_time = most is None or limit <= most
+    return in_time and part.size(kind, demand.requests[kind]) is not None
+
+
+def _one_of(fits: Sequence[VirtualPartition], lot: float) -> int:
+    """Return the place of one of *fits* by size, -1 where there is none."""
+    left = lot * sum(part.cores for part in fits)
+    for part in fits:
+        left -= part.cores
         if left < 0:
-            return place
-    return fits[-1] if fits else -1
+            return part.place
+    return fits[-1].place if fits else -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

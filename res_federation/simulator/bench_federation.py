@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from res_federation.simulator.federation import replay_federation
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.generated import Mix, generate
 from res_federation.simulator.outcome import Outcome
 from res_federation.simulator.site_models import FederationModel, pool

@@ -17,7 +17,7 @@ from typing import Any
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.disturbances import Disturbance
 from res_federation.simulator.federation import replay_federation
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.measures import Setting, summarise
 from res_federation.simulator.outcome import Outcome
 from res_federation.simulator.recorder import record

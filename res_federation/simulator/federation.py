@@ -19,7 +19,8 @@ from res_federation.simulator.choosers import Chooser
 from res_federation.simulator.copies import CopiesEngine
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.disturbances import Disturbance, disturb
-from res_federation.simulator.federation_engine import Engine, Planner, Record, Rules, left_out
+from res_federation.simulator.federation_engine import Engine, Planner
+from res_federation.simulator.federation_rules import Record, Rules, left_out
 from res_federation.simulator.load import at_load
 from res_federation.simulator.local_queue import LocalQueue
 from res_federation.simulator.outcome import Outcome, Place
@@ -47,6 +48,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     seed: int = 0,
     load: float | None = None,
     local_share: float = 0.0,
+    local: Workload | None = None,
     order: str = "submit",
     rules: Rules | None = None,
     weights: Policy | None = None,
@@ -63,6 +65,8 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         seed: Settles ties and draws.
         load: Submissions are stretched to this load of the federation; None leaves them.
         local_share: Part of the load that users submit at the sites themselves.
+        local: Jobs that the sites' own users submit besides; the outcome has them too. They are
+            taken as they are, whatever the *load*.
         order: In which order jobs wait at every site: ``submit``, ``fair-share`` or a formula,
             see `site_order`.
         rules: How old news is, and what sites do; None for news at once.
@@ -74,16 +78,12 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         InvalidArgument: If a name is not known or a figure cannot be.
 
     """
-    if policy not in POLICIES:
-        raise InvalidArgument(
-            f"there is no policy '{policy}'", field="policy", way_out=", ".join(POLICIES)
-        )
-    if scheduler not in SCHEDULERS:
-        raise InvalidArgument(
-            f"there is no scheduler '{scheduler}'", field="scheduler", way_out=", ".join(SCHEDULERS)
-        )
+    _check_names(policy, scheduler)
     if load is not None:
         workload = at_load(workload, model.processors, load)
+    of_sites = None
+    if local is not None:
+        workload, of_sites = background.together(workload, local)
     weights = weights or Policy(seed=seed)
     if policy in CHOSEN:
         weights = replace(weights, max_waiting_per_partition=NO_BOUND)
@@ -92,11 +92,22 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         order=order, copies=policy == "slurm-federation",
     )  # fmt: skip
     partitions = [part for _, part in engine.parts]
-    engine.home[:] = background.homes(engine.demand, partitions, local_share, seed)
+    engine.home[:] = background.homes(engine.demand, partitions, local_share, seed, of_sites)
     if policy in CHOSEN:
         engine.planner = Chooser(policy, engine.demand, partitions, seed)
     disturb(engine, events)
     return outcome(workload, model, engine.run(), engine.home)
+
+
+def _check_names(policy: str, scheduler: str) -> None:
+    if policy not in POLICIES:
+        raise InvalidArgument(
+            f"there is no policy '{policy}'", field="policy", way_out=", ".join(POLICIES)
+        )
+    if scheduler not in SCHEDULERS:
+        raise InvalidArgument(
+            f"there is no scheduler '{scheduler}'", field="scheduler", way_out=", ".join(SCHEDULERS)
+        )
 
 
 def queues(scheduler: str, order: str = "submit") -> MakeQueue:

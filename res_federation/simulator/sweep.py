@@ -27,7 +27,7 @@ from res_federation.simulator.compare_cells import (
     write_cell,
 )
 from res_federation.simulator.disturbances import Disturbance, Kind
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.recorder import ready
 from res_federation.simulator.report_files import Found, plan
 from res_federation.simulator.scenario import Cell, cells, model_of, workload_of

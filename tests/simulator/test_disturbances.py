@@ -7,7 +7,7 @@ import pytest
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.disturbances import Disturbance, Kind
 from res_federation.simulator.federation import POLICIES, replay_federation
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.site_models import FederationModel, pool
 from tests.simulator.drawn_workload import drawn
 from tests.simulator.test_federation import conserved

@@ -13,7 +13,7 @@ import pytest
 
 from res_federation.placement.policy import Policy
 from res_federation.simulator.federation import POLICIES, replay_federation
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.outcome import Outcome
 from res_federation.simulator.site_models import FederationModel, machine, pool
 from tests.simulator.drawn_workload import drawn

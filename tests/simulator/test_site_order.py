@@ -8,7 +8,7 @@ import pytest
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.federation import replay_federation
-from res_federation.simulator.federation_engine import Rules
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.site_models import FederationModel, machine, pool
 from res_federation.simulator.site_order import HALF_LIFE_S, SiteOrder, formula
 from tests.simulator.drawn_workload import drawn, workload
