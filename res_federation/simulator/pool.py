@@ -87,10 +87,11 @@ def replay(
     estimate: Ints,
     start: Ints,
 ) -> None:
-    """Run all jobs through the pool; job k has slot k + 1.  Fills *start*."""
+    """Run all jobs through the pool; slots are used again, so that few are.  Fills *start*."""
     jobs = submit.shape[0]
     ends, due = np.zeros(jobs + 1, np.int64), np.zeros(jobs + 1, np.int64)  # a heap, by due[slot]
-    arrived, running = 0, 0
+    job, spare = np.zeros(jobs + 1, np.int64), np.arange(1, jobs + 1)
+    arrived, running, used = 0, 0, 0
     planned = rows[HEAD, DISCIPLINE] == CONSERVATIVE
     while arrived < jobs or running > 0:
         if arrived < jobs and (running == 0 or submit[arrived] < due[ends[0]]):
@@ -99,10 +100,14 @@ def replay(
             now = due[ends[0]]
         while running > 0 and due[ends[0]] == now:
             finish(nodes, rows, ends[0], now)
+            used -= 1
+            spare[used] = ends[0]
             running -= 1
             sink(ends, due, running)
         while arrived < jobs and submit[arrived] == now:
-            slot = arrived + 1
+            slot = spare[used]
+            used += 1
+            job[slot] = arrived
             if rows[HEAD, QUEUED] == 0 and procs[arrived] <= rows[HEAD, FREE] and not planned:
                 admit(nodes, rows, slot, now, arrived, procs[arrived], estimate[arrived])
                 start[arrived] = now
@@ -115,8 +120,8 @@ def replay(
         if rows[HEAD, QUEUED] > 0:
             for k in range(run_pass(nodes, rows, now)):
                 slot = rows[BEGAN, k]
-                start[slot - 1] = now
-                due[slot] = now + runtime[slot - 1]
+                start[job[slot]] = now
+                due[slot] = now + runtime[job[slot]]
                 rise(ends, due, running, slot)
                 running += 1
 

@@ -17,9 +17,10 @@ from res_federation.simulator.pool_tree import (
     CLASSES,
     COUNTS,
     DISCIPLINE,
-    DRAW,
+    ENTRIES,
     ESTIMATE,
     FREE,
+    FRONT,
     GAIN_FROM,
     GAIN_TO,
     HEAD,
@@ -29,7 +30,6 @@ from res_federation.simulator.pool_tree import (
     NEVER,
     NEWEST,
     NEXT_START,
-    PLACE,
     POINTS,
     PROCESSORS,
     PROCS,
@@ -37,6 +37,7 @@ from res_federation.simulator.pool_tree import (
     QUEUED,
     ROOM,
     ROOTS,
+    ROWS,
     RUNNING,
     SEQ,
     SHORTEST,
@@ -44,13 +45,14 @@ from res_federation.simulator.pool_tree import (
     STALE,
     START,
     TIMES,
+    WAITS,
     WIDTH,
     WORK,
     before,
     first,
     following,
     insert,
-    pull,
+    pop,
     push,
     remove,
     set_least,
@@ -69,17 +71,20 @@ class Pool(NamedTuple):
 
     Attributes:
         nodes: (slots + 1, WIDTH) jobs, see `pool_tree`.
-        rows: (9, length) the rest, each row from its beginning, as far as it is used:
+        rows: (ROWS, length) the rest, each row from its beginning, as far as it is used:
             HEAD counts: free processors, waiting jobs, running jobs, the discipline, processors in
-            all, processor-seconds asked for by waiting jobs, classes, leaves; and of a plan:
+            all, processor-seconds asked for by waiting jobs, classes, leaves, entries of the heap;
+            and of a plan:
             points of the profile, the times between which room was gained since the last pass, the
             first job in order that has no reservation yet, the earliest reservation, whether the
             plan must be made anew.
             ROOTS the tree of the running jobs by believed end, then the waiting jobs by class.
             SIZES ascending: class k has the jobs of SIZES[k - 1] < procs <= SIZES[k].
             SHORTEST minima over classes: the least estimate among the waiting jobs of each.
-            QUEUE heap of the waiting jobs in order.
-            CANDIDATES heap of a pass: the next job of each class.
+            QUEUE heap of the waiting jobs in order, and of some that wait no more.
+            FRONT first waiting job of each class, 0 for none.
+            CANDIDATES heap of a pass: classes by where their next job to start may be.
+            FOUND that job of each class, 0 where it has not been looked for.
             BEGAN jobs that the last pass started, in order.
             TIMES and ROOM, see `pool_profile`.
 
@@ -94,12 +99,8 @@ def make_pool(slots: int, sizes: Ints, processors: int, discipline: int) -> Pool
     if discipline != EASY:  # a plan is made in the order of the queue: one class for all
         sizes = np.array([NEVER], np.int64)
     leaves = 1 << max(len(sizes) - 1, 0).bit_length()
-    planned = 2 * slots + 4 if discipline == CONSERVATIVE else 0
-    nodes = np.zeros((slots + 1, WIDTH), np.int64)
-    nodes[0, LEAST] = NEVER
-    nodes[:, DRAW] = _draws(slots + 1)
-    length = max(slots + 1, planned, 2 * leaves, len(sizes) + 1, COUNTS)
-    rows = np.zeros((ROOM + 1, length), np.int64)
+    length = max(2 * slots + 4, 2 * leaves, len(sizes) + 1, COUNTS)
+    rows = np.zeros((ROWS, length), np.int64)
     rows[HEAD, [FREE, PROCESSORS]] = processors
     rows[HEAD, DISCIPLINE], rows[HEAD, POINTS] = discipline, 1
     rows[HEAD, CLASSES], rows[HEAD, LEAVES] = len(sizes), leaves
@@ -108,7 +109,7 @@ def make_pool(slots: int, sizes: Ints, processors: int, discipline: int) -> Pool
     rows[SIZES, : len(sizes)] = sizes
     rows[SHORTEST, : 2 * leaves] = NEVER
     rows[TIMES, 0], rows[ROOM, 0] = -NEVER, processors
-    return Pool(nodes, rows)
+    return Pool(_nodes(slots), rows)
 
 
 def with_slots(pool: Pool, slots: int) -> Pool:
@@ -132,6 +133,7 @@ def with_size(pool: Pool, procs: int) -> Pool:
     rows = _wide(rows, max(2 * leaves, count + 2))
     rows[SIZES, : count + 1], rows[ROOTS, 1 : count + 2] = sizes, roots
     rows[HEAD, CLASSES], rows[HEAD, LEAVES] = count + 1, leaves
+    rows[FRONT : FRONT + 3, : count + 1] = np.insert(rows[FRONT : FRONT + 3, :count], which, 0, 1)
     level = np.full(leaves, NEVER, np.int64)
     level[: count + 1] = pool.nodes[roots, LEAST]
     rows[SHORTEST, leaves : 2 * leaves] = level
@@ -150,12 +152,13 @@ def _wide(rows: Ints, width: int) -> Ints:
     return wide
 
 
-def _draws(slots: int) -> Ints:
-    """Return a number for each slot that looks drawn by lot and is always the same (splitmix64)."""
-    x = np.arange(slots, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.int64)
+def _nodes(slots: int) -> Ints:
+    """Return rows for so many slots and nobody, each beginning with a cache line."""
+    cells = np.zeros((slots + 1) * WIDTH + 8, np.int64)
+    skip = -cells.ctypes.data // 8 % 8
+    nodes = cells[skip : skip + (slots + 1) * WIDTH].reshape(slots + 1, WIDTH)
+    nodes[0, LEAST] = NEVER
+    return nodes
 
 
 @compiled
@@ -184,10 +187,37 @@ def enqueue(
         insert(nodes, rows, which + 1, slot)
         if rows[HEAD, DISCIPLINE] == EASY:
             set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
+            front = rows[FRONT, which]
+            if front == 0 or before(nodes, slot, front):
+                set_front(nodes, rows, which, slot)
         elif rows[HEAD, NEWEST] == 0 or before(nodes, slot, rows[HEAD, NEWEST]):
             rows[HEAD, NEWEST] = slot
-    rows[HEAD, QUEUED] = push(nodes, rows, QUEUE, rows[HEAD, QUEUED], PLACE, slot)
+    if 2 * rows[HEAD, ENTRIES] >= rows.shape[1] and rows[HEAD, ENTRIES] > 2 * rows[HEAD, QUEUED]:
+        tidy(nodes, rows)
+    rows[HEAD, ENTRIES] = push(rows, QUEUE, rows[HEAD, ENTRIES], slot, key, seq)
+    nodes[slot, WAITS] = 1
+    rows[HEAD, QUEUED] += 1
     rows[HEAD, WORK] += procs * estimate
+
+
+@compiled
+def tidy(nodes: Ints, rows: Ints) -> None:
+    """Leave only those who wait in the heap of the queue."""
+    count, rows[HEAD, ENTRIES] = rows[HEAD, ENTRIES], 0
+    for k in range(count):
+        slot, key, seq = rows[QUEUE, k], rows[QUEUE + 1, k], rows[QUEUE + 2, k]
+        if nodes[slot, WAITS] == 1 and nodes[slot, SEQ] == seq:
+            rows[HEAD, ENTRIES] = push(rows, QUEUE, rows[HEAD, ENTRIES], slot, key, seq)
+
+
+@compiled
+def foremost(nodes: Ints, rows: Ints) -> int:
+    """Return the first job of the queue; somebody waits."""
+    while True:
+        slot = rows[QUEUE, 0]
+        if nodes[slot, WAITS] == 1 and nodes[slot, SEQ] == rows[QUEUE + 2, 0]:
+            return int(slot)
+        rows[HEAD, ENTRIES] = pop(rows, QUEUE, rows[HEAD, ENTRIES])
 
 
 @compiled
@@ -197,6 +227,7 @@ def admit(
     """Start a job that never waits."""
     nodes[slot, KEY], nodes[slot, SEQ] = now + estimate, seq
     nodes[slot, PROCS], nodes[slot, ESTIMATE] = procs, estimate
+    nodes[slot, WAITS] = 0
     insert(nodes, rows, 0, slot)
     rows[HEAD, FREE] -= procs
     rows[HEAD, RUNNING] += 1
@@ -205,13 +236,24 @@ def admit(
 @compiled
 def unqueue(nodes: Ints, rows: Ints, slot: int) -> None:
     """Take a waiting job out of the queue."""
-    rows[HEAD, QUEUED] = pull(nodes, rows, QUEUE, rows[HEAD, QUEUED], PLACE, slot)
+    nodes[slot, WAITS] = 0  # its entry in the heap goes when it comes to the front
+    rows[HEAD, QUEUED] -= 1
     rows[HEAD, WORK] -= nodes[slot, PROCS] * nodes[slot, ESTIMATE]
     if rows[HEAD, DISCIPLINE] != FCFS:
         which = size_class(rows, nodes[slot, PROCS])
         remove(nodes, rows, which + 1, slot)
         if rows[HEAD, DISCIPLINE] == EASY:
-            set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
+            root = rows[ROOTS, which + 1]
+            set_least(rows, which, nodes[root, LEAST])
+            if rows[FRONT, which] == slot:
+                set_front(nodes, rows, which, first(nodes, root))
+
+
+@compiled
+def set_front(nodes: Ints, rows: Ints, which: int, slot: int) -> None:
+    """Say which waiting job of a class is the first in order, 0 for none."""
+    rows[FRONT, which] = slot
+    rows[FRONT + 1, which], rows[FRONT + 2, which] = nodes[slot, KEY], nodes[slot, SEQ]
 
 
 @compiled

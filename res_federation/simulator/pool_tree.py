@@ -17,19 +17,21 @@ NEVER = 1 << 61
 
 LEFT, RIGHT, PARENT = 0, 1, 2
 KEY, SEQ = 3, 4  # the order: the lesser KEY first, then the lesser SEQ
-LEAST, TOTAL = 5, 6  # of the subtree: least estimate, sum of processors
-DRAW = 7
-PROCS, ESTIMATE = 8, 9
-PLACE, ASIDE = 10, 11  # position in the heap of the queue, in a heap of a pass
-START = 12  # reservation, where the discipline gives one
-WIDTH = 16  # two cache lines
+LEAST = 5  # estimate of the subtree
+ESTIMATE, PROCS = 6, 7  # up to here a cache line: what a walk down a tree looks at
+TOTAL = 8  # processors of the subtree, in the tree of the running jobs only
+WAITS = 9  # whether it waits
+START = 10  # reservation, where the discipline gives one
+WIDTH = 16
 
-HEAD, ROOTS, SIZES, SHORTEST, QUEUE, CANDIDATES, BEGAN, TIMES, ROOM = range(9)
+HEAD, ROOTS, SIZES, SHORTEST, FOUND, BEGAN, TIMES, ROOM = range(8)
+FRONT, QUEUE, CANDIDATES = 8, 11, 14  # three rows each: what, its KEY, its SEQ
+ROWS = 17
 """Rows of a pool, see `pool_state.Pool`."""
 FREE, QUEUED, RUNNING, DISCIPLINE, PROCESSORS, WORK = 0, 1, 2, 3, 4, 5
-CLASSES, LEAVES = 6, 7
-POINTS, GAIN_FROM, GAIN_TO, NEWEST, NEXT_START, STALE = 8, 9, 10, 11, 12, 13
-COUNTS = 14
+CLASSES, LEAVES, ENTRIES = 6, 7, 8
+POINTS, GAIN_FROM, GAIN_TO, NEWEST, NEXT_START, STALE = 9, 10, 11, 12, 13, 14
+COUNTS = 15
 """Places in the row HEAD."""
 
 
@@ -42,11 +44,21 @@ def before(nodes: Ints, a: int, b: int) -> bool:
 
 
 @compiled
-def sum_up(nodes: Ints, at: int) -> None:
+def draw(slot: int) -> int:
+    """Return a number that looks drawn by lot and is always the same."""
+    x = slot * 2_654_435_761 & 0xFFFFFFFF
+    x = (x ^ x >> 15) * 1_540_483_477 & 0xFFFFFFFF
+    return x ^ x >> 13
+
+
+@compiled
+def sum_up(nodes: Ints, tree: int, at: int) -> None:
     """Set what a node says of its subtree from its children."""
     left, right = nodes[at, LEFT], nodes[at, RIGHT]
-    nodes[at, LEAST] = min(nodes[at, ESTIMATE], nodes[left, LEAST], nodes[right, LEAST])
-    nodes[at, TOTAL] = nodes[at, PROCS] + nodes[left, TOTAL] + nodes[right, TOTAL]
+    if tree == 0:
+        nodes[at, TOTAL] = nodes[at, PROCS] + nodes[left, TOTAL] + nodes[right, TOTAL]
+    else:
+        nodes[at, LEAST] = min(nodes[at, ESTIMATE], nodes[left, LEAST], nodes[right, LEAST])
 
 
 @compiled
@@ -76,8 +88,8 @@ def rotate_up(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
         nodes[inner, PARENT] = parent
     nodes[slot, far] = parent
     nodes[parent, PARENT] = slot
-    sum_up(nodes, parent)
-    sum_up(nodes, slot)
+    sum_up(nodes, tree, parent)
+    sum_up(nodes, tree, slot)
 
 
 @compiled
@@ -91,8 +103,10 @@ def insert(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
         rows[ROOTS, tree] = slot
         return
     while True:
-        nodes[at, LEAST] = min(nodes[at, LEAST], estimate)
-        nodes[at, TOTAL] += procs
+        if tree == 0:
+            nodes[at, TOTAL] += procs
+        elif estimate < nodes[at, LEAST]:
+            nodes[at, LEAST] = estimate
         side = LEFT if before(nodes, slot, at) else RIGHT
         below = nodes[at, side]
         if below == 0:
@@ -100,7 +114,7 @@ def insert(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
         at = below
     nodes[at, side] = slot
     nodes[slot, PARENT] = at
-    while at != 0 and nodes[slot, DRAW] > nodes[at, DRAW]:
+    while at != 0 and draw(slot) > draw(at):
         rotate_up(nodes, rows, tree, slot)
         at = nodes[slot, PARENT]
 
@@ -110,17 +124,19 @@ def remove(nodes: Ints, rows: Ints, tree: int, slot: int) -> None:
     """Take a slot out of its tree."""
     left, right = nodes[slot, LEFT], nodes[slot, RIGHT]
     while left != 0 and right != 0:
-        higher = left if nodes[left, DRAW] > nodes[right, DRAW] else right
+        higher = left if draw(left) > draw(right) else right
         rotate_up(nodes, rows, tree, higher)
         left, right = nodes[slot, LEFT], nodes[slot, RIGHT]
     at = nodes[slot, PARENT]
     hang(nodes, rows, tree, at, slot, left + right)  # one of them is nobody
     estimate, procs = nodes[slot, ESTIMATE], nodes[slot, PROCS]
     while at != 0:
-        nodes[at, TOTAL] -= procs
-        if nodes[at, LEAST] == estimate:
-            left, right = nodes[at, LEFT], nodes[at, RIGHT]
-            nodes[at, LEAST] = min(nodes[at, ESTIMATE], nodes[left, LEAST], nodes[right, LEAST])
+        if tree == 0:
+            nodes[at, TOTAL] -= procs
+        elif nodes[at, LEAST] == estimate:
+            sum_up(nodes, tree, at)
+        else:
+            break  # nor is it the least of any tree above
         at = nodes[at, PARENT]
 
 
@@ -189,42 +205,46 @@ def following(nodes: Ints, at: int) -> int:
 
 
 @compiled
-def settle(nodes: Ints, rows: Ints, heap: int, length: int, column: int, place: int) -> None:
-    """Put the slot at *place* of a heap where it belongs; positions are kept in *column*."""
-    slot = rows[heap, place]
-    while place > 0 and before(nodes, slot, rows[heap, (place - 1) // 2]):
-        rows[heap, place] = rows[heap, (place - 1) // 2]
-        nodes[rows[heap, place], column] = place
-        place = (place - 1) // 2
-    child = 2 * place + 1
-    while child < length:
-        if child + 1 < length and before(nodes, rows[heap, child + 1], rows[heap, child]):
-            child += 1
-        if not before(nodes, rows[heap, child], slot):
+def push(rows: Ints, heap: int, length: int, slot: int, key: int, seq: int) -> int:
+    """Put a slot on a heap of three rows: slots, their KEYs and SEQs; return its new length."""
+    at = length
+    while at > 0:
+        above = (at - 1) >> 1
+        if rows[heap + 1, above] < key or (
+            rows[heap + 1, above] == key and rows[heap + 2, above] < seq
+        ):
             break
-        rows[heap, place] = rows[heap, child]
-        nodes[rows[heap, place], column] = place
-        place, child = child, 2 * child + 1
-    rows[heap, place] = slot
-    nodes[slot, column] = place
-
-
-@compiled
-def push(nodes: Ints, rows: Ints, heap: int, length: int, column: int, slot: int) -> int:
-    """Put a slot on a heap; return its new length."""
-    rows[heap, length] = slot
-    settle(nodes, rows, heap, length + 1, column, length)
+        for k in range(heap, heap + 3):
+            rows[k, at] = rows[k, above]
+        at = above
+    rows[heap, at], rows[heap + 1, at], rows[heap + 2, at] = slot, key, seq
     return length + 1
 
 
 @compiled
-def pull(nodes: Ints, rows: Ints, heap: int, length: int, column: int, slot: int) -> int:
-    """Take a slot off a heap, from wherever it is; return its new length."""
-    place = nodes[slot, column]
+def pop(rows: Ints, heap: int, length: int) -> int:
+    """Take the first slot off a heap; return its new length."""
     length -= 1
-    if place != length:
-        rows[heap, place] = rows[heap, length]
-        settle(nodes, rows, heap, length, column, place)
+    key, seq = rows[heap + 1, length], rows[heap + 2, length]
+    at, below = 0, 1
+    while below < length:
+        if below + 1 < length and (
+            rows[heap + 1, below + 1] < rows[heap + 1, below]
+            or (
+                rows[heap + 1, below + 1] == rows[heap + 1, below]
+                and rows[heap + 2, below + 1] < rows[heap + 2, below]
+            )
+        ):
+            below += 1
+        if key < rows[heap + 1, below] or (
+            key == rows[heap + 1, below] and seq < rows[heap + 2, below]
+        ):
+            break
+        for k in range(heap, heap + 3):
+            rows[k, at] = rows[k, below]
+        at, below = below, 2 * below + 1
+    for k in range(heap, heap + 3):
+        rows[k, at] = rows[k, length]
     return length
 
 
