@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     group.command("place", epilog="Example: resfed bench place --json")(place)
     group.command("translate", epilog="Example: resfed bench translate --json")(translate)
     group.command("slurm", epilog="Example: resfed bench slurm --json")(slurm)
+    group.command("replay", epilog="Example: resfed bench replay --json")(replay)
     app.add_typer(group, name="bench")
 
 
@@ -81,6 +82,25 @@ def slurm(
     from res_federation.cli import bench_slurm  # starts a lab
 
     _tell(bench_slurm.measure(repeats=repeats, jobs=jobs), as_json=as_json)
+
+
+def replay(
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            help="For 100 processors [default: the KTH trace beside the repository, else one "
+            "drawn alike].",
+            show_default=False,
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Of the large trace.", min=10_000)] = 450_000,
+    repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=100)] = 9,
+    as_json: Json = False,
+) -> None:
+    """Measure replays on one machine against EASY in plain Python, and how time grows."""
+    from res_federation.cli import bench_replay  # numba
+
+    _tell(bench_replay.measure(trace=trace, jobs=jobs, repeats=repeats), as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:
