@@ -100,9 +100,10 @@ def fit(need: Need, target: Dialect, partition: Partition) -> Fit | Refusal:
     )
     if found[0] != Code.FITS:
         return Refusal(Reason(Code(found[0]), found[1], found[2]))
-    if need.least_cores > (shape.cores or 0):
-        reason = Reason(Code.TOO_FEW_CORES_PER_NODE, need.least_cores, shape.cores or -1)
-        return Refusal(reason, f"--mincpus: {sentence(reason)}")
+    if need.least_cores:
+        lacking = _least(need.least_cores, found[10], partition)
+        if lacking is not None:
+            return Refusal(lacking, f"--mincpus: {sentence(lacking)}")
     missing = missing_words(need, target, partition.features)
     if missing is not None:
         return missing
@@ -121,6 +122,18 @@ def fit(need: Need, target: Dialect, partition: Partition) -> Fit | Refusal:
         implied_memory_mib=found[11],
         whole_nodes=rule.memory is Use.NEVER and request.memory_per_node_mib == -2,
     )
+
+
+def _least(cores: int, memory_per_core: int, partition: Partition) -> Reason | None:
+    """Say what a node lacks for a least number of cores, each with its memory (-1 for no word)."""
+    shape = partition.shape
+    if cores > (shape.cores or 0):
+        return Reason(Code.TOO_FEW_CORES_PER_NODE, cores, shape.cores or -1)
+    if cores * memory_per_core > (shape.memory_mib or 0) and memory_per_core > 0:
+        return Reason(
+            Code.TOO_LITTLE_MEMORY_PER_NODE, cores * memory_per_core, shape.memory_mib or -1
+        )
+    return None
 
 
 def _lacking(reason: Reason, request: ResourceRequest, partition: Partition) -> Refusal:

@@ -24,6 +24,11 @@ def refuse(options: Mapping[str, str], asked: AcceleratorRequest) -> None:
     """
     least, most = _nodes(options)
     tasks, per_node = _number(options, "ntasks"), _number(options, "ntasks-per-node")
+    if asked.total and asked.per_node and not most:
+        most = asked.total // asked.per_node  # Slurm takes so many
+    share = _number(options, "ntasks-per-gpu") * (asked.per_node or 0)
+    if share and not asked.total:
+        per_node = min(per_node or share, share)
     if tasks and per_node and most and tasks > most * per_node:
         raise InvalidArgument(
             f"{tasks} tasks do not stand on {most} nodes with {per_node} tasks on each",

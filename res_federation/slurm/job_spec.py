@@ -179,6 +179,8 @@ def _request(options: Mapping[str, str], notes: list[str]) -> ResourceRequest:
     asked = accelerator_request.read(options, notes)
     contradictions.refuse(options, asked)
     nodes = _nodes(options, notes)
+    if nodes is None and asked.per_node and not asked.total and "ntasks" not in options:
+        nodes = 1 if "ntasks-per-gpu" in options else None  # the tasks of one node are counted
     tasks = _tasks(options, asked, nodes, notes)
     if asked.per_task and tasks is None and not asked.total and nodes is None:
         notes.append("--gpus-per-task without --ntasks: one task is assumed (sbatch refuses it)")

@@ -306,7 +306,13 @@ def _tasks(wanted: dict[str, str], found: Fit, shape: NodeShape, notes: list[str
     if request.accelerators_per_task and not wanted.keys() & {"ntasks", "gpus"}:
         wanted["ntasks"] = str(nodes * (bound or 1))
         notes.append(f"--ntasks={wanted['ntasks']} added: GPUs are asked for with each task")
-    spread = _derived(wanted) or (found.rule.cores_per_gpu and not tasks)
+    _ratio(wanted, found, notes)
+    each = int(wanted.get("cpus-per-gpu", "0"))
+    if (request.exclusive or found.whole_nodes) and each * shape.accelerators > (shape.cores or 0):
+        fewer = (shape.cores or 0) // shape.accelerators
+        wanted["cpus-per-gpu"] = str(fewer)
+        notes.append(f"--cpus-per-gpu={fewer} in place of {each}: --exclusive gives every GPU")
+    spread = _derived(wanted) or (not tasks and (bound or found.rule.cores_per_gpu))
     if request.accelerators_total and spread and nodes > 1 and "nodes" not in wanted:
         wanted["nodes"] = str(nodes)
         notes.append(f"--nodes={nodes} added: so many have the GPUs and the cores with them")
@@ -318,6 +324,17 @@ def _tasks(wanted: dict[str, str], found: Fit, shape: NodeShape, notes: list[str
     if over or request.accelerators_per_task:
         wanted["ntasks-per-node"] = str(standing)
         notes.append(f"--ntasks-per-node={standing} in place of {bound}: Slurm makes room for all")
+
+
+def _ratio(wanted: dict[str, str], found: Fit, notes: list[str]) -> None:
+    """Leave out how many tasks share a GPU where the other numbers of the script say another."""
+    request, per_node = found.request, found.request.accelerators_per_node
+    total = per_node * found.layout.nodes if per_node else request.accelerators_total
+    for name in ("ntasks-per-gpu", "ntasks-per-tres"):
+        each = int(wanted.get(name, "0"))
+        if each and request.tasks and total and request.tasks != each * total:
+            others = f"{request.tasks} tasks and {total} GPUs"
+            notes += [f"left out: --{name}={wanted.pop(name)}; {others} say another ratio"]
 
 
 def _memory(wanted: dict[str, str], asked: ResourceRequest, found: Fit, notes: list[str]) -> None:

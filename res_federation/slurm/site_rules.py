@@ -120,6 +120,9 @@ def ruled(  # noqa: C901, PLR0915 - holds the flat rule
                 return 18, tasks_per_node * cpus_per_task, shape_cores, 0, 0, 0, 0, 0, 0, 0, 0, 0
             if at_home == 0 and cpus_per_accelerator > 0 and cards > 0:
                 cpus_per_accelerator = cores // cards  # enough of them for the tasks
+            every = shape_accelerators * cpus_per_accelerator
+            if exclusive == 1 and at_home == 1 and every > shape_cores:
+                return 18, every, shape_cores, 0, 0, 0, 0, 0, 0, 0, 0, 0
             light, lightest = cores, max(1, cores // cpus_per_task)
             if tasks > 0 and cpus_per_accelerator <= 0:
                 lightest = max(1, tasks // lies[3])  # tasks of the node that has fewest
