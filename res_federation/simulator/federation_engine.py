@@ -7,6 +7,7 @@ reaches its site within the second, and the site makes its pass over what is new
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from res_federation.control.effects import (
@@ -90,7 +91,19 @@ class Engine:
     # --- time
 
     def run(self) -> Record:
-        """Play everything out and return what became of the jobs."""
+        """Play everything out and return what became of the jobs.
+
+        Nothing here is made in rings, so nobody looks for rings meanwhile: a sixth of the time.
+        """
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return self._play()
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _play(self) -> Record:
         submit = self.demand.submit
         first = submit[0] if submit else 0
         self.start(first)
