@@ -95,12 +95,18 @@ def replay(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Of the large trace.", min=10_000)] = 450_000,
     repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=100)] = 9,
+    federation_jobs: Annotated[
+        int, typer.Option(help="Of 14 sites through the production machine; 0 for none.", min=0)
+    ] = 100_000,
     as_json: Json = False,
 ) -> None:
-    """Measure replays on one machine against EASY in plain Python, and how time grows."""
+    """Measure replays: one machine against EASY in plain Python, growth, and a federation."""
     from res_federation.cli import bench_replay  # numba
 
-    _tell(bench_replay.measure(trace=trace, jobs=jobs, repeats=repeats), as_json=as_json)
+    result = bench_replay.measure(
+        trace=trace, jobs=jobs, repeats=repeats, federation_jobs=federation_jobs
+    )
+    _tell(result, as_json=as_json)
 
 
 def _tell(result: dict[str, Any], *, as_json: bool) -> None:

@@ -1,8 +1,9 @@
 """How fast a trace is replayed on one machine: the kernels beside EASY in plain Python, in turns.
 
-Three measures.  The single-pool EASY loop on the KTH trace, or on one drawn alike where that is not
+Four measures.  The single-pool EASY loop on the KTH trace, or on one drawn alike where that is not
 at hand; a drawn trace of 450,000 jobs whose queue goes beyond 20,000, read from a file, replayed,
-summarised and recorded; and the time of ever longer traces as a multiple of n log n.
+summarised and recorded; the time of ever longer traces as a multiple of n log n; and a busy morning
+of 14 sites through the production machine.
 
 Everything here runs in one thread, and seconds are those of the processor: what other programs take
 meanwhile is not counted.  Where a key says wall, they are those of the clock.
@@ -11,6 +12,7 @@ meanwhile is not counted.  Where a key says wall, they are those of the clock.
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +24,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from res_federation.simulator.bench_federation import bench_federation
 from res_federation.simulator.generated import Mix, generate
 from res_federation.simulator.load import load_of
 from res_federation.simulator.measures import Setting, summarise
@@ -35,6 +38,7 @@ from res_federation.simulator.workload import Workload
 KTH = "KTH-SP2-1996-2.1-cln.swf.gz"
 KTH_PROCESSORS = 100
 LARGE_PROCESSORS = 1024
+SITES = 14
 _KTH_JOBS = 28_476
 _KTH_SPAN_S = 333 * 86400
 # fitted to the trace: sizes, median and spread of run times, and below its load
@@ -49,8 +53,10 @@ _REPEATS_OF_PLAIN = 3
 Result = TypeVar("Result")
 
 
-def measure(*, trace: Path | None, jobs: int, repeats: int) -> dict[str, Any]:
+def measure(*, trace: Path | None, jobs: int, repeats: int, federation_jobs: int) -> dict[str, Any]:
     """Return the figures; *repeats* rounds of the small measures, one of the large.
+
+    The federation is left out with no *federation_jobs*.
 
     Raises:
         InvalidArgument: If *trace* cannot be read.
@@ -62,7 +68,14 @@ def measure(*, trace: Path | None, jobs: int, repeats: int) -> dict[str, Any]:
     result |= _single_pool(work, repeats)
     result |= _large(jobs)
     result |= _curve(jobs, repeats)
-    result["targets"] = {"easy_jobs_per_s": 1_000_000, "large_total_s": 6.0}
+    if federation_jobs:
+        result |= _federation(federation_jobs)
+    result["targets"] = {
+        "easy_jobs_per_s": 1_000_000,
+        "large_total_s": 6.0,
+        "federation_jobs_per_s": 15_000,
+        "federation_peak_gib": 3.0,
+    }
     return result
 
 
@@ -164,6 +177,24 @@ def _curve(jobs: int, repeats: int) -> dict[str, Any]:
         times.append(log(took))
     slope = float(np.polyfit(sizes, times, 1)[0])
     return {"curve_ns_by_n_log2_n": curve, "curve_slope_over_n_log_n": round(slope, 3)}
+
+
+def _federation(jobs: int) -> dict[str, Any]:
+    """Replay a morning of 14 sites through the machine that the broker runs."""
+    begun = perf_counter()
+    found = bench_federation(jobs, SITES, 1, seconds=thread_time)
+    wall_s = perf_counter() - begun
+    return {
+        "federation_sites": found["sites"],
+        "federation_jobs": found["jobs"],
+        "federation_s": found["seconds"],
+        "federation_jobs_per_s": found["jobs_per_second"],
+        "federation_with_drawing_wall_s": round(wall_s, 3),
+        # of the whole process: what came before is in it
+        "federation_peak_gib": round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 3
+        ),
+    }
 
 
 def _timed(run: Callable[[], Result]) -> tuple[float, Result]:

@@ -17,10 +17,11 @@ def test_its_figures_are_there_and_its_starts_are_the_same(tmp_path):
     file = tmp_path / "small.swf"
     drawn = bench_replay.at(bench_replay.drawn(bench_replay.LIKE_KTH, 300, 5), 100, 0.9)
     bench_replay.write_swf(file, drawn)
-    found = bench_replay.measure(trace=file, jobs=10_000, repeats=1)
+    found = bench_replay.measure(trace=file, jobs=10_000, repeats=1, federation_jobs=300)
     assert found["same_starts"] is True
     assert (found["jobs"], found["large_jobs"]) == (300, 10_000)
     assert found["large_longest_queue"] > 400
+    assert (found["federation_sites"], found["federation_jobs"]) == (14, 300)
     assert list(found["curve_ns_by_n_log2_n"]) == ["4096", "8192"]
 
 
