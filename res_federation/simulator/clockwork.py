@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from heapq import heappop, heappush
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 What = TypeVar("What")
@@ -35,28 +36,39 @@ class Clockwork(Generic[What]):
 
     def __init__(self) -> None:
         """Begin with nothing to come."""
-        self._heap: list[tuple[int, int, int, What]] = []
-        self._made = 0
+        self._seconds: list[int] = []
+        self._events: dict[int, list[tuple[int, What]]] = {}
 
     def push(self, at: int, phase: Phase, what: What) -> None:
         """Let *what* happen at second *at*."""
-        self._made += 1
-        heappush(self._heap, (at, phase, self._made, what))
+        events = self._events.get(at)
+        if events is None:
+            heappush(self._seconds, at)
+            self._events[at] = [(phase, what)]
+        else:
+            events.append((phase, what))
 
     @property
     def next_at(self) -> int | None:
         """The second of the next event, None when nothing is to come."""
-        return self._heap[0][0] if self._heap else None
+        return self._seconds[0] if self._seconds else None
 
     def pop(self, at: int) -> list[tuple[int, What]]:
-        """Take out what happens at second *at*: phases, in order, with what happens."""
-        heap = self._heap
-        found: list[tuple[int, What]] = []
-        while heap and heap[0][0] == at:
-            _, phase, _, what = heappop(heap)
-            found.append((phase, what))
-        return found
+        """Take out what happens at second *at*, the next one: phases, in order, with what happens.
+
+        Empty if nothing does.
+        """
+        if not self._seconds or self._seconds[0] != at:
+            return []
+        heappop(self._seconds)
+        events = self._events.pop(at)
+        if len(events) > 1:
+            events.sort(key=_phase)
+        return events
 
     def __len__(self) -> int:
         """Return how many events are to come."""
-        return len(self._heap)
+        return sum(map(len, self._events.values()))
+
+
+_phase = itemgetter(0)

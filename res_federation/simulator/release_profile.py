@@ -25,37 +25,41 @@ class ReleaseProfile:
         self._exact: dict[int, Amounts] = {}
         self._level = 0
         self._finer: dict[int, int] = {}
-        self._told: dict[int, Release] = {}
+        self._told: dict[int, Amounts] = {}
         self._order: list[int] = []
+        self._made: dict[int, Release] = {}
+        self._stale: set[int] = set()
 
     def add(self, end: int, amounts: Amounts) -> None:
         """Give away *amounts* until *end*."""
-        old = self._exact.get(end)
-        self._exact[end] = amounts if old is None else _sum(old, amounts, 1)
-        self._note(end, amounts, 1, new=old is None)
+        new = _change(self._exact, end, amounts, 1)
+        self._note(end, amounts, 1, ends=new)
         if len(self._order) > MOST_RELEASES and self._level + 1 < len(GRIDS_S):
             self._tell_by(self._level + 1)
 
     def remove(self, end: int, amounts: Amounts) -> None:
         """Take back what was given away until *end*."""
-        left = _sum(self._exact[end], amounts, -1)
-        gone = not any(left)
-        if gone:
-            del self._exact[end]
-        else:
-            self._exact[end] = left
-        self._note(end, amounts, -1, new=gone)
+        gone = _change(self._exact, end, amounts, -1)
+        self._note(end, amounts, -1, ends=gone)
         if self._level and len(self._finer) <= MOST_RELEASES:
             self._tell_by(self._level - 1)
 
     def told(self) -> tuple[Release, ...]:
         """Return the profile by time."""
-        return tuple(map(self._told.__getitem__, self._order))
+        made = self._made
+        for end in self._stale:
+            amounts = self._told.get(end)
+            if amounts is not None:
+                made[end] = Release(float(end), *amounts)
+            elif end in made:
+                del made[end]
+        self._stale.clear()
+        return tuple(map(made.__getitem__, self._order))
 
-    def _note(self, end: int, amounts: Amounts, sign: int, *, new: bool) -> None:
-        """Change the finer grid's count of ends, and the release on the present grid."""
+    def _note(self, end: int, amounts: Amounts, sign: int, *, ends: bool) -> None:
+        """Change what is told, and if an end came or went, how many the finer grid has."""
         if self._level:
-            if new:
+            if ends:
                 finer = GRIDS_S[self._level - 1]
                 place = -(-end // finer)
                 left = self._finer.get(place, 0) + sign
@@ -65,29 +69,37 @@ class ReleaseProfile:
                     del self._finer[place]
             grid = GRIDS_S[self._level]
             end = -(-end // grid) * grid
-        old = self._told.get(end)
-        if old is None:
-            self._told[end] = Release(float(end), *amounts)
-            insort(self._order, end)
-            return
-        now = _sum((old.nodes, old.cores, old.accelerators), amounts, sign)
-        if any(now):
-            self._told[end] = Release(old.at, *now)
-        else:
-            del self._told[end]
-            del self._order[bisect_left(self._order, end)]
+        self._stale.add(end)
+        if _change(self._told, end, amounts, sign):
+            if sign > 0:
+                insort(self._order, end)
+            else:
+                del self._order[bisect_left(self._order, end)]
 
     def _tell_by(self, level: int) -> None:
         """Put everything on another grid, and on a coarser one still if it is too fine."""
         self._level = level
-        self._finer, self._told, self._order = {}, {}, []
+        self._finer, self._told, self._order, self._made = {}, {}, [], {}
+        self._stale.clear()
         for end, amounts in self._exact.items():
-            self._note(end, amounts, 1, new=True)
+            self._note(end, amounts, 1, ends=True)
         if len(self._order) > MOST_RELEASES and level + 1 < len(GRIDS_S):
             self._tell_by(level + 1)
         elif level and len(self._finer) <= MOST_RELEASES:
             self._tell_by(level - 1)
 
 
-def _sum(one: Amounts, other: Amounts, sign: int) -> Amounts:
-    return one[0] + sign * other[0], one[1] + sign * other[1], one[2] + sign * other[2]
+def _change(amounts: dict[int, Amounts], at: int, by: Amounts, sign: int) -> bool:
+    """Add to what stands at a place, or take away; tell whether the place came or went."""
+    old = amounts.get(at)
+    if old is None:
+        amounts[at] = by
+        return True
+    if sign > 0:
+        amounts[at] = (old[0] + by[0], old[1] + by[1], old[2] + by[2])
+        return False
+    if old == by:
+        del amounts[at]
+        return True
+    amounts[at] = (old[0] - by[0], old[1] - by[1], old[2] - by[2])
+    return False
