@@ -1,6 +1,6 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance deps clean
+.PHONY: help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
@@ -55,6 +55,9 @@ chaos: .venv/.dev ## Break everything amid 500 jobs on three real Slurm clusters
 
 sbatch-conformance: .venv/.dev ## Compare with sbatch: recorded answers, or the real one: DIR=folder
 	@PYTHONPATH=. $(BIN)/python tests/conformance/sbatch.py $(DIR)
+
+rendered-conformance: .venv/.dev ## Give every rendered script to real Slurm configured like its target (five minutes)
+	@PYTHONPATH=. $(BIN)/python tests/conformance/rendered.py $(ARGS)
 
 deps: ## Install Debian packages for the tests on real components (root)
 	@.ci/deps

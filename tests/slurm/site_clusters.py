@@ -185,15 +185,20 @@ def _accounting(found: Sequence[SiteCluster], accounts: Sequence[str]) -> Iterab
         clusters.setdefault(opened, []).append(each.plan.name)
     for words, names in limits.items():
         yield ("add", "qos", ",".join(names), *words)
-    everywhere = f"Account={','.join(dict.fromkeys((ACCOUNT, *accounts)))}"
+    owned = ",".join(dict.fromkeys((ACCOUNT, *accounts)))
+    about = ("Description=lab", "Organization=lab")
     for opened, at in clusters.items():
-        where = f"Cluster={','.join(at)}"
-        names_ = everywhere.removeprefix("Account=")
         yield (
-            "add", "account", names_, where, "Description=lab", "Organization=lab",
+            "add",
+            "account",
+            owned,
+            f"Cluster={','.join(at)}",
+            *about,
             f"QOS={','.join(opened)}",
-        )  # fmt: skip
-        yield ("add", "user", getpass.getuser(), everywhere, where, f"DefaultAccount={ACCOUNT}")
+        )
+    user = ("add", "user", getpass.getuser(), f"Account={owned}", f"DefaultAccount={ACCOUNT}")
+    for at in clusters.values():
+        yield (*user, f"Cluster={','.join(at)}")
 
 
 def _limits(qos: Qos) -> tuple[str, ...]:
