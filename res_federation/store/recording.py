@@ -347,7 +347,7 @@ def _hidden(text: str) -> str:
 
 def _nobody(spec: JobSpec) -> JobSpec:
     return replace(
-        spec, user=_hidden(spec.user), name="job", arguments=(), environment=(), output="", error="",
-        directory="", notes=(),
+        spec, user=_hidden(spec.user), name="job", arguments=(), environment=(), output="",
+        error="", directory="", notes=(),
         options=tuple((name, value) for name, value in spec.options if name == "tmp"),
     )  # fmt: skip

@@ -12,8 +12,8 @@ from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCa
 from res_federation.model.identifiers import PartitionId, SiteId, partition_id
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import NodeShape
-from res_federation.model.site import Partition, Site
 from res_federation.model.sentences import sentence
+from res_federation.model.site import Partition, Site
 
 SHAPE = NodeShape(cores=8, memory_mib=16_000)
 PART = PartitionId("a/c/p")
