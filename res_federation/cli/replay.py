@@ -75,59 +75,6 @@ Form = Annotated[
 ]
 
 
-Trace = Annotated[
-    str, typer.Argument(metavar="TRACE", help="A trace, plain or gzip; '-' for standard input.")
-]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")]
-Machine = Annotated[
-    int | None, typer.Option(metavar="N", help="One pool of N processors.", show_default=False)
-]
-Sites = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PATH", help="A federation file, or a catalogue of sites.", show_default=False
-    ),
-]
-Scheduler = Annotated[
-    str, typer.Option(metavar="NAME", help="Local scheduler: fcfs, easy or conservative.")
-]
-PolicyName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="With --sites: how jobs are spread over them [default: federated].",
-        show_default=False,
-    ),
-]
-Load = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        help="Stretch submissions until the load is X: processor-seconds of the jobs by those "
-        "that there are between first and last submission.",
-        show_default=False,
-    ),
-]
-First = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Only the first N job lines, before any is left out.",
-        show_default=False,
-    ),
-]
-Seed = Annotated[int, typer.Option(metavar="S", help="Settles ties and draws.", min=0)]
-Form = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="Of the trace [default: recognised from the file].",
-        show_default=False,
-    ),
-]
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(
