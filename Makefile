@@ -1,12 +1,14 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
+.PHONY: peers help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 2    # pytest processes
 LINES ?= 1200000 # directive lines of make fuzz
 SEED ?= 1
 DIR ?=
+TRACE ?= ../shared/traces/KTH-SP2-1996-2.1-cln.swf.gz
+FIRST ?= 5000   # job lines of make peers; 0 for all
 ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
 STALE := pyproject.toml .ci/constraints.txt
 
@@ -58,6 +60,11 @@ sbatch-conformance: .venv/.dev ## Compare with sbatch: recorded answers, or the 
 
 rendered-conformance: .venv/.dev ## Give every rendered script to real Slurm configured like its target (five minutes)
 	@PYTHONPATH=. $(BIN)/python tests/conformance/rendered.py $(ARGS)
+
+peers: .venv/.dev ## The same trace through this simulator and AccaSim (from PyPI): TRACE=, FIRST=
+	@test -x .venv/peers/bin/python || $(BIN)/python -m venv .venv/peers
+	@.venv/peers/bin/pip -q install accasim==1.1.3
+	@PYTHONPATH=. $(BIN)/python tests/peers/compare.py $(TRACE) $(FIRST) .venv/peers/bin/python
 
 deps: ## Install Debian packages for the tests on real components (root)
 	@.ci/deps
