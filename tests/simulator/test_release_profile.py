@@ -27,7 +27,8 @@ def short():
 @given(steps, st.integers(2, 40))
 def test_it_is_told_by_the_finest_grid_on_which_it_is_short(short, wanted, most):
     short(most)
-    profile, held = ReleaseProfile(), []
+    profile = ReleaseProfile()
+    held: list[tuple[int, tuple[int, int, int]]] = []
     for come, end, cores in wanted:
         if come or not held:
             held.append((end, (1, cores, 0)))
