@@ -6,6 +6,8 @@ with the planner's own check, against what is known now.  What no longer fits is
 
 from __future__ import annotations
 
+from itertools import islice
+
 from res_federation.control import runs
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import (
@@ -28,6 +30,7 @@ from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
+from res_federation.placement.order import in_turn
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
@@ -37,26 +40,38 @@ def due(state: FederationState, at: float) -> list[Effect]:
     """Return the round that is due, if any: new jobs always, held ones when capacity changed.
 
     A job that a round could not place is not looked at again before something changed that a
-    round may see; so a long queue costs nothing while nothing happens.
+    round may see; so a long queue costs nothing while nothing happens.  Where jobs start late a
+    new one changes whose turn it is, and nodes are kept for held ones: all are looked at.
     """
     if state.planning is not None:
         return []
-    if not state.fresh and (state.version == state.seen_version or not state.held):
+    changed = state.version != state.seen_version
+    if not state.fresh and not state.unseen and not (changed and state.held):
         state.seen_version = state.version
         return []
     if at < state.pause_until:
         return [WakeAt(state.pause_until)]
-    ids: list[JobId] = list(state.fresh)
-    if state.version != state.seen_version:
-        ids += state.held
-    jobs = sorted((state.jobs[job] for job in ids), key=lambda job: (job.submitted, job.id))
-    jobs = jobs[: state.terms.round_jobs]
-    if len(jobs) == len(ids):
+    if changed or (state.fresh and state.policy.late is not None):
+        for job in state.held:
+            state.unseen.setdefault(job)  # what waits to be seen since an earlier change is first
         state.seen_version = state.version
+    jobs = in_turn([state.jobs[job] for job in _next(state)], at, state.policy)
+    for one in jobs:
+        state.unseen.pop(one.id, None)
     state.planning = frozenset(job.id for job in jobs)
     state.pause_until = at + state.terms.round_interval_s
     state.asked = (state.events, at)
     return [RunRound(snapshot(state, at), tuple(jobs))]
+
+
+def _next(state: FederationState) -> list[JobId]:
+    """Return the jobs of the next round: new ones and held ones, neither kept out by the other."""
+    most = state.terms.round_jobs
+    known = [job for job in state.unseen if job in state.held]
+    if len(known) < len(state.unseen):  # cancelled, or new again, since the change
+        state.unseen = dict.fromkeys(known)
+    new = min(len(state.fresh), max(most - len(known), most // 2, 1))
+    return [*islice(state.fresh, new), *known[: max(0, most - new)]]
 
 
 def fail(state: FederationState, event: RoundFailed) -> list[Effect]:

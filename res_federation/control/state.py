@@ -104,7 +104,8 @@ class FederationState:
         keys: Job by (user, idempotency key); ended jobs stay.
         revision: Number of the newest event in the log.
         version: Counts changes of what a round may see.
-        seen_version: Version that the newest round saw.
+        seen_version: Version up to which held jobs were seen, or are in `unseen`.
+        unseen: Held jobs that no round looked at since something changed.
         planning: Jobs of the round in flight, None when there is none.
         pause_until: No round before this time.
         events: Events handled that a round may see.
@@ -126,6 +127,7 @@ class FederationState:
     revision: int = 0
     version: int = 1
     seen_version: int = 0
+    unseen: dict[JobId, None] = field(default_factory=dict)
     planning: frozenset[JobId] | None = None
     pause_until: float = 0.0
     events: int = 0

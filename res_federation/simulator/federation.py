@@ -13,6 +13,7 @@ from res_federation.errors import InvalidArgument
 from res_federation.model.plan import Plan
 from res_federation.model.site import Partition
 from res_federation.placement.engine import place
+from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy
 from res_federation.simulator import background
 from res_federation.simulator.choosers import Chooser
@@ -84,7 +85,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     of_sites = None
     if local is not None:
         workload, of_sites = background.together(workload, local)
-    weights = weights or Policy(seed=seed)
+    weights = weights or (named(policy, seed) if policy in PLACED else Policy(seed=seed))
     if policy in CHOSEN:
         weights = replace(weights, max_waiting_per_partition=NO_BOUND)
     engine = _engine(

@@ -74,8 +74,8 @@ def of_submission(code: int | None, out: str, err: str) -> tuple[Outcome, str]:
         return (Outcome.ACCEPTED, found.group(1)) if found else (Outcome.UNKNOWN, "no job number")
     if code == 127:
         return Outcome.NOT_SENT, text or "sbatch: not found"
-    if code == 126:
-        return Outcome.REFUSED, text  # the system would not start sbatch with what this job says
+    if code == 126:  # the system would not start sbatch with what this job says
+        return Outcome.REFUSED, text or "the system would not start sbatch with it"
     if code is None or "sleeping and retrying" in err:
         return Outcome.UNKNOWN, text or "sbatch did not answer"
     if code == 255 and any(word in err for word in _UNREAD):

@@ -66,7 +66,7 @@ async def test_a_live_run_is_decided_again_byte_for_byte(running: Running, tmp_p
         told = json.loads(done.stdout)
         assert told["same"]
         assert told["jobs"] == 70
-        assert told["decisions"] >= 70
+        assert told["decisions"] >= 69, "the one that was cancelled may never have been considered"
     first = (tmp_path / "1" / "decisions.csv").read_bytes()
     assert first == (tmp_path / "2" / "decisions.csv").read_bytes()
     assert first.count(b"\n") == told["decisions"] + 1
