@@ -30,8 +30,6 @@ from res_federation.errors import FederationError, Unavailable
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 
-log = structlog.get_logger("resfed.agent")
-
 _AT_ONCE = 4
 """Submissions in flight: more would only queue before the controller's lock."""
 
@@ -137,7 +135,8 @@ class Submitting:
                 self._take_back(queue)
                 raise
             except (ValueError, TypeError) as error:  # a fault of ours with this one run
-                log.error("submission_failed", run=held.token, why=repr(error))
+                say = structlog.get_logger("resfed.agent")
+                say.error("submission_failed", run=held.token, why=repr(error))
                 held.doubt_since = self._holdings.now()
                 self._say(held, f"not known yet whether it was submitted: {error!r}")
                 continue  # the next ones are none the worse for it

@@ -45,7 +45,7 @@ def digest(outcome: Outcome) -> str:
 
 @pytest.mark.parametrize("scheduler", ["fcfs", "easy"])
 @pytest.mark.parametrize("trace", ["micro-ties", "kth-sp2-5k"])
-@pytest.mark.parametrize("policy", ["federated", "slurm-federation"])
+@pytest.mark.parametrize("policy", ["earliest-start", "slurm-federation"])
 def test_one_site_without_delays_starts_every_job_when_the_bare_scheduler_does(
     trace, scheduler, policy
 ):

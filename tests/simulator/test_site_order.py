@@ -55,8 +55,9 @@ def test_use_counts_half_after_a_while():
 
 def test_shortest_first_lets_a_short_job_pass():
     jobs = workload([(0, 100, 0, 16), (1, 90, 0, 16), (1, 10, 0, 16)])
-    by_time = replay_federation(jobs, machine(16), scheduler="fcfs")
-    short = replay_federation(jobs, machine(16), scheduler="fcfs", order="-limit")
+    here = {"policy": "earliest-start", "scheduler": "fcfs"}  # jobs wait at the site
+    by_time = replay_federation(jobs, machine(16), **here)
+    short = replay_federation(jobs, machine(16), **here, order="-limit")
     assert by_time.start.tolist() == [0, 100, 190]
     assert short.start.tolist() == [0, 110, 100]
 
@@ -69,7 +70,7 @@ def test_a_user_who_used_much_waits_behind_one_who_did_not():
 
 
 @pytest.mark.parametrize("order", ["fair-share", "(wait / limit) ** 3 * procs"])
-@pytest.mark.parametrize("policy", ["federated", "slurm-federation"])
+@pytest.mark.parametrize("policy", ["earliest-start", "slurm-federation"])
 def test_other_orders_lose_nothing(policy, order):
     model = FederationModel("two", (pool("a", 16), pool("b", 8)))
     outcome = replay_federation(
