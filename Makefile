@@ -3,7 +3,7 @@
 .PHONY: peers help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
-WORKERS ?= 2    # pytest processes
+WORKERS ?= 3    # pytest processes: one of them mostly waits for Slurm
 LINES ?= 1200000 # directive lines of make fuzz
 SEED ?= 1
 DIR ?=

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -55,9 +57,8 @@ def test_use_counts_half_after_a_while():
 
 def test_shortest_first_lets_a_short_job_pass():
     jobs = workload([(0, 100, 0, 16), (1, 90, 0, 16), (1, 10, 0, 16)])
-    here = {"policy": "earliest-start", "scheduler": "fcfs"}  # jobs wait at the site
-    by_time = replay_federation(jobs, machine(16), **here)
-    short = replay_federation(jobs, machine(16), **here, order="-limit")
+    here = partial(replay_federation, jobs, machine(16), policy="earliest-start", scheduler="fcfs")
+    by_time, short = here(), here(order="-limit")
     assert by_time.start.tolist() == [0, 100, 190]
     assert short.start.tolist() == [0, 110, 100]
 
