@@ -35,7 +35,7 @@ def refused(path: Path | str, match: str, **options) -> InvalidArgument:
     ("data", "match"),
     [
         (b"", "is empty"),
-        (gzip.compress(b""), "of no format"),
+        (gzip.compress(b"", mtime=0), "of no format"),
         (b"\n \n", "of no format"),
         (b"; MaxProcs: 100\n", "has no jobs"),
         (b"\x7fELF\0\0\1\2", "is not text"),
