@@ -30,7 +30,6 @@ from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
-from res_federation.placement.order import in_turn
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
@@ -55,7 +54,7 @@ def due(state: FederationState, at: float) -> list[Effect]:
         for job in state.held:
             state.unseen.setdefault(job)  # what waits to be seen since an earlier change is first
         state.seen_version = state.version
-    jobs = in_turn([state.jobs[job] for job in _next(state)], at, state.policy)
+    jobs = [state.jobs[job] for job in _next(state)]  # in any order: `place` has its own
     for one in jobs:
         state.unseen.pop(one.id, None)
     state.planning = frozenset(job.id for job in jobs)
