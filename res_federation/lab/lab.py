@@ -223,9 +223,13 @@ class Lab:
 
     def _start_accounting(self, port: int) -> None:
         data, sock = self.home / "mysql", self.home / "mysql.socket"
+        # a server that starts removes what it takes for its own in the shared directory
+        temporary = self.home / "mysql-tmp"
+        temporary.mkdir(mode=0o700, exist_ok=True)
         if not data.exists():
             done = daemons.run(
-                ["mariadb-install-db", f"--datadir={data}", f"--user={self._user}",
+                ["mariadb-install-db", "--no-defaults", f"--datadir={data}",
+                 f"--user={self._user}", f"--tmpdir={temporary}",
                  "--skip-test-db", "--auth-root-authentication-method=normal"],
                 {},
                 seconds=60,
@@ -235,7 +239,8 @@ class Lab:
         database = self._add(
             "mariadbd",
             ["mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={sock}",
-             f"--user={self._user}", "--skip-networking", "--skip-grant-tables",
+             f"--user={self._user}", f"--tmpdir={temporary}",
+             "--skip-networking", "--skip-grant-tables",
              f"--pid-file={self.home}/mysql.pid", "--innodb-buffer-pool-size=64M",
              "--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900",
              "--innodb-log-file-size=16M", "--performance-schema=OFF"],
