@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, overload
 
@@ -15,7 +15,7 @@ from res_federation.model.job import Job
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.slurm.dialect import Dialect
-from res_federation.topology.distances import NOWHERE, DistanceTable
+from res_federation.topology.distances import NOWHERE, DistanceTable, Moving
 
 Floats = npt.NDArray[np.float64]
 
@@ -90,6 +90,8 @@ class Row:
         features: Constraint words that the nodes have.
         dialect: How the site wants its scripts, or None where nothing is asked of them.
         needs_account: Whether a job must name its account where the dialect wants one.
+        node_watts: Power of a busy node, or None where it is not known.
+        grams_per_kwh: CO2 of the electricity there, cooling counted in, or None.
 
     """
 
@@ -112,6 +114,8 @@ class Row:
     features: tuple[str, ...] = ()
     dialect: Dialect | None = field(default=None, repr=False)
     needs_account: bool = False
+    node_watts: float | None = None
+    grams_per_kwh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,9 @@ class Snapshot:
         rows: By partition identifier, then by shape: the order never depends on arrival.
         distances: The network between sites.
         ordered: Jobs whose capacity is spent before any other job is considered.
+        moving: Input data on its way for jobs that are placed and have not begun.
+        factors: Speeds observed, relative to an A100, by user or account and family.
+        parity: Core hours that a member (site identifier) has given, less those it has taken.
 
     """
 
@@ -140,3 +147,6 @@ class Snapshot:
     rows: tuple[Row, ...]
     distances: DistanceTable = field(default=NOWHERE)
     ordered: tuple[Ordered, ...] = ()
+    moving: tuple[Moving, ...] = ()
+    factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    parity: Mapping[str, float] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 Two figures are derived for every ordered pair of sites:
 
 - *gbps*: the widest path, that is the path whose narrowest link is widest.  A maximum spanning
-  tree holds a widest path for every pair of nodes, so no search for each pair is needed.
+  tree holds a widest path for every pair of nodes; of the widest paths the shortest, in links,
+  is the pair's first route, so that a transfer burdens no link that it need not.
 - *latency one way*: great-circle distance x 1.3 / 200 km per ms.  Light in fibre does about
   200 km a millisecond; 1.3 is the usual detour of a fibre against the straight line.  It is an
   estimate from places, not a measurement, and does not depend on the path.
@@ -14,15 +15,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import networkx as nx
 
 from res_federation.model.site import Confidence, Site
-from res_federation.topology.distances import Distance, DistanceTable
+from res_federation.topology.distances import Distance, DistanceTable, Route
 
 EARTH_RADIUS_KM = 6371.0
 FIBRE_KM_PER_MS = 200.0
 FIBRE_DETOUR = 1.3
+ROUTES = 4
+"""Most ways of one kind that are kept of a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +81,55 @@ def graph(sites: Sequence[Site], links: Sequence[Link]) -> nx.Graph[str]:
 
 
 def distance_table(sites: Sequence[Site], network: nx.Graph[str]) -> DistanceTable:
-    """Return the distance of every ordered pair of different *sites* that a path joins."""
+    """Return the distance of every ordered pair of different *sites* that a path joins.
+
+    The routes of a pair are the shortest (in links) of its widest paths, and after them the
+    shortest of all its paths: once much moves over the former, one of the latter may be quicker.
+    """
     widest = nx.maximum_spanning_tree(network, weight="gbps")
+    ends = sorted(network.edges)
+    numbers = {pair: 2 * place for place, pair in enumerate(ends)}
+    numbers |= {(far, near): number + 1 for (near, far), number in list(numbers.items())}
     pairs: dict[tuple[str, str], Distance] = {}
+    routes: dict[tuple[str, str], tuple[Route, ...]] = {}
     places = {str(site.id): site for site in sorted(sites, key=lambda each: each.id)}
+    wide = {
+        gbps: network.edge_subgraph([pair for pair in ends if network.edges[pair]["gbps"] >= gbps])
+        for gbps in sorted({network.edges[pair]["gbps"] for pair in ends})
+    }
     for source, here in places.items():
-        for target, gbps in _narrowest_from(widest, source).items():
+        before = {0.0: nx.predecessor(network, source)}
+        for target, gbps in sorted(_narrowest_from(widest, source).items()):
             there = places.get(target)
-            if there is not None and target != source:
-                pairs[source, target] = Distance(gbps, latency_ms(here, there))
-    return DistanceTable(dict(sorted(pairs.items())))
+            if there is None or target == source:
+                continue
+            if gbps not in before:
+                before[gbps] = nx.predecessor(wide[gbps], source)
+            found = [*_ways(before[gbps], target), *_ways(before[0.0], target)]
+            pairs[source, target] = Distance(gbps, latency_ms(here, there))
+            routes[source, target] = tuple(
+                dict.fromkeys(tuple(numbers[step] for step in pairwise(way)) for way in found)
+            )
+    speeds = tuple(float(network.edges[pair]["gbps"]) for pair in ends for _ in range(2))
+    return DistanceTable(dict(sorted(pairs.items())), dict(sorted(routes.items())), speeds)
+
+
+def _ways(before: dict[str, list[str]], target: str) -> list[tuple[str, ...]]:
+    """Return up to `ROUTES` of the shortest ways to *target*, by the names on them.
+
+    Args:
+        before: The ends from which a shortest way comes to each end; none for the source.
+        target: Where to.
+
+    """
+    if not before[target]:
+        return [(target,)]
+    found: list[tuple[str, ...]] = []
+    for near in sorted(before[target]):
+        found += [(*way, target) for way in _ways(before, near)]
+        if len(found) >= ROUTES:
+            break
+    return found[:ROUTES]
 
 
 def _narrowest_from(tree: nx.Graph[str], source: str) -> dict[str, float]:

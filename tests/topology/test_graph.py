@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from res_federation.model.identifiers import SiteId
 from res_federation.model.site import Site
+from res_federation.topology.distances import Moving
 from res_federation.topology.graph import Link, distance_table, graph, great_circle_km, latency_ms
 
 NAMES = "abcdef"
@@ -112,3 +113,80 @@ def test_of_two_links_between_the_same_ends_the_wider_counts():
     members = [a_site("a"), a_site("b")]
     both = [Link(("b", "a"), 100.0), Link(("a", "b"), 10.0)]
     assert distance_table(members, graph(members, both)).pairs["a", "b"].gbps == 100.0
+
+
+def all_ways(found: list[Link], one: str, other: str) -> list[tuple[float, tuple[str, ...]]]:
+    """Return every way without a loop with its narrowest link, by walking all of them."""
+    speeds = {end: gbps for link in found for end, gbps in _both(link)}
+    done: list[tuple[float, tuple[str, ...]]] = []
+    ways: list[tuple[float, tuple[str, ...]]] = [(math.inf, (one,))]
+    while ways:
+        width, way = ways.pop()
+        if way[-1] == other:
+            done.append((width, way))
+            continue
+        ways += [
+            (min(width, gbps), (*way, far))
+            for (near, far), gbps in speeds.items()
+            if near == way[-1] and far not in way
+        ]
+    return done
+
+
+def _both(link: Link) -> list[tuple[tuple[str, str], float]]:
+    return [(link.ends, link.gbps), (link.ends[::-1], link.gbps)]
+
+
+@given(members=sites, found=links)
+def test_the_first_route_is_the_shortest_of_the_widest(members, found):
+    table = distance_table(members, graph(members, found))
+    for (one, other), routes in table.routes.items():
+        ways = all_ways(found, one, other)
+        width = max(width for width, _ in ways)
+        links_of_best = min(len(way) for wide, way in ways if wide == width) - 1
+        assert len(routes[0]) == links_of_best
+        assert min(table.gbps[link] for link in routes[0]) == width
+        assert min(map(len, routes)) == min(len(way) for _, way in ways) - 1
+
+
+moves = st.lists(
+    st.builds(Moving, st.sampled_from(NAMES), st.sampled_from(NAMES), st.integers(0, 9000)),
+    max_size=5,
+)
+
+
+@given(members=sites, found=links, moving=moves, mib=st.integers(1, 9000))
+def test_what_moves_already_makes_nothing_quicker(members, found, moving, mib):
+    table = distance_table(members, graph(members, found))
+    load = table.load_of(moving)
+    for pair in table.pairs:
+        alone = table.transfer_s(*pair, mib)
+        beside = table.transfer_s(*pair, mib, load)
+        assert alone is not None
+        assert beside is not None
+        assert alone * (1 - 1e-9) <= beside <= alone * (len(moving) + 1) + 1e-9
+
+
+@given(mib=st.integers(1, 5000), others=st.lists(st.integers(1, 5000), max_size=5))
+def test_a_shared_link_serves_all_evenly(mib, others):
+    """A link that gives one MiB to each in turn is the plainest even sharing there is."""
+    members = [a_site("a"), a_site("b")]
+    table = distance_table(members, graph(members, [Link(("a", "b"), 10.0)]))
+    left, served = [*others, mib], 0
+    while left[-1] > 0:
+        for place in range(len(left)):
+            if left[place] > 0:
+                left[place] -= 1
+                served += 1
+    load = table.load_of([Moving("a", "b", other) for other in others])
+    said = table.transfer_s("a", "b", mib, load)
+    assert said == pytest.approx(table.transfer_s("a", "b", served), abs=1e-6)
+
+
+def test_a_busy_route_is_left_for_a_narrower_one():
+    members = [a_site("a"), a_site("b")]
+    found = [Link(("a", "hub"), 20.0), Link(("hub", "b"), 20.0), Link(("a", "b"), 10.0)]
+    table = distance_table(members, graph(members, found))
+    load = table.load_of([Moving("a", "b", 50_000)] * 3)
+    assert table.transfer_s("a", "b", 1192, load) == pytest.approx(1.0, abs=0.01)
+    assert table.transfer_s("b", "a", 1192, load) == pytest.approx(0.5, abs=0.01)
