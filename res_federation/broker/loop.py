@@ -183,6 +183,8 @@ def to_step(effects: Sequence[Effect]) -> Step:
                 step.events.append(effect)
                 if effect.new:
                     step.new.add(effect.job.id)
+                if effect.learnt is not None:
+                    step.history[effect.job.spec.user] = effect.learnt
             case SiteChanged():
                 step.events.append(effect)
             case FrameSeen():

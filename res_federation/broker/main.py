@@ -114,6 +114,7 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
         keys=loaded.keys,
         drained={SiteId(site): reason for site, reason in loaded.drained.items()},
         revision=loaded.last_revision,
+        history=loaded.history,
     )
     state.frames = loaded.frames
     log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)

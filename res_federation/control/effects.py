@@ -20,6 +20,8 @@ class JobChanged:
         at: UTC seconds.
         data: What a reader of the log wants to know beside the row.
         new: Whether the row does not exist yet.
+        learnt: What is known of its user's run times from now on (`control.history`), or None
+            where that is as it was; written with it.
 
     """
 
@@ -29,6 +31,7 @@ class JobChanged:
     at: float
     data: dict[str, str | int | float] = field(default_factory=dict)
     new: bool = False
+    learnt: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from res_federation.control.effects import Effect, JobChanged
+from res_federation.control.history import learn
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.job import Job, Run, RunObservation
 from res_federation.model.job_state import JobState, may_move
@@ -159,7 +162,7 @@ def finish(state: FederationState, job: Job, end: JobState, at: float, reason: s
     data: dict[str, str | int | float] = {"site": job.site, "reason": reason}
     if job.exit_code is not None:
         data["exit_code"] = job.exit_code
-    return changed(state, job, end.value.lower(), at, data)
+    return replace(changed(state, job, end.value.lower(), at, data), learnt=learn(state, job))
 
 
 def _leave(state: FederationState, run: Run) -> None:

@@ -113,6 +113,7 @@ class FederationState:
         dialects: How members want their scripts; nothing is asked of the jobs of one without.
         stale: Sites whose newest report is past its time to live, as the last tick saw it.
         frames: Lists of partitions that stored decisions refer to, by identifier.
+        history: Of each user's newest ended jobs run time over limit, the newest last.
 
     """
 
@@ -135,6 +136,7 @@ class FederationState:
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
     stale: set[SiteId] = field(default_factory=set)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
+    history: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def next_revision(self) -> int:
         """Number the next event."""
@@ -198,10 +200,12 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     keys: dict[tuple[str, str], JobId],
     drained: dict[SiteId, str],
     revision: int,
+    history: dict[str, tuple[float, ...]] | None = None,
 ) -> None:
     """Put back what was on disk; every lease begins anew, for nobody could renew meanwhile."""
     state.keys = keys
     state.revision = revision
+    state.history = history or {}
     for site, reason in drained.items():
         if site in state.sites:
             state.sites[site].drained, state.sites[site].drain_reason = True, reason

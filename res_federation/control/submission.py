@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from res_federation.control.effects import CancelRun, Effect, JobChanged, SendToSite
 from res_federation.control.events import JobCancelled, JobSubmitted
+from res_federation.control.history import estimated
 from res_federation.control.state import FederationState
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
 from res_federation.model.accelerators import family_in, is_any
@@ -42,6 +43,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         submitted=event.at,
         reason="waits for a round",
         idempotency_key=event.idempotency_key,
+        estimate_s=estimated(state, spec),
     )
     state.jobs[job.id] = job
     state.fresh[job.id] = None

@@ -209,6 +209,8 @@ class Job:
     """The newest decision, packed by `placement.explain`; empty before the first round."""
     decided_at: float = 0.0
     """When that was."""
+    estimate_s: int = 0
+    """Seconds that it is expected to run, fixed at submission; 0 for its limit. Ranks only."""
 
     @property
     def run(self) -> Run | None:

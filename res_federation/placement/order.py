@@ -30,11 +30,11 @@ def turn(job: Job, at: float, late: LateStart) -> float:
 
 
 def run_estimate(job: Job) -> int:
-    """Return for how many seconds a job is expected to run: its limit.
+    """Return for how many seconds a job is expected to run: its limit, where nothing is known.
 
     Only order and reservations go by it; nobody is ended by it.
     """
-    return job.spec.time_limit_s
+    return job.estimate_s or job.spec.time_limit_s
 
 
 def processors(request: ResourceRequest, accelerator_width: float) -> float:

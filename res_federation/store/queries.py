@@ -16,7 +16,7 @@ from res_federation.model.job_state import FINAL, JobState
 from res_federation.store import rows
 from res_federation.store.failures import Place
 from res_federation.store.filters import JobFilter, page_token, read_page_token
-from res_federation.store.tables import events, frames, jobs, scripts, sites
+from res_federation.store.tables import events, frames, jobs, scripts, sites, users
 
 _MOST_A_PAGE = 1000
 _MOST_IN_A_QUESTION = 1000
@@ -34,6 +34,7 @@ class Loaded:
         drained: Reason by site.
         last_revision: Number of the newest event.
         frames: Partitions by frame identifier.
+        history: Run time over limit of each user's newest ended jobs.
 
     """
 
@@ -42,6 +43,7 @@ class Loaded:
     drained: dict[str, str]
     last_revision: int
     frames: dict[bytes, tuple[PartitionId, ...]]
+    history: dict[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Queries:
                 drained = await connection.execute(select(sites).where(sites.c.drained))
                 revision = await connection.execute(newest)
                 framed = await connection.execute(select(frames))
+                known = await connection.execute(select(users))
         return Loaded(
             jobs=[rows.job_of(row) for row in found.mappings()],
             keys={(rows.given(user), rows.given(key)): JobId(job) for user, key, job in keyed},
@@ -84,6 +87,9 @@ class Queries:
             last_revision=revision.scalar() or 0,
             frames={
                 bytes(row["frame"]): rows.frame_of(row["partitions"]) for row in framed.mappings()
+            },
+            history={
+                rows.given(row["user"]): rows.history_of(row["history"]) for row in known.mappings()
             },
         )
 

@@ -337,7 +337,8 @@ def _without_names(kind: str, payload: bytes) -> bytes:
             for job, one in state.jobs.items()
         }
         keys = {(_hidden(user), _hidden(key)): job for (user, key), job in state.keys.items()}
-        return _encode(replace(state, jobs=jobs, keys=keys))
+        history = {_hidden(user): ratios for user, ratios in state.history.items()}
+        return _encode(replace(state, jobs=jobs, keys=keys, history=history))
     return payload
 
 

@@ -16,7 +16,9 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.job_state import JobState
 
-FIXED = ("job", "name", "user", "submitted", "idempotency_key", "script", "spec")
+FIXED = ("job", "name", "user", "submitted", "idempotency_key", "script", "spec",
+    "estimate_s",
+)  # fmt: skip
 """Columns of a job that never change."""
 CHANGING = (
     "state", "reason", "site", "partition", "started", "ended", "exit_code", "revision",
@@ -29,6 +31,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _spec = msgspec.msgpack.Decoder(JobSpec)
 _runs = msgspec.msgpack.Decoder(list[Run])
 _partitions = msgspec.msgpack.Decoder(tuple[PartitionId, ...])
+_ratios = msgspec.msgpack.Decoder(tuple[float, ...])
 _data = msgspec.msgpack.Decoder(dict[str, str | int | float])
 
 _SPEC_FIELDS = tuple(one.name for one in fields(JobSpec))
@@ -61,6 +64,7 @@ def fixed(job: Job, digest: bytes) -> tuple[Any, ...]:
         storable(job.idempotency_key) or None,
         digest,
         _encode(packed),
+        job.estimate_s,
     )
 
 
@@ -103,6 +107,7 @@ def job_of(row: RowMapping) -> Job:
         revision=row["revision"],
         decision=bytes(row["decision"]),
         decided_at=row["decided_at"],
+        estimate_s=row["estimate_s"],
     )
 
 
@@ -118,6 +123,16 @@ def event(change: JobChanged | SiteChanged) -> tuple[Any, ...]:
 def data_of(packed: bytes) -> dict[str, str | int | float]:
     """Return an event's data."""
     return _data.decode(packed)
+
+
+def pack_history(ratios: tuple[float, ...]) -> bytes:
+    """Return what is known of a user as bytes."""
+    return _encode(ratios)
+
+
+def history_of(packed: bytes) -> tuple[float, ...]:
+    """Return what is known of a user."""
+    return _ratios.decode(packed)
 
 
 def pack_frame(partitions: tuple[PartitionId, ...]) -> bytes:

@@ -18,6 +18,7 @@ class Step:
         new: Those of them that have no row yet.
         events: Appended to the log.
         frames: Lists of partitions that decisions refer to.
+        history: Run time over limit of each user's newest ended jobs, where that changes.
 
     """
 
@@ -25,3 +26,4 @@ class Step:
     new: set[JobId] = field(default_factory=set)
     events: list[JobChanged | SiteChanged] = field(default_factory=list)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
+    history: dict[str, tuple[float, ...]] = field(default_factory=dict)

@@ -39,6 +39,7 @@ jobs = Table(
     Column("refused", LargeBinary, nullable=False),
     Column("decision", LargeBinary, nullable=False),
     Column("decided_at", Float, nullable=False),
+    Column("estimate_s", BigInteger, nullable=False),
     Index("jobs_key", "user", "idempotency_key", unique=True),
     Index("jobs_state", "state", "job"),
     Index("jobs_user", "user", "job"),
@@ -75,6 +76,14 @@ sites = Table(
     Column("reason", Text, nullable=False),
     Column("since", Float, nullable=False),
 )
+
+users = Table(
+    "users",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("history", LargeBinary, nullable=False),
+)
+"""What is known of each user: how long the newest ended jobs ran of their limits."""
 
 frames = Table(
     "frames",

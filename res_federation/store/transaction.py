@@ -22,7 +22,7 @@ from res_federation.model.job import Job, script_bytes
 from res_federation.store import rows
 from res_federation.store.failures import FIELD
 from res_federation.store.step import Step
-from res_federation.store.tables import events, frames, jobs, scripts, sites
+from res_federation.store.tables import events, frames, jobs, scripts, sites, users
 
 _MOST_ROWS = 256  # of a statement; 20 columns of a job make 5,120 of SQLite's 32,766 values
 _MOST_SCRIPTS = 16  # of a statement: 64 MiB when each is as large as may be
@@ -41,6 +41,7 @@ class Transaction:
         events: Of the log.
         sites: Values by site.
         frames: As they are packed.
+        users: What is known of users, as it is packed.
 
     """
 
@@ -50,6 +51,7 @@ class Transaction:
     events: list[Row]
     sites: dict[str, dict[str, Any]]
     frames: list[dict[str, bytes]]
+    users: dict[str, bytes]
 
 
 def pack(step: Step, known: Container[bytes]) -> Transaction:
@@ -88,6 +90,9 @@ def pack(step: Step, known: Container[bytes]) -> Transaction:
             {"frame": frame, "partitions": rows.pack_frame(partitions)}
             for frame, partitions in step.frames.items()
         ],
+        users={
+            rows.storable(user): rows.pack_history(ratios) for user, ratios in step.history.items()
+        },
     )
 
 
@@ -128,6 +133,12 @@ def write(connection: Connection, transaction: Transaction) -> None:
     either = postgresql.insert if dialect == "postgresql" else sqlite.insert
     for frame in transaction.frames:
         connection.execute(either(frames).values(frame).on_conflict_do_nothing())
+    for user, history in transaction.users.items():
+        connection.execute(
+            either(users)
+            .values(user=user, history=history)
+            .on_conflict_do_update(index_elements=[users.c.user], set_={"history": history})
+        )
     for site, values_of in transaction.sites.items():
         connection.execute(
             either(sites)
