@@ -6,17 +6,61 @@ from dataclasses import dataclass, field
 
 # Training throughput relative to an A100 = 1.0.  An assumption for ranking only: it never kills
 # or refuses anything.  Order of magnitude from vendors' dense FP16/BF16 figures and memory
-# bandwidth; a site's own measurements replace it in the policy file.
+# bandwidth (docs/placement-terms.md has them); what was observed of a project, and a site's own
+# measurements in the policy file, replace it.
 _SPEED = {
     "k80": 0.1, "p100": 0.25, "t4": 0.25, "v100": 0.45, "v100s": 0.45, "a30": 0.55, "a10": 0.4,
     "l4": 0.4, "a40": 0.6, "l40": 0.9, "l40s": 1.0, "a100": 1.0, "h100": 2.0, "gh200": 2.2,
     "h200": 2.3, "b100": 3.5, "b200": 4.0, "gb200": 4.0, "b300": 4.5, "gb300": 4.5,
+    "openbg2": 0.4, "openbg3": 1.0,  # taken for an A10 and an A100, see docs/accelerators.md
     "blackwell": 4.0, "mi250": 0.9, "mi250x": 0.9, "mi300a": 2.0, "mi300x": 2.0,
 }  # fmt: skip
 
 
 SMALL, EMPTIEST = "small", "emptiest"
 """Words of `LateStart.prefer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What one unit of a term's own measure is worth, and how much the term may say in all.
+
+    Attributes:
+        rate: Seconds for one unit; 0 switches the term off.
+        cap_s: Most seconds that the term adds (or takes off, where it may).
+
+    """
+
+    rate: float
+    cap_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The exchange rates of the terms of a score (`placement.terms`).
+
+    The defaults keep an order among partitions where a job can start at once: one that is far too
+    slow comes last (a day and more), then each grade of accelerator weighs an hour, then the
+    transfer of the input counts as it is, and the size of the cluster settles the rest.
+
+    Attributes:
+        transfer: For each second that the input takes to arrive.
+        slow: For each time that the accelerator is slower than the policy's `slowest` allows.
+        scarcity: For each grade of accelerator above the least that will do.
+        size: For each core of the cluster: small machines first, big ones stay free.
+        pressure: For each second of work that waits at the site, spread over its nodes.
+        carbon: For each kg of CO2 that the job is expected to cause.
+        parity: For each 1000 core hours that the member has given more than it has taken.
+
+    """
+
+    transfer: Weight = Weight(1.0, 30 * 86400.0)
+    slow: Weight = Weight(86400.0, 30 * 86400.0)
+    scarcity: Weight = Weight(3600.0, 20 * 3600.0)
+    size: Weight = Weight(0.001, 1800.0)
+    pressure: Weight = Weight(0.0, 3600.0)
+    carbon: Weight = Weight(0.0, 3600.0)
+    parity: Weight = Weight(0.0, 900.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +107,7 @@ class Policy:
             says when he is done.
         max_waiting_per_partition: Runs of the federation that may wait in one partition's queue.
         late: How jobs are held until they can start; None to send each at once, to wait there.
+        weights: Exchange rates of the terms of a score.
         seed: Breaks ties, with the job and the partition: blake2b(seed, job, partition).
 
     """
@@ -74,4 +119,5 @@ class Policy:
     unknown_release_s: float = 600.0
     max_waiting_per_partition: int = 2000
     late: LateStart | None = None
+    weights: Weights = field(default_factory=Weights)
     seed: int = 0
