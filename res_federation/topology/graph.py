@@ -16,6 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import networkx as nx
 
@@ -98,13 +99,13 @@ def distance_table(sites: Sequence[Site], network: nx.Graph[str]) -> DistanceTab
         for gbps in sorted({network.edges[pair]["gbps"] for pair in ends})
     }
     for source, here in places.items():
-        before = {0.0: nx.predecessor(network, source)}
+        before = {0.0: _before(network, source)}
         for target, gbps in sorted(_narrowest_from(widest, source).items()):
             there = places.get(target)
             if there is None or target == source:
                 continue
             if gbps not in before:
-                before[gbps] = nx.predecessor(wide[gbps], source)
+                before[gbps] = _before(wide[gbps], source)
             found = [*_ways(before[gbps], target), *_ways(before[0.0], target)]
             pairs[source, target] = Distance(gbps, latency_ms(here, there))
             routes[source, target] = tuple(
@@ -112,6 +113,11 @@ def distance_table(sites: Sequence[Site], network: nx.Graph[str]) -> DistanceTab
             )
     speeds = tuple(float(network.edges[pair]["gbps"]) for pair in ends for _ in range(2))
     return DistanceTable(dict(sorted(pairs.items())), dict(sorted(routes.items())), speeds)
+
+
+def _before(network: nx.Graph[str], source: str) -> dict[str, list[str]]:
+    """Return the ends from which a shortest way from *source* comes to each end."""
+    return cast("dict[str, list[str]]", nx.predecessor(network, source))
 
 
 def _ways(before: dict[str, list[str]], target: str) -> list[tuple[str, ...]]:

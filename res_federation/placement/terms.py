@@ -1,0 +1,211 @@
+"""The terms of a score: named, in seconds, each with an exchange rate and a cap.
+
+A term is a pure function over arrays that answers for every shape of job and every row how many
+seconds it adds; `policy.Weights` says what one unit of its own measure is worth and how much it
+may say in all.  What is not known is NaN: it counts as nothing, and the explanation leaves it out.
+
+The terms here do not change while a round spends capacity.  Expected start (``start_s``) and
+run time (``run_s``) are the kernels' own: they depend on what was decided before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from res_federation.model.identifiers import site_of
+from res_federation.placement import fit
+from res_federation.placement.policy import EMPTIEST, Policy, Weight
+from res_federation.placement.rows import (
+    ACCELERATORS,
+    AVAILABLE,
+    CORES,
+    Floats,
+    Ints,
+    RowArrays,
+    grades,
+)  # fmt: skip
+from res_federation.placement.shapes import ACCELERATOR, LIMIT, TASKS, Queue
+from res_federation.placement.snapshot import Snapshot
+
+START, RUN = "start_s", "run_s"
+"""Terms of the kernels."""
+TRANSFER, IDLE_ACCELERATOR, SLOW, SCARCITY, SIZE, PRESSURE, CARBON, PARITY = (
+    "transfer_s", "idle_accelerator_s", "slow_s", "scarcity_s", "size_s", "pressure_s", "carbon_s",
+    "parity_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What terms look at; nobody changes it."""
+
+    rows: RowArrays
+    queue: Queue
+    snapshot: Snapshot
+    policy: Policy
+
+    @property
+    def zeros(self) -> Floats:
+        """A fresh (shapes, rows) of nothing."""
+        return np.zeros((len(self.queue.reference), len(self.rows.rows)))
+
+
+def weighed(measure: Floats, weight: Weight) -> Floats:
+    """Return *measure* in seconds, no more of them than the cap allows in either direction."""
+    return np.clip(measure * weight.rate, -weight.cap_s, weight.cap_s)
+
+
+def transfer(of: Considered) -> Floats:
+    """Seconds until the input has arrived, shared links taken into account."""
+    return weighed(of.queue.transfer, of.policy.weights.transfer)
+
+
+def idle_accelerator(of: Considered) -> Floats:
+    """For a job without accelerators on a node that has some."""
+    none = of.queue.reference <= 0.0
+    there = of.rows.fixed[:, ACCELERATORS] > 0
+    return np.where(none[:, None] & there[None, :], float(of.policy.idle_accelerator_s), 0.0)
+
+
+def slow(of: Considered) -> Floats:
+    """Times that the accelerator is slower than `LateStart.slowest` allows."""
+    late = of.policy.late
+    if late is None:
+        return of.zeros
+    times = run_factor(of) / late.slowest
+    return weighed(np.where(times > 1.0, times, 0.0), of.policy.weights.slow)
+
+
+def scarcity(of: Considered) -> Floats:
+    """Grades of accelerator above the least that will do; none is the least of all grades."""
+    if of.policy.late is None:
+        return of.zeros
+    grade = grades(of.rows)
+    fits = _table(of, ACCELERATOR) == 0
+    wants = of.queue.reference > 0.0
+    fits &= ~wants[:, None] | (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
+    least = np.where(fits, grade[None, :], np.iinfo(np.int64).max).min(axis=1, initial=1 << 40)
+    above = np.maximum(grade[None, :] - least[:, None], 0)
+    return weighed(np.where(fits, above, 0).astype(np.float64), of.policy.weights.scarcity)
+
+
+def size(of: Considered) -> Floats:
+    """Cores of the cluster that are up, where the policy fills small machines first."""
+    late = of.policy.late
+    if late is None or late.prefer == EMPTIEST:
+        return of.zeros
+    cores = (of.rows.fixed[:, CORES] * of.rows.fixed[:, AVAILABLE]).astype(np.float64)
+    return of.zeros + weighed(np.maximum(cores, 0.0), of.policy.weights.size)[None, :]
+
+
+def pressure(of: Considered) -> Floats:
+    """Seconds of work that waits at the site, spread over its nodes."""
+    nodes = np.maximum(of.rows.fixed[:, AVAILABLE], 1)
+    return of.zeros + weighed(of.rows.backlog / nodes, of.policy.weights.pressure)[None, :]
+
+
+def carbon(of: Considered) -> Floats:
+    """Kilograms of CO2: share of the node, its power, the run, the grid; NaN where unknown."""
+    weight = of.policy.weights.carbon
+    if weight.rate == 0.0:
+        return of.zeros
+    of_row = np.array([_kg_per_node_s(one.node_watts, one.grams_per_kwh) for one in of.rows.rows])
+    seconds = of.queue.shapes.numbers[:, LIMIT] * of.queue.shapes.numbers[:, TASKS]
+    return weighed(node_shares(of) * seconds[:, None] * run_factor(of) * of_row[None, :], weight)
+
+
+def parity(of: Considered) -> Floats:
+    """Thousands of core hours that the member has given beyond what it took."""
+    given = of.snapshot.parity
+    balance = np.array([given.get(site_of(one.partition), 0.0) / 1000.0 for one in of.rows.rows])
+    return of.zeros + weighed(balance, of.policy.weights.parity)[None, :]
+
+
+TERMS: dict[str, Callable[[Considered], Floats]] = {
+    TRANSFER: transfer,
+    IDLE_ACCELERATOR: idle_accelerator,
+    SLOW: slow,
+    SCARCITY: scarcity,
+    SIZE: size,
+    PRESSURE: pressure,
+    CARBON: carbon,
+    PARITY: parity,
+}
+"""In the order in which they are told."""
+STATIC = tuple(TERMS)
+"""Names along the last axis of `static_terms`."""
+
+
+def static_terms(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Floats:
+    """Return (shapes, rows, len(STATIC)) seconds, NaN where something is not known."""
+    of = Considered(rows, queue, snapshot, policy)
+    return np.stack([term(of) for term in TERMS.values()], axis=2)
+
+
+def static_cost(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Floats:
+    """Return (shapes, rows) seconds in all, to the microsecond so that equals stay equal."""
+    of = Considered(rows, queue, snapshot, policy)
+    cost = of.zeros
+    for term in TERMS.values():
+        cost += np.nan_to_num(term(of), copy=False, nan=0.0)
+    return np.round(cost, 6)
+
+
+def run_factor(of: Considered) -> Floats:
+    """Return (shapes, rows) how many times longer than its limit's own device a job runs there.
+
+    The policy's table of speeds says it; what was observed of the job's user or account overrides
+    the table for that family.  1 for a job without accelerators, and where the row has none.
+    """
+    reference = of.queue.reference[:, None]
+    there = (reference > 0.0) & (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
+    speed = np.broadcast_to(of.rows.speed[None, :], there.shape)
+    if of.snapshot.factors:
+        speed = _observed(of, speed.copy())
+    return np.where(there, reference / speed, 1.0)
+
+
+def _observed(of: Considered, speed: Floats) -> Floats:
+    families = [row.family for row in of.rows.rows]
+    first = np.full(len(of.queue.reference), -1, np.int64)
+    for place in range(len(of.queue.jobs) - 1, -1, -1):
+        first[of.queue.shape[place]] = place
+    for number, place in enumerate(first.tolist()):
+        spec = of.queue.jobs[place].spec
+        for column, family in enumerate(families):
+            found = observed_speed(of.snapshot, (spec.account, spec.user), family)
+            if found is not None:
+                speed[number, column] = found
+    return speed
+
+
+def observed_speed(snapshot: Snapshot, owners: tuple[str, ...], family: str) -> float | None:
+    """Return the speed observed of the first of *owners* that has one, relative to an A100."""
+    for owner in owners:
+        if owner and family and (owner, family) in snapshot.factors:
+            return snapshot.factors[owner, family]
+    return None
+
+
+def node_shares(of: Considered) -> Floats:
+    """Return (shapes, rows) the nodes' worth that one task takes; 0 where it does not lie."""
+    laid = fit.lay_out(of.queue.shapes.numbers, of.rows.fixed)
+    have = of.rows.fixed[None, :, :3].astype(np.float64)
+    parts = np.divide(laid[:, :, 4:7], have, out=np.zeros(laid[:, :, 4:7].shape), where=have > 0)
+    shares: Floats = np.where(laid[:, :, 0] == 0, laid[:, :, 3] * parts.max(axis=2), 0.0)
+    return shares
+
+
+def _kg_per_node_s(watts: float | None, grams_per_kwh: float | None) -> float:
+    if watts is None or grams_per_kwh is None:
+        return float("nan")
+    return watts * grams_per_kwh / 1000.0 / 3.6e6
+
+
+def _table(of: Considered, kind: int) -> Ints:
+    """Return (shapes, rows) the codes of one kind of constraint."""
+    codes: Ints = of.queue.shapes.codes[of.queue.shapes.tables[:, kind], :, 0]
+    return codes
