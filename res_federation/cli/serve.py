@@ -64,8 +64,9 @@ def serve(
         Path | None, typer.Option(metavar="DIR", help="Catalogue of sites.", show_default=False)
     ] = None,
     policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Policy of placement.", show_default=False)
-    ] = None,
+        str,
+        typer.Option(metavar="NAME|FILE", help="Policy of placement.", show_default=False),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Run the broker alone, in the foreground; prints `ready HOST:PORT`."""
@@ -74,7 +75,7 @@ def serve(
     from res_federation.config.broker import broker_settings
     from res_federation.config.dialects import load_dialects
     from res_federation.config.places import default_sites
-    from res_federation.config.policy import load_policy
+    from res_federation.config.policy import policy_at
     from res_federation.config.sites import load_distances, load_sites
     from res_federation.placement.policy import Policy
     from res_federation.telemetry import logs
@@ -90,7 +91,7 @@ def serve(
                 sites=members,
                 distances=load_distances(catalogue, members),
                 dialects=load_dialects(catalogue, members),
-                policy=Policy() if policy is None else load_policy(policy),
+                policy=policy_at(policy) if policy else Policy(),
                 on_ready=lambda address: tell_ready(address, as_json=as_json),
             )
         )

@@ -51,6 +51,10 @@ def up(
     only: Annotated[
         str, typer.Option(metavar="A,B", help="Agents for these sites only.", show_default=False)
     ] = "",
+    policy: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="Policy of placement.", show_default=False),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Run a broker, Ray and an agent for each site in the foreground.
@@ -67,7 +71,8 @@ def up(
     address = f"{host}:{port}"
     with _sole_owner(state), _stop_signals() as stopped:
         chosen = _site_files(catalogue, only)
-        supervisor = Supervisor(_children(address, catalogue, state, chosen), tell=output.note)
+        children = _children(address, catalogue, state, chosen, policy)
+        supervisor = Supervisor(children, tell=output.note)
         try:
             _run(supervisor, address, tuple(chosen), stopped, as_json=as_json)
         finally:
@@ -121,11 +126,14 @@ def _ready(address: str, sites: Sequence[str], *, patient: bool) -> bool:
     return True
 
 
-def _children(address: str, catalogue: Path, home: Path, sites: dict[str, Path]) -> list[Child]:
+def _children(
+    address: str, catalogue: Path, home: Path, sites: dict[str, Path], policy: str
+) -> list[Child]:
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
     broker = [*RESFED, "broker", "serve", "--listen", address, "--home", str(home)]
-    children = [Child("broker", [*broker, "--sites", str(catalogue)], logs / "broker.log")]
+    broker += ["--sites", str(catalogue), *(["--policy", policy] if policy else [])]
+    children = [Child("broker", broker, logs / "broker.log")]
     for site, file in sites.items():
         state = home / "agents" / site
         agent = [*RESFED, "agent", "run", "--site", str(file), "--broker", _dialled(address)]

@@ -23,10 +23,13 @@ def in_turn(jobs: Iterable[Job], at: float, policy: Policy) -> list[Job]:
 
 
 def turn(job: Job, at: float, late: LateStart) -> float:
-    """Return how soon it is a job's turn: its age times its width over its length."""
+    """Return how soon it is a job's turn: its age times its width over its length.
+
+    The policy's exponents say how much of width and length counts.
+    """
     age = max(0.0, at - job.submitted) + late.age_s
     width = processors(job.spec.request, late.accelerator_width)
-    return float(age * width**late.width / max(1, run_estimate(job)))
+    return float(age * width**late.width / max(1, run_estimate(job)) ** late.length)
 
 
 def run_estimate(job: Job) -> int:

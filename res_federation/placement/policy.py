@@ -67,7 +67,8 @@ class Weights:
 class LateStart:
     """How jobs wait at the federation and are sent only where they can start.
 
-    The queue is ordered by (wait + age_s) x processors^width / estimate, the largest first.
+    The queue is ordered by (wait + age_s) x processors^width / estimate^length x share^fair_share,
+    the largest first.
 
     Attributes:
         age_s: Seconds that every job is taken to have waited before it came: the more, the less
@@ -81,6 +82,9 @@ class LateStart:
             resort; of the others the least is taken.
         history: A job is expected to run for its limit times the largest ratio of run time and
             limit among so many of its user's newest ended jobs; 0 for its limit.
+        length: Exponent of the expected run time: 0 for long and short jobs alike.
+        fair_share: Exponent of the fair share factor of a job's user, from 1 down to 0 with use.
+        half_life_s: Seconds after which what a user has used counts half.
 
     """
 
@@ -91,6 +95,9 @@ class LateStart:
     prefer: str = SMALL
     slowest: float = 4.0
     history: int = 5
+    length: float = 1.0
+    fair_share: float = 0.0
+    half_life_s: float = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from res_federation.errors import InvalidArgument
+from res_federation.placement.policy import Policy
 from res_federation.simulator.compare_cells import (
     CellInputs,
     Settings,
@@ -46,7 +47,7 @@ class Comparison:
     resumed: int
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the inputs of every replay, and where the results go
     workload: Workload,
     model: FederationModel,
     out: Path,
@@ -56,6 +57,7 @@ def compare(
     settings: Settings,
     labels: Mapping[str, Any],
     tell: Tell,
+    weights: Mapping[str, Policy] | None = None,
 ) -> Comparison:
     """Replay *workload* under each policy with each seed and write every replay's files.
 
@@ -68,6 +70,7 @@ def compare(
         settings: All but policy and seed.
         labels: More keys of the summaries.
         tell: Takes a line for people after each replay.
+        weights: The weights of those policies that are not known by name.
 
     Raises:
         InvalidArgument: If a name is not known or a figure cannot be.
@@ -78,7 +81,9 @@ def compare(
     plan(out, [_name(policy, seed) for policy, seed in _pairs(policies, seeds)])
     total = len(policies) * len(seeds)
     for number, (policy, seed) in enumerate(_pairs(policies, seeds), start=1):
-        one = CellInputs(workload, model, replace(settings, policy=policy, seed=seed))
+        own = (weights or {}).get(policy)
+        own = own and replace(own, seed=seed)
+        one = CellInputs(workload, model, replace(settings, policy=policy, seed=seed, weights=own))
         name = _name(policy, seed)
         inputs = fingerprint(one)
         summary = finished(out / name, inputs)

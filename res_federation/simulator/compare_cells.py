@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from res_federation.errors import InvalidArgument
+from res_federation.placement.policy import Policy
 from res_federation.simulator.disturbances import Disturbance
 from res_federation.simulator.federation import replay_federation
 from res_federation.simulator.federation_rules import Rules
@@ -43,6 +44,7 @@ class Settings:
         load: Submissions are stretched to this load of the federation; None leaves them.
         local_share: Part of the load that users submit at the sites themselves.
         rules: How old news is, and what sites do.
+        weights: Weights of a policy that is none of the known names, or None.
 
     """
 
@@ -52,6 +54,7 @@ class Settings:
     load: float | None = None
     local_share: float = 0.0
     rules: Rules = field(default_factory=Rules)
+    weights: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,7 @@ def replay_cell(inputs: CellInputs) -> Replayed:
         load=settings.load,
         local_share=settings.local_share,
         rules=settings.rules,
+        weights=settings.weights,
         events=inputs.events,
     )
     return Replayed(outcome, perf_counter() - begun)
