@@ -12,6 +12,7 @@ from res_federation.cli.options import Json
 from res_federation.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    from res_federation.placement.policy import Policy
     from res_federation.simulator.compare import Comparison
 
 
@@ -26,9 +27,12 @@ def register(app: typer.Typer) -> None:
 def compare(  # noqa: PLR0913 - one argument for each option
     trace: Annotated[str, typer.Argument(metavar="TRACE", help="A trace, plain or gzip.")],
     sites: Annotated[
-        Path, typer.Option(metavar="PATH", help="A federation file, or a catalogue of sites.")
+        Path,
+        typer.Option(
+            metavar="PATH", help="A federation file, a catalogue of sites, or a list of nodes."
+        ),
     ],
-    policies: Annotated[str, typer.Option(metavar="A,B", help="Policies by name.")],
+    policies: Annotated[str, typer.Option(metavar="A,B", help="Policies by name or FILE.toml.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
     load: Annotated[
         float | None,
@@ -56,17 +60,15 @@ def compare(  # noqa: PLR0913 - one argument for each option
 
     Ratios are to the first policy, or to slurm-federation where it is among them.
     """
-    from res_federation.config.federations import load_federation
     from res_federation.simulator.compare import compare as run
     from res_federation.simulator.compare_cells import Settings
     from res_federation.simulator.federation import POLICIES
-    from res_federation.simulator.site_models import federation_of
+    from res_federation.simulator.node_list import federation_at
 
-    names = policies_of(policies, POLICIES)
+    names, weights = weighed_policies(policies, POLICIES)
     numbers = numbers_of(seeds)
-    federation = load_federation(sites)
     workload = _workload(trace, first, skip)
-    model = federation_of(federation, workload)
+    model = federation_at(sites, workload)
     made = run(
         workload,
         model,
@@ -76,6 +78,7 @@ def compare(  # noqa: PLR0913 - one argument for each option
         settings=Settings("", 0, scheduler=scheduler, load=load, local_share=local_share),
         labels={},
         tell=_quiet if as_json else output.note,
+        weights=weights,
     )
     if as_json:
         output.document(_document(made))
@@ -85,6 +88,34 @@ def compare(  # noqa: PLR0913 - one argument for each option
 
 def _quiet(_line: str) -> None:
     """Say nothing."""
+
+
+def weighed_policies(text: str, known: tuple[str, ...]) -> tuple[list[str], dict[str, Policy]]:
+    """Return the names of a list with commas, and the weights of those that are files.
+
+    Raises:
+        InvalidArgument: If one is neither known nor a policy file without a fault, or two files
+            have one name.
+
+    """
+    from res_federation.config.policy import is_policy_file, load_policy
+
+    weights: dict[str, Policy] = {}
+    names: list[str] = []
+    for word in dict.fromkeys(part.strip() for part in text.split(",") if part.strip()):
+        if not is_policy_file(word):
+            names.append(word)
+            continue
+        policy = load_policy(Path(word))
+        if policy.name in weights or policy.name in known:
+            raise InvalidArgument(
+                f"'{word}' has the name '{policy.name}' of another policy",
+                field="--policies",
+                way_out="give it a name of its own: name = ...",
+            )
+        weights[policy.name] = policy
+        names.append(policy.name)
+    return policies_of(",".join(names), (*known, *weights)), weights
 
 
 def policies_of(text: str, known: tuple[str, ...]) -> list[str]:
@@ -163,6 +194,10 @@ def show_figures(made: Comparison) -> None:
     from res_federation.simulator import report_tables as tables
 
     output.table(_right(tables.FIGURE_COLUMNS), tables.figure_rows(made.found), empty="")
+    if tables.has_accelerators(made.found):
+        output.say()
+        rows = tables.accelerator_rows(made.found)
+        output.table(_right(tables.ACCELERATOR_COLUMNS), rows, empty="")
 
 
 def _right(columns: tuple[str, ...]) -> list[str]:

@@ -198,12 +198,11 @@ def _on_machine(workload: Workload, processors: int, setting: Setting) -> tuple[
 
 def _on_sites(workload: Workload, sites: Path, setting: Setting) -> tuple[Outcome, Setting]:
     """Replay on a federation: production's own placement between users and virtual sites."""
-    from res_federation.config.federations import load_federation  # pydantic
     from res_federation.simulator.federation import replay_federation
-    from res_federation.simulator.site_models import federation_of
+    from res_federation.simulator.node_list import federation_at  # pydantic
 
     setting = replace(setting, policy=setting.policy or "federated")
-    model = federation_of(load_federation(sites), workload)
+    model = federation_at(sites, workload)
     begun = perf_counter()
     outcome = replay_federation(
         workload,

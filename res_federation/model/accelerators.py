@@ -60,6 +60,8 @@ FAMILIES: dict[str, str] = {
     "titan": "nvidia", "gtx1080": "nvidia", "mi50": "amd", "mi100": "amd", "mi200": "amd",
     "mi210": "amd", "mi250": "amd", "mi250x": "amd", "mi300": "amd", "mi300a": "amd",
     "mi300x": "amd", "gaudi2": "intel", "gaudi3": "intel", "max1550": "intel",
+    # Models that Alibaba's GPU trace of 2023 calls G2 and G3 and does not tell.
+    "openbg2": "alibaba", "openbg3": "alibaba",
 }  # fmt: skip
 
 _ALIASES = {

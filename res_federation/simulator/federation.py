@@ -61,7 +61,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     Args:
         workload: The jobs.
         model: Who takes part.
-        policy: One of `POLICIES`.
+        policy: One of `POLICIES`; any name that *weights* have.
         scheduler: Of every site: one of `SCHEDULERS`.
         seed: Settles ties and draws.
         load: Submissions are stretched to this load of the federation; None leaves them.
@@ -71,7 +71,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         order: In which order jobs wait at every site: ``submit``, ``fair-share`` or a formula,
             see `site_order`.
         rules: How old news is, and what sites do; None for news at once.
-        weights: Weights of the production policy; None for its defaults with *seed*.
+        weights: Weights of the production policy; None for those of *policy* with *seed*.
         events: What happens to sites from outside.
         make_queue: Makes the local schedulers, instead of *scheduler*.
 
@@ -79,7 +79,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         InvalidArgument: If a name is not known or a figure cannot be.
 
     """
-    _check_names(policy, scheduler)
+    _check_names(policy if weights is None or policy in POLICIES else PLACED[0], scheduler)
     if load is not None:
         workload = at_load(workload, model.processors, load)
     of_sites = None
@@ -179,7 +179,9 @@ def outcome(
     return Outcome(
         workload=workload,
         places=tuple(
-            Place(site.id, part.id, cores(part)) for site in model.sites for part in site.partitions
+            Place(site.id, part.id, cores(part), part)
+            for site in model.sites
+            for part in site.partitions
         ),
         place=np.array(record.place, np.int64),
         start=np.array(record.start, np.int64),

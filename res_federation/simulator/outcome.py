@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from res_federation.model.site import Partition
 from res_federation.simulator.workload import Ints, Workload
 
 
@@ -18,12 +19,14 @@ class Place:
         site: Identifier of the site; "machine" for ``--machine``.
         partition: ``site/cluster/partition``; "machine" for ``--machine``.
         processors: In all.
+        declared: The partition as it is declared; None where there is none.
 
     """
 
     site: str
     partition: str
     processors: int
+    declared: Partition | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from res_federation.simulator.report_files import Found
 from res_federation.simulator.span import span
 from res_federation.simulator.statistics_of_seeds import (
     MEASURES,
+    OF_ACCELERATORS,
     Ratio,
     mean_over_seeds,
     ratio_over_seeds,
@@ -18,6 +19,10 @@ from res_federation.simulator.statistics_of_seeds import (
 FIGURE_COLUMNS = (
     "Policy", "Seeds", "Jobs", "Mean wait", "Median wait", "95 % wait", "Longest wait",
     "Bounded slowdown", "Utilisation", "Makespan", "Dropped",
+)  # fmt: skip
+ACCELERATOR_COLUMNS = (
+    "Policy", "Accelerator-hours", "On a model above the least", "Share", "Left idle by others",
+    "Mean wait",
 )  # fmt: skip
 RATIO_COLUMNS = (
     "Policy", "Mean wait", "95 % wait", "Bounded slowdown", "Utilisation", "Makespan",
@@ -58,6 +63,26 @@ def figure_rows(found: Sequence[Found]) -> list[list[str]]:
     return rows
 
 
+def has_accelerators(found: Sequence[Found]) -> bool:
+    """Tell whether the federation of these replays has accelerators."""
+    return any(each.summary.get("accelerator_hours") is not None for each in found)
+
+
+def accelerator_rows(found: Sequence[Found]) -> list[list[str]]:
+    """Return a row for each policy, in the order of `ACCELERATOR_COLUMNS`."""
+    return [
+        [
+            policy,
+            _mean(replays, "accelerator_hours", _count),
+            _mean(replays, "accelerator_hours_above", lambda value: f"{value:,.1f}"),
+            _mean(replays, "accelerator_above_share", lambda value: f"{value:.2%}"),
+            _mean(replays, "accelerator_idle_hours", lambda value: f"{value:,.1f}"),
+            _mean(replays, "mean_wait", span),
+        ]
+        for policy, replays in by_policy(found).items()
+    ]
+
+
 def _count(value: float) -> str:
     return f"{value:,.0f}"
 
@@ -84,9 +109,10 @@ def numbers(replays: Sequence[Found], key: str) -> dict[int, float]:
 def ratios(found: Sequence[Found], baseline: str) -> dict[str, dict[str, Ratio]]:
     """Return policy -> figure -> ratio to *baseline*, which is one of the policies."""
     policies = by_policy(found)
-    under = {key: numbers(policies[baseline], key) for key in MEASURES}
+    measures = (*MEASURES, *(OF_ACCELERATORS if has_accelerators(found) else ()))
+    under = {key: numbers(policies[baseline], key) for key in measures}
     return {
-        policy: {key: ratio_over_seeds(numbers(replays, key), under[key]) for key in MEASURES}
+        policy: {key: ratio_over_seeds(numbers(replays, key), under[key]) for key in measures}
         for policy, replays in policies.items()
     }
 

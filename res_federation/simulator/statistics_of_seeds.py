@@ -14,6 +14,8 @@ from dataclasses import dataclass
 CONFIDENCE = 0.95
 MEASURES = ("mean_wait", "p95_wait", "mean_bounded_slowdown", "utilisation", "makespan")
 """Figures of a summary that policies are compared by."""
+OF_ACCELERATORS = ("accelerator_hours_above",)
+"""And where a federation has accelerators."""
 
 # Quantiles 0.975 of Student's distribution by degrees of freedom, from 1.
 _STUDENT = (

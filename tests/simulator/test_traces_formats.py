@@ -292,8 +292,9 @@ POD_HEAD = (
         ("V100M16|V100M32|V100M32", "v100", 16 * 1024, {}),
         ("V100M32", "v100", 32 * 1024, {}),
         ("P100|T4|V100M16", "t4", 0, {rules.GPU_ALTERNATIVES: 1}),
-        ("G2", "", 0, {rules.GPU_CODE_NAME: 1}),
-        ("T4|G2", "", 0, {rules.GPU_ALTERNATIVES: 1, rules.GPU_CODE_NAME: 1}),
+        ("G2", "openbg2", 0, {}),
+        ("T4|G2", "openbg2", 0, {rules.GPU_ALTERNATIVES: 1}),
+        ("G9", "", 0, {rules.GPU_CODE_NAME: 1}),
     ],
 )
 def test_models_of_pods(tmp_path, spec, family, mib, repaired):
@@ -316,8 +317,10 @@ def test_nodes():
     assert sum(count for _, count in found) == 1_523
     assert sum(shape.accelerators * count for shape, count in found) == 6_212
     assert sum(count for shape, count in found if not shape.accelerators) == 310
-    assert {shape.accelerator for shape, _ in found} >= {"nvidia-t4", "nvidia-v100-16gb", "g2", ""}
-    assert found[0][0] == NodeShape(96, 393_216, "g2", 8)
+    assert {shape.accelerator for shape, _ in found} >= {
+        "nvidia-t4", "nvidia-v100-16gb", "alibaba-openbg2", "",
+    }  # fmt: skip
+    assert found[0][0] == NodeShape(96, 393_216, "alibaba-openbg2", 8)
 
 
 def test_nodes_are_no_trace(tmp_path):

@@ -22,9 +22,11 @@ PODS: Final = ("name", "cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "gpu_s
 NODES: Final = ("sn", "cpu_milli", "memory_mib", "gpu", "model")
 """Columns that a list of nodes needs."""
 _DEVICES: Final[Mapping[str, int]] = {
-    "g2": 4392, "t4": 842, "v100": 399, "g3": 312, "p100": 265, "a10": 2,
+    "openbg2": 4392, "t4": 842, "v100": 399, "openbg3": 312, "p100": 265, "a10": 2,
 }  # fmt: skip
 """GPUs of each family in that cluster, as its list of nodes has them."""
+_CODE_NAMES: Final[Mapping[str, str]] = {"G2": "openbg2", "G3": "openbg3"}
+"""Models that Alibaba does not tell. `g2` alone is a word of too many others to name a family."""
 
 
 def is_heading(line: str, columns: Iterable[str]) -> bool:
@@ -103,13 +105,13 @@ def _wish(jobs: Gathered, number: int, spec: str) -> AcceleratorNeed:
     """Return what a list of models asks for.
 
     Models of one family leave the family, with the least of their memories. Of several families
-    the one counts of which the cluster has most GPUs. A code name of Alibaba's (G2, G3) is a model
-    that nobody knows elsewhere: any GPU will do.
+    the one counts of which the cluster has most GPUs. A code name of Alibaba's that is not known
+    is a model that nobody knows elsewhere: any GPU will do.
     """
     found: dict[str, list[int]] = {}
     for word in (part.strip() for part in spec.split("|")):
         if word:
-            wish = need(word)
+            wish = need(_CODE_NAMES.get(word, word))
             found.setdefault(wish.family, []).append(wish.min_memory_mib)
     if not found:
         return AcceleratorNeed()
@@ -149,7 +151,8 @@ def _node(number: int, row: Mapping[str, str]) -> NodeShape:
         raise InvalidArgument(
             f"line {number}: is no node", way_out=f"a line has {', '.join(NODES)}"
         )
-    kind = model(row["model"]) if devices else None
+    word = row["model"].strip()
+    kind = model(_CODE_NAMES.get(word, word)) if devices else None
     return NodeShape(
         cores=cpus // 1000,
         memory_mib=memory,
