@@ -119,6 +119,7 @@ class Measured:
         licenses: What the batch system counts by licence.
         problem: Why the figures are old, or "".
         needs_account: Whether no account to charge is known here.
+        arranges: Whether `BatchSystem.arrange` does anything.
 
     """
 
@@ -127,6 +128,7 @@ class Measured:
     licenses: tuple[License, ...] = ()
     problem: str = ""
     needs_account: bool = False
+    arranges: bool = False
 
 
 class BatchSystem(Protocol):

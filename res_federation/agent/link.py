@@ -181,6 +181,7 @@ class Link:
             problem=measured.problem,
             measured_at=measured.taken_at,
             needs_account=measured.needs_account,
+            arranges=measured.arranges,
         )
         return agents_pb2.ConnectRequest(
             report=report_to_message(

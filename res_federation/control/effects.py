@@ -94,6 +94,21 @@ class CancelRun:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawRuns:
+    """Take runs back that surely have not begun, so that they can be placed elsewhere."""
+
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrangeRuns:
+    """Let waiting runs of a partition stand in this order, in the places that they have."""
+
+    partition: PartitionId
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RenewLeases:
     """Renew the leases of all runs held, counted from the report with this sequence."""
 
@@ -115,7 +130,9 @@ class ForgetRuns:
     tokens: tuple[RunToken, ...]
 
 
-Order = StartRun | CancelRun | RenewLeases | BeginRuns | ForgetRuns
+Order = (
+    StartRun | CancelRun | WithdrawRuns | ArrangeRuns | RenewLeases | BeginRuns | ForgetRuns
+)
 
 
 @dataclass(frozen=True, slots=True)

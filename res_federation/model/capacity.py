@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from res_federation.model.identifiers import PartitionId, SiteId
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.resources import NodeShape
 
 
@@ -116,6 +116,30 @@ class License:
     free: int
 
 
+MOST_WAITING = 32
+"""Of a queue, so many jobs are told: whoever looks further ahead guesses by the work in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that waits in a partition's queue; tasks of an array are one each.
+
+    Attributes:
+        nodes: Nodes that it asks for.
+        cores: Cores in all.
+        accelerators: Accelerators in all.
+        limit_s: Its time limit.
+        token: Which run of the federation it is, or "" for somebody else's job.
+
+    """
+
+    nodes: int
+    cores: int
+    accelerators: int
+    limit_s: int
+    token: RunToken | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionCapacity:
     """What one group of like nodes of one partition has, now.
@@ -140,6 +164,9 @@ class PartitionCapacity:
         states: How the declared nodes stand.
         windows: Reservations and maintenance to come, by start.
         qos: Qualities of service that the partition takes, with their limits.
+        queue: The first `MOST_WAITING` jobs that wait, in the order in which the site looks at
+            them; runs of the federation with their tokens.
+        others: Jobs that wait or run and are not the federation's.
 
     """
 
@@ -160,6 +187,8 @@ class PartitionCapacity:
     states: NodeStates = NodeStates()
     windows: tuple[Window, ...] = ()
     qos: tuple[QosLimit, ...] = ()
+    queue: tuple[WaitingJob, ...] = ()
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +207,8 @@ class CapacityReport:
         measured_at: UTC seconds at the site when the figures were measured; None for *taken_at*.
         needs_account: Whether users must name their account at the site where it wants one: the
             agent knows none to charge.
+        arranges: Whether runs of the federation that wait there can be put into another order
+            among themselves, each in the place of another (`model.order.Arrange`).
 
     """
 
@@ -190,6 +221,7 @@ class CapacityReport:
     problem: str = ""
     measured_at: float | None = None
     needs_account: bool = False
+    arranges: bool = False
 
     @property
     def lag_s(self) -> float:

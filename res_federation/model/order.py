@@ -27,6 +27,29 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take these runs back that surely have not begun; one that may have begun stays as it is.
+
+    They end ``withdrawn``, and may be placed elsewhere.
+    """
+
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrange:
+    """Let waiting runs of a partition stand in this order, in the places that they have together.
+
+    The first gets the place (the age, the priority) of whichever of them is looked at first, and
+    so on: jobs of others lose nothing and gain nothing.  Runs that are not named, or that do not
+    wait any more, stay as they are.
+    """
+
+    partition: PartitionId
+    tokens: tuple[RunToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Renew:
     """Leases of the runs in the report *sequence* run *lease_s* from when it was sent."""
 
@@ -60,7 +83,7 @@ class Read:
     limit: int
 
 
-Order = Start | Cancel | Renew | Begin | Forget | Read
+Order = Start | Cancel | Withdraw | Arrange | Renew | Begin | Forget | Read
 
 
 @dataclass(frozen=True, slots=True)

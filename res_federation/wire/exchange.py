@@ -9,7 +9,18 @@ from res_federation.api.v1 import agents_pb2
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import RunObservation
-from res_federation.model.order import Begin, Cancel, Forget, Order, Piece, Read, Renew, Start
+from res_federation.model.order import (
+    Arrange,
+    Begin,
+    Cancel,
+    Forget,
+    Order,
+    Piece,
+    Read,
+    Renew,
+    Start,
+    Withdraw,
+)
 from res_federation.wire import sites
 from res_federation.wire.jobs import (
     STATE_TO_WIRE,
@@ -105,6 +116,12 @@ def order_to_message(order: Order) -> agents_pb2.Order:
             )
         case Cancel(token, task):
             return agents_pb2.Order(cancel=agents_pb2.CancelOrder(token=token, task=task))
+        case Withdraw(tokens):
+            return agents_pb2.Order(withdraw=agents_pb2.WithdrawOrder(tokens=tokens))
+        case Arrange(partition, tokens):
+            return agents_pb2.Order(
+                arrange=agents_pb2.ArrangeOrder(partition=partition, tokens=tokens)
+            )
         case Renew(sequence, lease_s):
             return agents_pb2.Order(
                 renew=agents_pb2.RenewOrder(sequence=sequence, lease=to_duration(lease_s))
@@ -142,6 +159,13 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
         case "cancel":
             cancel = message.cancel
             return Cancel(RunToken(cancel.token), cancel.task if cancel.HasField("task") else None)
+        case "withdraw":
+            return Withdraw(tuple(RunToken(token) for token in message.withdraw.tokens))
+        case "arrange":
+            arrange = message.arrange
+            return Arrange(
+                PartitionId(arrange.partition), tuple(RunToken(token) for token in arrange.tokens)
+            )
         case "renew":
             return Renew(message.renew.sequence, from_duration(message.renew.lease))
         case "begin":

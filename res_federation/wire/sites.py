@@ -8,6 +8,7 @@ from typing import Any
 from res_federation.api.v1 import sites_pb2
 from res_federation.errors import InvalidArgument
 from res_federation.model.capacity import (
+    MOST_WAITING,
     CapacityReport,
     FreeNodes,
     License,
@@ -15,9 +16,10 @@ from res_federation.model.capacity import (
     PartitionCapacity,
     QosLimit,
     Release,
+    WaitingJob,
     Window,
 )
-from res_federation.model.identifiers import PartitionId, site_id
+from res_federation.model.identifiers import PartitionId, RunToken, site_id
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
@@ -92,6 +94,8 @@ def partition_capacity_to_message(part: PartitionCapacity) -> sites_pb2.Partitio
         states=sites_pb2.NodeStates(**{name: getattr(part.states, name) for name in _STATES}),
         windows=[_window_to_message(window) for window in part.windows],
         qos=[_qos_to_message(qos) for qos in part.qos],
+        queue=[_waiting_to_message(job) for job in part.queue],
+        others=part.others,
     )
 
 
@@ -133,7 +137,29 @@ def partition_capacity_from_message(message: sites_pb2.PartitionCapacity) -> Par
         states=NodeStates(**{name: getattr(message.states, name) for name in _STATES}),
         windows=tuple(_window_from_message(window) for window in message.windows),
         qos=tuple(_qos_from_message(qos) for qos in message.qos),
+        queue=tuple(_waiting_from_message(job) for job in message.queue[:MOST_WAITING]),
+        others=message.others,
         **limits,
+    )
+
+
+def _waiting_to_message(job: WaitingJob) -> sites_pb2.WaitingJob:
+    return sites_pb2.WaitingJob(
+        nodes=job.nodes,
+        cores=job.cores,
+        accelerators=job.accelerators,
+        limit_seconds=job.limit_s,
+        token=job.token or "",
+    )
+
+
+def _waiting_from_message(message: sites_pb2.WaitingJob) -> WaitingJob:
+    return WaitingJob(
+        nodes=max(0, message.nodes),
+        cores=max(0, message.cores),
+        accelerators=max(0, message.accelerators),
+        limit_s=max(0, message.limit_seconds),
+        token=RunToken(message.token) if message.token else None,
     )
 
 
@@ -177,6 +203,7 @@ def _check(message: sites_pb2.PartitionCapacity) -> None:
         "nodes": message.nodes,
         "available": message.available,
         "pending_jobs": message.pending_jobs,
+        "others": message.others,
         "pending_core_s": message.pending_core_s,
         "pending_accelerator_s": message.pending_accelerator_s,
         "free": min((min(f.nodes, f.cores, f.accelerators) for f in message.free), default=0),
@@ -203,6 +230,7 @@ def report_to_message(report: CapacityReport) -> sites_pb2.CapacityReport:
         problem=report.problem,
         measure_time=None if report.measured_at is None else to_timestamp(report.measured_at),
         needs_account=report.needs_account,
+        arranges=report.arranges,
     )
 
 
@@ -227,6 +255,7 @@ def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
             from_timestamp(message.measure_time) if message.HasField("measure_time") else None
         ),
         needs_account=message.needs_account,
+        arranges=message.arranges,
     )
 
 

@@ -282,6 +282,58 @@ class CancelOrder(_message.Message):
 Global___CancelOrder: _TypeAlias = CancelOrder  # noqa: Y015
 
 @_typing.final
+class WithdrawOrder(_message.Message):
+    """Take runs back that surely have not begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKENS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Which."""
+
+    def __init__(
+        self,
+        *,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawOrder: _TypeAlias = WithdrawOrder  # noqa: Y015
+
+@_typing.final
+class ArrangeOrder(_message.Message):
+    """Let waiting runs of a partition stand in this order, in the places that they have together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITION_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    partition: _builtins.str
+    """"site/cluster/partition"."""
+    @_builtins.property
+    def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first one first."""
+
+    def __init__(
+        self,
+        *,
+        partition: _builtins.str = ...,
+        tokens: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partition", b"partition", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArrangeOrder: _TypeAlias = ArrangeOrder  # noqa: Y015
+
+@_typing.final
 class BeginOrder(_message.Message):
     """The broker has it on disk that payloads of these fenced runs begin: let them."""
 
@@ -413,6 +465,8 @@ class Order(_message.Message):
     FORGET_FIELD_NUMBER: _builtins.int
     READ_FIELD_NUMBER: _builtins.int
     BEGIN_FIELD_NUMBER: _builtins.int
+    WITHDRAW_FIELD_NUMBER: _builtins.int
+    ARRANGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___StartOrder:
         """Start a run."""
@@ -437,6 +491,14 @@ class Order(_message.Message):
     def begin(self) -> Global___BeginOrder:
         """Let fenced runs begin."""
 
+    @_builtins.property
+    def withdraw(self) -> Global___WithdrawOrder:
+        """Take runs back."""
+
+    @_builtins.property
+    def arrange(self) -> Global___ArrangeOrder:
+        """Put waiting runs into order."""
+
     def __init__(
         self,
         *,
@@ -446,12 +508,14 @@ class Order(_message.Message):
         forget: Global___ForgetOrder | None = ...,
         read: Global___ReadOrder | None = ...,
         begin: Global___BeginOrder | None = ...,
+        withdraw: Global___WithdrawOrder | None = ...,
+        arrange: Global___ArrangeOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read", "begin"]  # noqa: Y015
+    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read", "begin", "withdraw", "arrange"]  # noqa: Y015
     _WhichOneofArgType_order: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_order) -> _WhichOneofReturnType_order | None: ...
 

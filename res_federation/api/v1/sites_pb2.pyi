@@ -368,6 +368,44 @@ class License(_message.Message):
 Global___License: _TypeAlias = License  # noqa: Y015
 
 @_typing.final
+class WaitingJob(_message.Message):
+    """A job that waits in a partition's queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    CORES_FIELD_NUMBER: _builtins.int
+    ACCELERATORS_FIELD_NUMBER: _builtins.int
+    LIMIT_SECONDS_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    nodes: _builtins.int
+    """Nodes that it asks for."""
+    cores: _builtins.int
+    """Cores in all."""
+    accelerators: _builtins.int
+    """Accelerators in all."""
+    limit_seconds: _builtins.int
+    """Its time limit in seconds."""
+    token: _builtins.str
+    """Which run of the federation it is; empty for somebody else's job."""
+    def __init__(
+        self,
+        *,
+        nodes: _builtins.int = ...,
+        cores: _builtins.int = ...,
+        accelerators: _builtins.int = ...,
+        limit_seconds: _builtins.int = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accelerators", b"accelerators", "cores", b"cores", "limit_seconds", b"limit_seconds", "nodes", b"nodes", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingJob: _TypeAlias = WaitingJob  # noqa: Y015
+
+@_typing.final
 class PartitionCapacity(_message.Message):
     """What one group of like nodes of a partition has, now."""
 
@@ -390,6 +428,8 @@ class PartitionCapacity(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
     QOS_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     partition: _builtins.str
     """"site/cluster/partition"."""
     nodes: _builtins.int
@@ -410,6 +450,8 @@ class PartitionCapacity(_message.Message):
     """Most nodes of one job."""
     max_array: _builtins.int
     """Most tasks of an array."""
+    others: _builtins.int
+    """Jobs that wait or run and are not the federation's."""
     @_builtins.property
     def shape(self) -> Global___NodeShape:
         """What one node has in all."""
@@ -438,6 +480,10 @@ class PartitionCapacity(_message.Message):
     def qos(self) -> _containers.RepeatedCompositeFieldContainer[Global___QosLimit]:
         """Qualities of service that the partition takes."""
 
+    @_builtins.property
+    def queue(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingJob]:
+        """The first jobs that wait, in the order in which the site looks at them."""
+
     def __init__(
         self,
         *,
@@ -458,10 +504,12 @@ class PartitionCapacity(_message.Message):
         states: Global___NodeStates | None = ...,
         windows: _abc.Iterable[Global___Window] | None = ...,
         qos: _abc.Iterable[Global___QosLimit] | None = ...,
+        queue: _abc.Iterable[Global___WaitingJob] | None = ...,
+        others: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "shape", b"shape", "states", b"states"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "available", b"available", "features", b"features", "free", b"free", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "nodes", b"nodes", "partition", b"partition", "pending_accelerator_s", b"pending_accelerator_s", "pending_core_s", b"pending_core_s", "pending_jobs", b"pending_jobs", "qos", b"qos", "releases", b"releases", "shape", b"shape", "states", b"states", "up", b"up", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_array", b"_max_array", "_max_nodes", b"_max_nodes", "_max_time_s", b"_max_time_s", "available", b"available", "features", b"features", "free", b"free", "max_array", b"max_array", "max_nodes", b"max_nodes", "max_time_s", b"max_time_s", "nodes", b"nodes", "others", b"others", "partition", b"partition", "pending_accelerator_s", b"pending_accelerator_s", "pending_core_s", b"pending_core_s", "pending_jobs", b"pending_jobs", "qos", b"qos", "queue", b"queue", "releases", b"releases", "shape", b"shape", "states", b"states", "up", b"up", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_array: _TypeAlias = _typing.Literal["max_array"]  # noqa: Y015
     _WhichOneofArgType__max_array: _TypeAlias = _typing.Literal["_max_array", b"_max_array"]  # noqa: Y015
@@ -493,6 +541,7 @@ class CapacityReport(_message.Message):
     PROBLEM_FIELD_NUMBER: _builtins.int
     MEASURE_TIME_FIELD_NUMBER: _builtins.int
     NEEDS_ACCOUNT_FIELD_NUMBER: _builtins.int
+    ARRANGES_FIELD_NUMBER: _builtins.int
     site: _builtins.str
     """Whose."""
     sequence: _builtins.int
@@ -501,6 +550,8 @@ class CapacityReport(_message.Message):
     """Why the figures are old though the agent is well, or empty."""
     needs_account: _builtins.bool
     """The agent knows no account to charge: users name theirs where the site wants one."""
+    arranges: _builtins.bool
+    """Waiting runs of the federation can take one another's places."""
     @_builtins.property
     def take_time(self) -> _timestamp_pb2.Timestamp:
         """When it was taken, by the site's clock."""
@@ -533,10 +584,11 @@ class CapacityReport(_message.Message):
         problem: _builtins.str = ...,
         measure_time: _timestamp_pb2.Timestamp | None = ...,
         needs_account: _builtins.bool = ...,
+        arranges: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["measure_time", b"measure_time", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["licenses", b"licenses", "measure_time", b"measure_time", "needs_account", b"needs_account", "partitions", b"partitions", "problem", b"problem", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arranges", b"arranges", "licenses", b"licenses", "measure_time", b"measure_time", "needs_account", b"needs_account", "partitions", b"partitions", "problem", b"problem", "sequence", b"sequence", "site", b"site", "take_time", b"take_time", "time_to_live", b"time_to_live"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

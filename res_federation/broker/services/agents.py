@@ -13,12 +13,14 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.outboxes import Outbox
 from res_federation.broker.services import answers
 from res_federation.control.effects import (
+    ArrangeRuns,
     BeginRuns,
     CancelRun,
     ForgetRuns,
     Order,
     RenewLeases,
     StartRun,
+    WithdrawRuns,
 )
 from res_federation.control.events import SiteConnected, SiteDisconnected, SiteReported
 from res_federation.errors import InvalidArgument
@@ -126,6 +128,10 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 return orders.Start(token, job.run.partition, spec, fenced)
             case CancelRun(token, task):
                 return orders.Cancel(token, task)
+            case WithdrawRuns(tokens):
+                return orders.Withdraw(tokens)
+            case ArrangeRuns(partition, tokens):
+                return orders.Arrange(partition, tokens)
             case RenewLeases(sequence, lease_s):
                 return orders.Renew(sequence, lease_s)
             case BeginRuns(tokens):
