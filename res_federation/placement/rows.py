@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from res_federation.model.identifiers import PartitionId, site_of
 from res_federation.model.resources import shape_numbers
+from res_federation.placement.accelerator_grades import accelerator_grades
 from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import Profile, Row, Snapshot
 from res_federation.slurm.site_rules import NO_RULES, rule_numbers
@@ -152,13 +153,8 @@ def _speed(row: Row, policy: Policy) -> float:
 
 def grades(rows: RowArrays) -> Ints:
     """Return (rows,) how good each one's accelerator is: 0 for none, then the least first."""
-    known = [
-        (row.shape.accelerators > 0, float(speed), row.shape.accelerator_memory_mib or 0)
-        for row, speed in zip(rows.rows, rows.speed, strict=True)
-    ]
-    found = [one if one[0] else (False, 0.0, 0) for one in known]
-    ranks = {one: rank for rank, one in enumerate(sorted({(False, 0.0, 0), *found}))}
-    return np.array([ranks[one] for one in found], np.int64)
+    speed = {row.family: float(one) for row, one in zip(rows.rows, rows.speed, strict=True)}
+    return accelerator_grades([(row.shape, row.nodes, row.family) for row in rows.rows], speed)
 
 
 def draw(text: str, seed: int = 0) -> int:

@@ -2,14 +2,13 @@
 
 A job *needs* the least model that will do for it: of the partitions whose accelerators its request
 accepts, on whose nodes it fits, and whose time limit it keeps, the one with the lowest grade.
-Grades order models by speed, then by the memory of a device, then by scarcity: of two that are
-alike, the one of which the federation has fewer is the dearer.  Hours on any higher grade are
-*above* what was asked for.
+Grades (`placement.accelerator_grades`) order models by speed, then by the memory of a device, then
+by scarcity: of two that are alike, the one of which the federation has fewer is the dearer.  Hours
+on any higher grade are *above* what was asked for.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from res_federation.model.resources import (
     layout,
 )
 from res_federation.model.site import Partition
+from res_federation.placement.accelerator_grades import accelerator_grades
 from res_federation.placement.policy import Policy
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.outcome import Outcome
@@ -90,30 +90,15 @@ def accelerator_figures(outcome: Outcome) -> dict[str, Any]:
 
 
 def grades(partitions: Sequence[Partition]) -> Ints:
-    """Return (partitions,) how good each one's accelerator is: 0 for none, then the least first."""
-    devices = _devices_by_model(partitions)
-    speeds = Policy().accelerator_speed
-
-    def key(shape: NodeShape) -> tuple[bool, float, int, int]:
-        if not shape.accelerators:
-            return (False, 0.0, 0, 0)
-        speed = speeds.get(family_in(shape.accelerator), 1.0)
-        return (True, speed, shape.accelerator_memory_mib or 0, -devices[shape.accelerator])
-
-    keys = [key(part.shape) for part in partitions]
-    ranks = {one: rank for rank, one in enumerate(sorted({(False, 0.0, 0, 0), *keys}))}
-    return np.array([ranks[one] for one in keys], np.int64)
+    """Return (partitions,) the grade of each one's accelerator, as the placement has them."""
+    return accelerator_grades(
+        [(part.shape, part.nodes or 0, family_in(part.shape.accelerator)) for part in partitions],
+        Policy().accelerator_speed,
+    )
 
 
 def _devices(part: Partition) -> int:
     return (part.nodes or 0) * part.shape.accelerators
-
-
-def _devices_by_model(partitions: Sequence[Partition]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for part in partitions:
-        found[part.shape.accelerator] += _devices(part)
-    return found
 
 
 def _lay_out(requests: Sequence[ResourceRequest], parts: Sequence[Partition]) -> _Kinds:
