@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from itertools import islice, takewhile
 
 from res_federation.broker.clock import Clock, JobIds
 from res_federation.broker.loop import Loop
@@ -17,14 +18,20 @@ from res_federation.control.state import FederationState
 from res_federation.errors import NotFound
 from res_federation.model.identifiers import JobId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
+from res_federation.model.job_state import JobState
 from res_federation.model.order import Piece
 from res_federation.model.plan import Explanation, Plan
 from res_federation.placement.engine import place
 from res_federation.placement.explain import counterfactual, explain
+from res_federation.placement.order import in_turn
 from res_federation.store.filters import parse_filter
 from res_federation.store.store import Store
 
 _LOOK_AGAIN_S = 1.0
+_LOOKED_THROUGH = 5000
+"""Waiting jobs that are looked through, the oldest first, when one asks what would help it."""
+_ASKED_BESIDE = 64
+"""Of these so many are decided with it, each time that a change of it is tried."""
 
 
 class Federation:
@@ -88,8 +95,19 @@ class Federation:
             return await self.dry_run(job)
         now = snapshot(self.state, self.clock.now())
         told = explain(job.id, job.decision, frame, job.decided_at)
-        change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
+        change = await asyncio.to_thread(
+            counterfactual, now, job, self.state.policy, self._ahead(job)
+        )
         return replace(told, counterfactual=change)
+
+    def _ahead(self, job: Job) -> list[Job]:
+        """Return the jobs whose turn comes first, up to *job*: for them nodes are kept."""
+        if job.state is not JobState.QUEUED or self.state.policy.late is None:
+            return []
+        waiting = islice((*self.state.held, *self.state.fresh), _LOOKED_THROUGH)
+        beside = [self.state.jobs[one] for one in waiting if one != job.id]
+        turns = in_turn([*beside, job], self.clock.now(), self.state.policy)
+        return list(takewhile(lambda one: one.id != job.id, turns[:_ASKED_BESIDE]))
 
     async def dry_run(self, job: Job) -> Explanation:
         """Say where *job* would go now, without placing it."""

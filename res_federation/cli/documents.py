@@ -9,7 +9,7 @@ from typing import Any
 from res_federation.client import SiteView
 from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.job import Job, Run, TaskOutcome
-from res_federation.model.plan import Explanation
+from res_federation.model.plan import Counterfactual, Explanation
 from res_federation.model.sentences import sentence
 from res_federation.model.site import Partition
 
@@ -90,8 +90,16 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
             }
             for candidate in explanation.candidates
         ],
-        "counterfactual": explanation.counterfactual,
+        "margin_s": explanation.margin_s,
+        **_counterfactual(explanation.counterfactual),
     }
+
+
+def _counterfactual(told: Counterfactual | None) -> dict[str, Any]:
+    if told is None:
+        return {"counterfactual": "", "change": None}
+    change = {"fields": dict(told.change), "partition": told.partition} if told.change else None
+    return {"counterfactual": told.sentence, "change": change}
 
 
 def site_document(site: SiteView) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import typer
 
 from res_federation.cli import output
@@ -27,31 +29,77 @@ def explain(job: JobArgument, broker: Broker = "", as_json: Json = False) -> Non
 
 
 def show_explanation(explanation: Explanation) -> None:
-    """Print a table of all candidates and the smallest change that would flip the outcome."""
+    """Print a table of all candidates, the margin, and the change that would flip the outcome."""
     if explanation.chosen:
-        output.say(f"chosen: {explanation.chosen}")
+        output.say(f"chosen: {explanation.chosen}{_margin(explanation)}")
+    names = _term_names(explanation)
     output.table(
-        ("PARTITION", "FITS", ">EXPECTED", "WHY"),
+        ("PARTITION", "FITS", *(f">{_short(name)}" for name in names), ">SUM", "WHY"),
         (
             (
                 candidate.partition,
                 "yes" if candidate.feasible else "no",
-                "" if candidate.score_s is None else duration(candidate.score_s),
-                _why(candidate),
+                *_terms(candidate, names),
+                "" if candidate.score_s is None else _seconds(candidate.score_s),
+                "; ".join(sentence(reason) for reason in candidate.reasons),
             )
             for candidate in explanation.candidates
         ),
         empty="no round has looked at this job yet",
     )
-    if explanation.counterfactual:
-        output.say(explanation.counterfactual)
+    _show_change(explanation)
+
+
+def _margin(explanation: Explanation) -> str:
+    if explanation.margin_s is None:
+        return ""
+    second = next(
+        one.partition
+        for one in explanation.candidates
+        if one.score_s is not None and one.partition != explanation.chosen
+    )
+    return f", {_seconds(explanation.margin_s)} before {second}"
+
+
+def _term_names(explanation: Explanation) -> list[str]:
+    """Return the terms that say anything of any candidate, in the order in which they come."""
+    names = dict.fromkeys(
+        name for one in explanation.candidates for name, seconds in one.terms if seconds
+    )
+    return list(names)
+
+
+def _terms(candidate: Candidate, names: Sequence[str]) -> Iterator[str]:
+    if candidate.score_s is None:
+        yield from ("" for _ in names)
+        return
+    told = dict(candidate.terms)
+    for name in names:
+        yield _seconds(told[name]) if name in told else "unknown"
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("_s").replace("_", " ").upper()
+
+
+def _seconds(seconds: float) -> str:
+    if seconds and abs(seconds) < 1:
+        return f"{seconds:.2g} s"
+    return f"-{duration(-seconds)}" if seconds < 0 else duration(seconds)
+
+
+def _show_change(explanation: Explanation) -> None:
+    told = explanation.counterfactual
+    if told is not None and told.sentence:
+        output.say(told.sentence)
 
 
 def show_refusal(explanation: Explanation) -> None:
     """Print why no partition will do: each reason once, with the partitions that gave it."""
     gave: dict[str, list[str]] = {}
     for candidate in explanation.candidates:
-        gave.setdefault(_why(candidate), []).append(candidate.partition)
+        why = "; ".join(sentence(reason) for reason in candidate.reasons)
+        gave.setdefault(why, []).append(candidate.partition)
     output.table(
         (">PARTITIONS", "WHY NOT", "SUCH AS"),
         (
@@ -60,15 +108,4 @@ def show_refusal(explanation: Explanation) -> None:
         ),
         empty="no round has looked at this job yet",
     )
-    if explanation.counterfactual:
-        output.say(explanation.counterfactual)
-
-
-def _why(candidate: Candidate) -> str:
-    reasons = "; ".join(sentence(reason) for reason in candidate.reasons)
-    terms = " + ".join(
-        f"{name.removesuffix('_s')} {duration(seconds)}"
-        for name, seconds in candidate.terms
-        if seconds
-    )
-    return f"{reasons} ({terms})" if terms else reasons
+    _show_change(explanation)

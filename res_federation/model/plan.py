@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, SupportsBytes
 
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.reason import Reason
@@ -29,6 +31,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What would have to be different for another outcome.
+
+    Attributes:
+        sentence: For people; never empty.
+        change: Fields of the request with their other values, "" for one that is left out; empty
+            where no change of the request does it.
+        partition: Where the job would go, or wait, with the change; None without one.
+
+    """
+
+    sentence: str
+    change: tuple[tuple[str, int | str], ...] = ()
+    partition: PartitionId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why a job is where it is (or nowhere).
 
@@ -36,16 +55,19 @@ class Explanation:
         job: Which job.
         chosen: The partition, or None.
         candidates: Every partition of every member, best first, then by identifier.
-        counterfactual: The smallest change that would flip the outcome, in one sentence.
+        counterfactual: The smallest change that would flip the outcome, or None if none is asked.
         decided_at: UTC seconds of the round.
+        margin_s: Seconds by which the runner-up's score is worse than the chosen one's, or None
+            without a runner-up.
 
     """
 
     job: JobId
     chosen: PartitionId | None
     candidates: tuple[Candidate, ...]
-    counterfactual: str = ""
+    counterfactual: Counterfactual | None = None
     decided_at: float = 0.0
+    margin_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +80,7 @@ class Assignment:
         row: Index of the snapshot's row that was chosen.
         starts_now: Whether free nodes were taken off the snapshot for it.
         expected_start_s: Seconds from the round until it is expected to start.
-        decision: Packed candidates, for `placement.explain`.
+        decision: Packed candidates, for `placement.explain`; packed when somebody asks.
 
     """
 
@@ -67,7 +89,7 @@ class Assignment:
     row: int
     starts_now: bool
     expected_start_s: float
-    decision: bytes
+    decision: SupportsBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +107,56 @@ class Rejection:
     job: JobId
     permanent: bool
     reason: Reason
-    decision: bytes
+    decision: SupportsBytes
 
 
-@dataclass(frozen=True, slots=True)
+class Refusal(NamedTuple):
+    """Jobs of one class stay where they are, all for the same reason.
+
+    Attributes:
+        kind: Number of the class in the queue of the round.
+        first: Where that queue has the oldest of those that stay; the others come after it.
+        permanent: True when no member can ever run them.
+        reason: The reason of the partition that comes nearest.
+        decision: Packed candidates, for `placement.explain`; packed when somebody asks.
+
+    """
+
+    kind: int
+    first: int
+    permanent: bool
+    reason: Reason
+    decision: SupportsBytes
+
+
+class JobQueue(Protocol):
+    """The queue of a round, by class."""
+
+    def names_from(self, first: int, /) -> Iterator[JobId]:
+        """Yield a job and those of its class that come after it."""
+        ...
+
+    @property
+    def store(self) -> object:
+        """What it is a view of."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """The answer of one round; every job of the round is in exactly one of the two.
+    """The answer of one round; every job of the round is in exactly one of the three.
 
     Attributes:
         version: Version of the snapshot that it was made from.
         frame: Partitions in the order of the rows that packed decisions refer to.
         frame_id: Eight bytes that name the frame; every packed decision begins with them.
         assignments: In the order in which the jobs were decided.
-        rejections: In the same order.
+        alone: Jobs that stay, each with a reason of its own, in the same order.
+        refusals: Jobs that stay, by class.
+        queue: What refusals refer to.
+        looked: How many classes were looked at.
+        caught: Jobs that were sent though nothing had changed for their class: none, or something
+            was overlooked before.
 
     """
 
@@ -105,4 +164,36 @@ class Plan:
     frame: tuple[PartitionId, ...]
     frame_id: bytes
     assignments: tuple[Assignment, ...]
-    rejections: tuple[Rejection, ...]
+    alone: tuple[Rejection, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    queue: JobQueue | None = field(default=None, repr=False)
+    looked: int = 0
+    caught: int = 0
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Every job that stays: as many objects as there are such jobs. By job, if by class."""
+        if self.queue is None:
+            return self.alone
+        found = [
+            Rejection(job, one.permanent, one.reason, one.decision)
+            for one in self.refusals
+            for job in self.queue.names_from(one.first)
+        ]
+        return tuple(sorted((*self.alone, *found), key=lambda one: one.job))
+
+    @property
+    def size(self) -> int:
+        """Jobs that the round looked at and told each by itself, or by class."""
+        return len(self.assignments) + len(self.alone) + len(self.refusals)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether *other* decides the same of the same jobs, whatever keeps it."""
+        return isinstance(other, Plan) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        """Hash what is decided."""
+        return hash((self.version, self.frame_id, self.assignments))
+
+    def _all(self) -> tuple[object, ...]:
+        return self.version, self.frame, self.frame_id, self.assignments, self.rejections

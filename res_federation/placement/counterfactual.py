@@ -1,147 +1,199 @@
 """The smallest single change of a request that would flip its outcome.
 
-Found by asking `place` itself about changed requests, so what it promises holds: whoever
-resubmits with the change gets the other outcome, as long as capacity stays as it is.
+Found by asking `place`'s own decision about changed requests, so what it promises holds: whoever
+resubmits with the change gets the other outcome, as long as capacity stays as it is.  Of each
+amount the largest that flips is searched by halving, so a limit comes out as the site has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
+from res_federation.model.plan import Counterfactual
 from res_federation.model.reason import Code
-from res_federation.model.resources import ResourceRequest
-from res_federation.model.sentences import duration, memory
+from res_federation.model.sentences import duration
+from res_federation.placement.changes import Amount, Change, amounts, dropped
 from res_federation.placement.decide import consider
+from res_federation.placement.order import in_turn
 from res_federation.placement.packing import RowVerdict, pack, unpack
 from res_federation.placement.policy import SMALL, LateStart, Policy
 from res_federation.placement.snapshot import Snapshot
 
-_TIMES = (0.75, 0.5, 0.25, 0.1, 0.01)
-"""Fractions of an amount that are tried, the smallest change first."""
+NO_CHANGE = "no single change of the request helps now"
+ONLY_ONE = "it is the only partition that can run the job"
 
 
-def counterfactual(snapshot: Snapshot, job: Job, policy: Policy) -> str:
-    """Return one sentence: what would have to be different.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request.
 
-    For a job that can be placed: how much earlier the runner-up would have to start.  For one
-    that cannot: the first change, of one property, after which some partition takes it, or, where
-    none is up that could, after which the job may wait for one.
+    Attributes:
+        chosen: Where it goes now, or None.
+        waits_for: A partition that it may wait for, or None.
+        verdicts: Of every row.
+        frame: Partitions of the rows.
+
     """
-    chosen, verdicts, frame = _decide(snapshot, job, policy)
-    if chosen >= 0:
-        scores = sorted(
-            (verdict.score_s, frame[row])
-            for row, verdict in enumerate(verdicts)
-            if verdict.score_s is not None and frame[row] != frame[chosen]
+
+    chosen: PartitionId | None
+    waits_for: PartitionId | None
+    verdicts: tuple[RowVerdict, ...]
+    frame: tuple[PartitionId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A job on a snapshot, beside those that wait before it."""
+
+    snapshot: Snapshot
+    job: Job
+    policy: Policy
+    ahead: tuple[Job, ...]
+
+    def answer(self, spec: JobSpec) -> Outcome:
+        """Return what becomes of the job with *spec*; no site has refused that one."""
+        refused = self.job.refused if spec is self.job.spec else ()
+        job = replace(self.job, spec=spec, refused=refused)
+        queue = in_turn([*self.ahead, job], self.snapshot.at, self.policy)
+        rows, decided = consider(self.snapshot, queue, self.policy)
+        place = next(number for number, one in enumerate(queue) if one.id == job.id)
+        row, verdicts = unpack(pack(rows.frame_id, decided)[place])
+        waits = [
+            name
+            for name, one in zip(rows.frame, verdicts, strict=True)
+            if one.reason.code.temporary
+        ]
+        return Outcome(
+            rows.frame[row] if row >= 0 else None, waits[0] if waits else None, verdicts, rows.frame
         )
-        if policy.late is not None:
-            return _also(verdicts, frame, policy.late)
-        if not scores:
-            return "it is the only partition that can run the job"
-        score_s, partition = scores[0]
-        gap = max(0.0, (score_s or 0.0) - (verdicts[chosen].score_s or 0.0))
-        if gap < 1:
-            return f"{partition} is as good: the documented draw between equals decided"
-        return f"{partition} would be chosen if it completed {duration(gap)} earlier"
-    may_wait = any(verdict.reason.code.temporary for verdict in verdicts)
-    second = ""
-    for sentence, spec in _changes(job.spec):
-        row, found, names = _decide(snapshot, replace(job, spec=spec, refused=()), policy)
-        if row >= 0:
-            return f"{sentence}, it could go to {names[row]}"
-        if not may_wait and not second:
-            waits = [n for n, one in zip(names, found, strict=True) if one.reason.code.temporary]
-            second = f"{sentence}, it could wait for {waits[0]}" if waits else ""
-    return second or "no single change of the request helps now"
 
 
-def _also(verdicts: tuple[RowVerdict, ...], frame: tuple[PartitionId, ...], late: LateStart) -> str:
+def counterfactual(
+    snapshot: Snapshot, job: Job, policy: Policy, ahead: Sequence[Job] = ()
+) -> Counterfactual:
+    """Return what would have to be different.
+
+    For a job that goes nowhere now: the smallest change of one property after which it would go
+    somewhere, or, where no partition could ever take it, after which it may wait for one.  For one
+    that is placed: the smallest change after which it goes to another partition; without one, how
+    much earlier the runner-up would have to complete it.  `changes` says how changes compare.
+
+    Args:
+        snapshot: Capacity.
+        job: Which.
+        policy: What is weighed.
+        ahead: Jobs that wait beside it and may have their turn before.
+
+    """
+    question = Question(snapshot, job, policy, tuple(one for one in ahead if one.id != job.id))
+    now = question.answer(job.spec)
+    if now.chosen is not None:
+        found = _smallest(question, now, lambda then: then.chosen not in (None, now.chosen))
+        return found or Counterfactual(_beside(now, policy))
+    if not now.verdicts:
+        return Counterfactual(NO_CHANGE)
+    found = _smallest(question, now, lambda then: then.chosen is not None)
+    if found is None and now.waits_for is None:
+        found = _smallest(question, now, lambda then: then.waits_for is not None)
+    return found or Counterfactual(NO_CHANGE)
+
+
+def _smallest(
+    question: Question, now: Outcome, flips: Callable[[Outcome], bool]
+) -> Counterfactual | None:
+    """Return the smallest change after which *flips* holds; the first of equals."""
+    best: tuple[float, Change, Outcome] | None = None
+    for change, then in _flipping(question, now, flips):
+        if best is None or change.size < best[0]:
+            best = (change.size, change, then)
+    if best is None:
+        return None
+    _, change, then = best
+    partition = then.chosen or then.waits_for
+    assert partition is not None, "what flips leads somewhere"
+    wait = "" if then.chosen else ", where it would wait for its turn"
+    return Counterfactual(f"{partition} if {change.words}{wait}", change.fields, partition)
+
+
+def _flipping(
+    question: Question, now: Outcome, flips: Callable[[Outcome], bool]
+) -> Iterator[tuple[Change, Outcome]]:
+    spec = question.job.spec
+    thresholds = tuple({one.reason.have for one in now.verdicts if one.reason.have > 0})
+    for amount in amounts(spec):
+        found = _largest(question, amount, thresholds, flips)
+        if found is not None:
+            yield found
+    for change in dropped(spec):
+        then = question.answer(change.spec)
+        if flips(then):
+            yield change, then
+
+
+def _largest(
+    question: Question,
+    amount: Amount,
+    thresholds: tuple[int, ...],
+    flips: Callable[[Outcome], bool],
+) -> tuple[Change, Outcome] | None:
+    """Return the change to the largest amount that flips, next below one that does not."""
+    above, best = amount.have, None
+    for value in amount.tried(thresholds):
+        change = amount.change(value)
+        then = question.answer(change.spec)
+        if flips(then):
+            best = (value, change, then)
+            break
+        above = value
+    if best is None:
+        return None
+    while above - best[0] > amount.step:
+        value = (above + best[0]) // 2 // amount.step * amount.step
+        if value <= best[0]:
+            break
+        change = amount.change(value)
+        then = question.answer(change.spec)
+        if flips(then):
+            best = (value, change, then)
+        else:
+            above = value
+    return best[1], best[2]
+
+
+def _beside(now: Outcome, policy: Policy) -> str:
+    """Say what the other partitions lack, where no smaller request would change anything."""
+    if policy.late is not None:
+        return _also(now, policy.late)
+    scores = sorted(
+        (verdict.score_s, name)
+        for name, verdict in zip(now.frame, now.verdicts, strict=True)
+        if verdict.score_s is not None and name != now.chosen
+    )
+    if not scores:
+        return ONLY_ONE
+    score, partition = scores[0]
+    mine = min(
+        verdict.score_s
+        for name, verdict in zip(now.frame, now.verdicts, strict=True)
+        if verdict.score_s is not None and name == now.chosen
+    )
+    gap = max(0.0, score - mine)
+    if gap < 1:
+        return f"{partition} is as good: the documented draw between equals decided"
+    return f"{partition} would be chosen if it completed {duration(gap)} earlier"
+
+
+def _also(now: Outcome, late: LateStart) -> str:
     """Say who else could start the job now, where each is sent only when it can start."""
     others = [
         name
-        for name, verdict in zip(frame, verdicts, strict=True)
+        for name, verdict in zip(now.frame, now.verdicts, strict=True)
         if verdict.reason.code is Code.LEFT_FOR_OTHERS
     ]
     if not others:
         return "no other partition can start it now"
     word = "smallest" if late.prefer == SMALL else "emptiest"
     return f"{others[0]} could start it now too: the policy takes the {word} that can"
-
-
-def _decide(
-    snapshot: Snapshot, job: Job, policy: Policy
-) -> tuple[int, tuple[RowVerdict, ...], tuple[PartitionId, ...]]:
-    rows, decided = consider(snapshot, (job,), policy)
-    chosen, verdicts = unpack(pack(rows.frame_id, decided)[0])
-    return chosen, verdicts, rows.frame
-
-
-def _changes(spec: JobSpec) -> Iterator[tuple[str, JobSpec]]:
-    """Yield requests that ask for less, one property at a time, with the words for it."""
-    request = spec.request
-    if spec.clusters or spec.excluded:
-        yield "without -M and excluded sites", replace(spec, clusters=(), excluded=(), partition="")
-    yield from _less_time(spec)
-    for words, changed in _less_hardware(request):
-        yield words, replace(spec, request=changed)
-
-
-def _less_time(spec: JobSpec) -> Iterator[tuple[str, JobSpec]]:
-    for part in _TIMES:
-        limit = max(60, int(spec.time_limit_s * part) // 60 * 60)
-        if limit < spec.time_limit_s:
-            yield f"with --time of {duration(limit)}", replace(spec, time_limit_s=limit)
-
-
-def _less_hardware(request: ResourceRequest) -> Iterator[tuple[str, ResourceRequest]]:
-    need = request.accelerator
-    if need is not None and need.min_memory_mib:
-        yield (
-            "with less memory per accelerator",
-            replace(request, accelerator=replace(need, min_memory_mib=0)),
-        )
-    if need is not None and need.family:
-        yield "with any accelerator", replace(request, accelerator=AcceleratorNeed())
-    for field, words in (
-        ("accelerators_per_node", "accelerators per node"),
-        ("accelerators_total", "accelerators"),
-        ("accelerators_per_task", "accelerators per task"),
-        ("nodes", "nodes"),
-        ("tasks", "tasks"),
-        ("tasks_per_node", "tasks per node"),
-        ("cpus_per_task", "cores per task"),
-    ):
-        for count in _fewer(getattr(request, field)):
-            yield f"with {count} {words}", _with(request, field, count)
-    for field, words in (
-        ("memory_per_node_mib", "per node"),
-        ("memory_per_cpu_mib", "per core"),
-        ("memory_per_accelerator_mib", "per accelerator"),
-    ):
-        for amount in _fewer(getattr(request, field)):
-            yield f"with {memory(amount)} {words}", _with(request, field, amount)
-        if getattr(request, field) is not None:
-            yield "without a wish for memory", _with(request, field, None)
-    if request.features or request.licenses:
-        yield "without the features it insists on", replace(request, features=(), licenses=())
-    if request.architecture != "x86_64":
-        yield "with a payload for x86_64", replace(request, architecture="x86_64")
-
-
-def _with(request: ResourceRequest, field: str, value: int | None) -> ResourceRequest:
-    changed: dict[str, Any] = {field: value}
-    return replace(request, **changed)
-
-
-def _fewer(count: int | None) -> Iterator[int]:
-    """Yield smaller counts, the nearest first: each power of two and each tried fraction."""
-    if count is None or count < 2:
-        return
-    powers = {1 << bit for bit in range(count.bit_length()) if 1 << bit < count}
-    parts = {max(1, int(count * part)) for part in _TIMES}
-    yield from sorted((powers | parts | {count - 1}) - {0, count}, reverse=True)

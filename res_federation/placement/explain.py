@@ -39,11 +39,13 @@ def explain(
             one.partition,
         )
     )
+    scores = [one.score_s for one in candidates if one.score_s is not None]
     return Explanation(
         job=job,
         chosen=frame[chosen] if chosen >= 0 else None,
         candidates=tuple(candidates),
         decided_at=decided_at,
+        margin_s=round(scores[1] - scores[0], 3) if chosen >= 0 and len(scores) > 1 else None,
     )
 
 

@@ -8,7 +8,7 @@ from res_federation.api.v1 import jobs_pb2
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job import Job, JobSpec, Run, TaskOutcome
 from res_federation.model.job_state import JobState
-from res_federation.model.plan import Candidate, Explanation
+from res_federation.model.plan import Candidate, Counterfactual, Explanation
 from res_federation.model.reason import Code, Reason
 from res_federation.model.sentences import sentence
 from res_federation.wire.specs import spec_from_message, spec_to_message
@@ -148,7 +148,8 @@ def explanation_to_message(explanation: Explanation) -> jobs_pb2.Explanation:
     return jobs_pb2.Explanation(
         job=explanation.job,
         chosen=explanation.chosen or "",
-        counterfactual=explanation.counterfactual,
+        **_counterfactual(explanation.counterfactual),
+        margin_s=explanation.margin_s,
         decide_time=to_timestamp(explanation.decided_at),
         candidates=[
             jobs_pb2.Candidate(
@@ -171,13 +172,42 @@ def explanation_to_message(explanation: Explanation) -> jobs_pb2.Explanation:
     )
 
 
+def _counterfactual(told: Counterfactual | None) -> dict[str, Any]:
+    if told is None:
+        return {}
+    return {
+        "counterfactual": told.sentence,
+        "changed_partition": told.partition or "",
+        "changes": [
+            jobs_pb2.FieldChange(field=name, amount=value)
+            if isinstance(value, int)
+            else jobs_pb2.FieldChange(field=name, word=value)
+            for name, value in told.change
+        ],
+    }
+
+
+def _counterfactual_of(message: jobs_pb2.Explanation) -> Counterfactual | None:
+    if not message.counterfactual:
+        return None
+    return Counterfactual(
+        message.counterfactual,
+        tuple(
+            (one.field, one.amount if one.HasField("amount") else one.word)
+            for one in message.changes
+        ),
+        PartitionId(message.changed_partition) if message.changed_partition else None,
+    )
+
+
 def explanation_from_message(message: jobs_pb2.Explanation) -> Explanation:
     """Return an explanation; a code that this version does not know is OUTRANKED's peer."""
     return Explanation(
         job=JobId(message.job),
         chosen=PartitionId(message.chosen) if message.chosen else None,
-        counterfactual=message.counterfactual,
+        counterfactual=_counterfactual_of(message),
         decided_at=from_timestamp(message.decide_time),
+        margin_s=message.margin_s if message.HasField("margin_s") else None,
         candidates=tuple(
             Candidate(
                 partition=PartitionId(candidate.partition),

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from numpy.typing import NDArray
 
 from res_federation.errors import InvalidArgument
 from res_federation.model.accelerators import AcceleratorNeed
@@ -20,15 +21,18 @@ from res_federation.model.job import Job
 from res_federation.model.plan import Plan
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape, ResourceRequest
-from res_federation.placement import kernels, late
+from res_federation.placement import kept_places, kernels, walk
 from res_federation.placement.counterfactual import counterfactual
-from res_federation.placement.decide import Decided, consider, recheck
+from res_federation.placement.decide import consider, recheck, spent
+from res_federation.placement.decide_late import decide_late
 from res_federation.placement.engine import place
 from res_federation.placement.explain import explain
 from res_federation.placement.order import in_turn, processors, turn
 from res_federation.placement.policies import NAMES, named
 from res_federation.placement.policy import EMPTIEST, LateStart, Policy
+from res_federation.placement.score import in_process
 from res_federation.placement.snapshot import Ordered, ReleaseIn, Row, Snapshot
+from res_federation.placement.waiting import Waiting
 from tests.builders import A100, H100, a_job, a_row, a_snapshot
 from tests.placement.drawn import queues, snapshots
 
@@ -198,8 +202,24 @@ def test_what_is_on_its_way_is_spent_first():
     assert not plan.assignments
 
 
-def _kept(snapshot: Snapshot, queue: Sequence[Job], policy: Policy) -> Decided:
-    return consider(snapshot, in_turn(queue, snapshot.at, policy), policy)[1]
+class Kept(NamedTuple):
+    """What a round keeps: places, with the number of the job in its turn; and where jobs went."""
+
+    kept: NDArray[np.float64]
+    chosen: NDArray[np.int64]
+
+
+def _kept(snapshot: Snapshot, queue: Sequence[Job], policy: Policy) -> Kept:
+    assert policy.late is not None
+    ordered = in_turn(queue, snapshot.at, policy)
+    view = Waiting(policy.seed, queue).view()
+    rows = spent(snapshot, policy, in_process)
+    found = decide_late(snapshot, rows, view, policy, policy.late, in_process)
+    kept = found.kept.copy()
+    kept[:, kept_places.JOB] = [
+        ordered.index(view.job(int(slot))) for slot in kept[:, kept_places.JOB]
+    ]
+    return Kept(kept, consider(snapshot, ordered, policy)[1].chosen)
 
 
 pools = st.lists(
@@ -243,9 +263,9 @@ def test_kept_places_are_never_broken(
         ]
         began = len(spans)
         spans += [
-            (one[late.BEGIN], one[late.END], int(one[late.WORTH]))
+            (one[kept_places.BEGIN], one[kept_places.END], int(one[kept_places.WORTH]))
             for one in found.kept.tolist()
-            if one[late.ROW] == number
+            if one[kept_places.ROW] == number
         ]
         free = row.free[0].nodes if row.free else 0
         assert sum(width for _, _, width in spans[:began]) <= free
@@ -266,7 +286,7 @@ def test_a_place_is_kept_only_for_who_cannot_start(
     )
     queue = [a_wide(n, w, limit, float(at)) for n, (w, limit, at) in enumerate(asked)]
     found = _kept(snapshot, queue, POLICY)
-    for one in found.kept[:, late.JOB].astype(int).tolist():
+    for one in found.kept[:, kept_places.JOB].astype(int).tolist():
         assert found.chosen[one] == -1
 
 
@@ -322,23 +342,25 @@ def test_every_row_has_its_reason(snapshot: Snapshot, queue: Queue):
 
 def test_the_counterfactual_knows_that_others_could_start_it():
     snapshot = a_snapshot(a_pool("bsc", 100, 90), a_pool("uv", 10, 5))
-    text = counterfactual(snapshot, a_wide(1, 4), POLICY)
+    text = counterfactual(snapshot, a_wide(1, 4), POLICY).sentence
     assert text == "bsc/c/p could start it now too: the policy takes the smallest that can"
 
 
 # --- loops and their twins
 
-KERNELS = [name for name, value in vars(late).items() if hasattr(value, "py_func")]
+ROOMS = (kernels, kept_places, walk)
 
 
 def test_every_loop_has_its_twin():
-    assert {"decide_late", "breaks", "first_room", "room", "keep"} <= set(KERNELS)
-    own = {
-        name
-        for name, value in vars(late).items()
-        if isinstance(value, FunctionType) and value.__module__ == late.__name__
-    }
-    assert all(name.startswith("_") for name in own)
+    loops = {n for room in ROOMS for n, v in vars(room).items() if hasattr(v, "py_func")}
+    assert {"walk", "look", "send", "keep_place", "breaks", "first_room", "room", "keep"} <= loops
+    for room in (kept_places, walk):
+        own = {
+            name
+            for name, value in vars(room).items()
+            if isinstance(value, FunctionType) and value.__module__ == room.__name__
+        }
+        assert all(name.startswith("_") or name == "stands_on" for name in own)
 
 
 def test_plans_are_the_same_with_plain_loops(monkeypatch: pytest.MonkeyPatch):
@@ -348,7 +370,7 @@ def test_plans_are_the_same_with_plain_loops(monkeypatch: pytest.MonkeyPatch):
         policy = with_late(reservations=count)
         compiled = place(snapshot, queue, policy)
         with monkeypatch.context() as patch, np.errstate(over="ignore"):
-            for room in (kernels, late):
+            for room in ROOMS:
                 for name in [n for n, v in vars(room).items() if hasattr(v, "py_func")]:
                     patch.setattr(room, name, getattr(room, name).py_func)
             assert place(snapshot, queue, policy) == compiled

@@ -722,12 +722,19 @@ class Explanation(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     COUNTERFACTUAL_FIELD_NUMBER: _builtins.int
     DECIDE_TIME_FIELD_NUMBER: _builtins.int
+    MARGIN_S_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CHANGED_PARTITION_FIELD_NUMBER: _builtins.int
     job: _builtins.str
     """ULID."""
     chosen: _builtins.str
     """The partition, or empty."""
     counterfactual: _builtins.str
     """The smallest change that would flip the outcome."""
+    margin_s: _builtins.float
+    """Seconds by which the runner-up's score is worse; not present without a runner-up."""
+    changed_partition: _builtins.str
+    """Where the job would go, or wait, with it; empty without one."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """Every partition of every member."""
@@ -735,6 +742,10 @@ class Explanation(_message.Message):
     @_builtins.property
     def decide_time(self) -> _timestamp_pb2.Timestamp:
         """When the round was."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldChange]:
+        """The same change: fields of the request and their other values."""
 
     def __init__(
         self,
@@ -744,14 +755,51 @@ class Explanation(_message.Message):
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         counterfactual: _builtins.str = ...,
         decide_time: _timestamp_pb2.Timestamp | None = ...,
+        margin_s: _builtins.float | None = ...,
+        changes: _abc.Iterable[Global___FieldChange] | None = ...,
+        changed_partition: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decide_time", b"decide_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_margin_s", b"_margin_s", "decide_time", b"decide_time", "margin_s", b"margin_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "chosen", b"chosen", "counterfactual", b"counterfactual", "decide_time", b"decide_time", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin_s", b"_margin_s", "candidates", b"candidates", "changed_partition", b"changed_partition", "changes", b"changes", "chosen", b"chosen", "counterfactual", b"counterfactual", "decide_time", b"decide_time", "job", b"job", "margin_s", b"margin_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__margin_s: _TypeAlias = _typing.Literal["margin_s"]  # noqa: Y015
+    _WhichOneofArgType__margin_s: _TypeAlias = _typing.Literal["_margin_s", b"_margin_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__margin_s) -> _WhichOneofReturnType__margin_s | None: ...
 
 Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class FieldChange(_message.Message):
+    """Another value of a field of a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    WORD_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Such as "time_limit_s"."""
+    amount: _builtins.int
+    """An amount."""
+    word: _builtins.str
+    """A word."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        word: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "value", b"value", "word", b"word"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "field", b"field", "value", b"value", "word", b"word"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["amount", "word"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___FieldChange: _TypeAlias = FieldChange  # noqa: Y015
 
 @_typing.final
 class ReadOutputRequest(_message.Message):
