@@ -39,12 +39,14 @@ class AcceleratorNeed:
         family: The family asked for, or "" for any.
         min_memory_mib: Least memory of a device; 0 for no wish.
         asked: The user's own spelling, for messages.
+        alternatives: Others that will do as well, without alternatives of their own.
 
     """
 
     family: str = ""
     min_memory_mib: int = 0
     asked: str = ""
+    alternatives: tuple[AcceleratorNeed, ...] = ()
 
 
 FAMILIES: dict[str, str] = {

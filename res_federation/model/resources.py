@@ -248,9 +248,11 @@ def accelerator_fits(need: AcceleratorNeed | None, shape: NodeShape, family: str
     """Tell why the devices of *shape* (of *family*) will not do for *need*, or None if they will.
 
     A family that was asked for is never replaced by another one; memory that is not known does
-    not satisfy a wish for memory.
+    not satisfy a wish for memory.  Of several that would do, the reason is that of the first.
     """
     if need is None:
+        return None
+    if any(accelerator_fits(other, shape, family) is None for other in need.alternatives):
         return None
     if shape.accelerators <= 0:
         return Reason(Code.NO_ACCELERATOR, have=0)

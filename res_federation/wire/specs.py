@@ -6,6 +6,7 @@ Values from outside are checked here once, so that the rest may trust them.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from res_federation.api.v1 import specs_pb2
@@ -46,6 +47,7 @@ MAX_NAME = 256
 # Counts stay far below 2**63 when multiplied in the kernels (cores x memory x nodes).
 _MAX_COUNT = 10_000_000
 _MAX_MEMORY_MIB = 1 << 40
+_MOST_ALTERNATIVES = 32
 
 
 def request_to_message(request: ResourceRequest) -> specs_pb2.ResourceRequest:
@@ -54,10 +56,7 @@ def request_to_message(request: ResourceRequest) -> specs_pb2.ResourceRequest:
         name: value for name in _OPTIONAL if (value := getattr(request, name)) is not None
     }
     if request.accelerator is not None:
-        need = request.accelerator
-        given["accelerator"] = specs_pb2.AcceleratorNeed(
-            family=need.family, min_memory_mib=need.min_memory_mib, asked=need.asked
-        )
+        given["accelerator"] = _need_to_message(request.accelerator)
     return specs_pb2.ResourceRequest(
         cpus_per_task=request.cpus_per_task,
         exclusive=request.exclusive,
@@ -66,6 +65,30 @@ def request_to_message(request: ResourceRequest) -> specs_pb2.ResourceRequest:
         features=request.features,
         **given,
     )
+
+
+def _need_to_message(need: AcceleratorNeed) -> specs_pb2.AcceleratorNeed:
+    return specs_pb2.AcceleratorNeed(
+        family=need.family,
+        min_memory_mib=need.min_memory_mib,
+        asked=need.asked,
+        alternatives=[_need_to_message(other) for other in need.alternatives],
+    )
+
+
+def _need_from_message(message: specs_pb2.AcceleratorNeed) -> AcceleratorNeed:
+    """Check and return which accelerators will do."""
+    field = "spec.request.accelerator"
+    every = (message, *message.alternatives)
+    if len(every) > _MOST_ALTERNATIVES or any(one.alternatives for one in message.alternatives):
+        raise InvalidArgument(
+            f"has more than {_MOST_ALTERNATIVES - 1} alternatives, or some within another",
+            field=f"{field}.alternatives",
+        )
+    if any(one.min_memory_mib < 0 for one in every):
+        raise InvalidArgument("must not be negative", field=f"{field}.min_memory_mib")
+    first, *others = (AcceleratorNeed(one.family, one.min_memory_mib, one.asked) for one in every)
+    return replace(first, alternatives=tuple(others))
 
 
 def request_from_message(message: specs_pb2.ResourceRequest) -> ResourceRequest:
@@ -81,12 +104,7 @@ def request_from_message(message: specs_pb2.ResourceRequest) -> ResourceRequest:
         if name in _OPTIONAL:
             given[name] = _count(name, value)
     if message.HasField("accelerator"):
-        need = message.accelerator
-        if need.min_memory_mib < 0:
-            raise InvalidArgument(
-                "must not be negative", field="spec.request.accelerator.min_memory_mib"
-            )
-        given["accelerator"] = AcceleratorNeed(need.family, need.min_memory_mib, need.asked)
+        given["accelerator"] = _need_from_message(message.accelerator)
         if not (
             {"accelerators_per_node", "accelerators_total", "accelerators_per_task"} & set(given)
         ):

@@ -171,6 +171,13 @@ A100_UNKNOWN = replace(ACC, accelerator="nvidia-a100", accelerator_memory_mib=No
         (AcceleratorNeed(), H100_64, "h100", None),
         (AcceleratorNeed("a100"), H100_64, "h100", Code.WRONG_ACCELERATOR),
         (AcceleratorNeed("h100"), H100_64, "h100", None),
+        (AcceleratorNeed("a100", alternatives=(AcceleratorNeed("h100"),)), H100_64, "h100", None),
+        (
+            AcceleratorNeed("a100", alternatives=(AcceleratorNeed("h100", 80 * G),)),
+            H100_64,
+            "h100",
+            Code.WRONG_ACCELERATOR,
+        ),
         (AcceleratorNeed("", 60 * G), H100_64, "h100", None),
         (AcceleratorNeed("", 80 * G), H100_64, "h100", Code.ACCELERATOR_MEMORY),
         (AcceleratorNeed("a100", 1), A100_UNKNOWN, "a100", Code.ACCELERATOR_MEMORY_UNKNOWN),

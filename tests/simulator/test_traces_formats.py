@@ -291,9 +291,8 @@ POD_HEAD = (
         ("T4", "t4", 0, {}),
         ("V100M16|V100M32|V100M32", "v100", 16 * 1024, {}),
         ("V100M32", "v100", 32 * 1024, {}),
-        ("P100|T4|V100M16", "t4", 0, {rules.GPU_ALTERNATIVES: 1}),
         ("G2", "openbg2", 0, {}),
-        ("T4|G2", "openbg2", 0, {rules.GPU_ALTERNATIVES: 1}),
+        ("T4|G9", "t4", 0, {}),
         ("G9", "", 0, {rules.GPU_CODE_NAME: 1}),
     ],
 )
@@ -304,6 +303,17 @@ def test_models_of_pods(tmp_path, spec, family, mib, repaired):
     assert work.repaired == {**repaired, rules.NO_ESTIMATE: 1}
     assert (work.submit.tolist(), work.runtime.tolist()) == ([100], [280])
     assert (work.procs.tolist(), shape.cpus_per_task) == ([4], 4)
+
+
+def test_any_of_several_models_will_do(tmp_path):
+    spec = "P100|T4|V100M32|V100M16|G2"
+    (shape,) = read_trace(write(tmp_path, POD_HEAD, POD.format(1, 1000, spec))).shapes
+    need = shape.accelerator
+    assert need is not None
+    assert (need.family, need.min_memory_mib) == ("openbg2", 0)  # of which there are most
+    assert {(each.family, each.min_memory_mib) for each in need.alternatives} == {
+        ("t4", 0), ("v100", 16 * 1024), ("p100", 0),
+    }  # fmt: skip
 
 
 def test_a_share_of_a_gpu_is_a_whole_one(tmp_path):

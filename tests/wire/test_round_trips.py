@@ -36,6 +36,12 @@ counts = st.integers(1, 10_000)
 times = st.floats(0, 4e9).map(lambda value: round(value, 3))
 
 
+def needs() -> st.SearchStrategy[AcceleratorNeed]:
+    one = st.builds(AcceleratorNeed, words, counts, words)
+    others = st.lists(one, max_size=2).map(tuple)
+    return st.builds(AcceleratorNeed, words, counts, words, others)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> ResourceRequest:
     accelerated = draw(st.booleans())
@@ -47,9 +53,7 @@ def requests(draw: st.DrawFn) -> ResourceRequest:
         cpus_per_task=draw(counts),
         memory_per_node_mib=draw(maybe | st.just(-2)),
         memory_per_cpu_mib=draw(maybe),
-        accelerator=AcceleratorNeed(draw(words), draw(counts), draw(words))
-        if accelerated
-        else None,
+        accelerator=draw(needs()) if accelerated else None,
         accelerators_per_node=draw(counts) if accelerated else None,
         cpus_per_accelerator=draw(maybe),
         exclusive=draw(st.booleans()),

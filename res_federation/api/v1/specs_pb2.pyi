@@ -27,22 +27,28 @@ class AcceleratorNeed(_message.Message):
     FAMILY_FIELD_NUMBER: _builtins.int
     MIN_MEMORY_MIB_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
     family: _builtins.str
     """The family asked for ("h100"), or empty for any."""
     min_memory_mib: _builtins.int
     """Least memory of one device in MiB."""
     asked: _builtins.str
     """The user's own spelling."""
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___AcceleratorNeed]:
+        """Others that will do as well, without alternatives of their own."""
+
     def __init__(
         self,
         *,
         family: _builtins.str = ...,
         min_memory_mib: _builtins.int = ...,
         asked: _builtins.str = ...,
+        alternatives: _abc.Iterable[Global___AcceleratorNeed] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "family", b"family", "min_memory_mib", b"min_memory_mib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "asked", b"asked", "family", b"family", "min_memory_mib", b"min_memory_mib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -105,8 +106,8 @@ def _wish(jobs: Gathered, number: int, spec: str) -> AcceleratorNeed:
     """Return what a list of models asks for.
 
     Models of one family leave the family, with the least of their memories. Of several families
-    the one counts of which the cluster has most GPUs. A code name of Alibaba's that is not known
-    is a model that nobody knows elsewhere: any GPU will do.
+    any will do; the first is the one of which the cluster has most GPUs. A code name of Alibaba's
+    that is not known is a model that nobody knows elsewhere: alone, any GPU will do.
     """
     found: dict[str, list[int]] = {}
     for word in (part.strip() for part in spec.split("|")):
@@ -115,13 +116,12 @@ def _wish(jobs: Gathered, number: int, spec: str) -> AcceleratorNeed:
             found.setdefault(wish.family, []).append(wish.min_memory_mib)
     if not found:
         return AcceleratorNeed()
-    if len(found) > 1:
-        jobs.repair(rules.GPU_ALTERNATIVES, number)
-    family = max(found, key=lambda each: _DEVICES.get(each, 0))
-    if family not in FAMILIES:
+    known = sorted(FAMILIES.keys() & found, key=lambda each: (-_DEVICES.get(each, 0), each))
+    if not known:
         jobs.repair(rules.GPU_CODE_NAME, number)
         return AcceleratorNeed(asked=spec[:64])
-    return AcceleratorNeed(family, min(found[family]), spec[:64])
+    first, *others = (AcceleratorNeed(each, min(found[each]), spec[:64]) for each in known)
+    return replace(first, alternatives=tuple(others))
 
 
 def read_nodes(
