@@ -145,7 +145,8 @@ def _engine(
             VirtualSite(
                 site, demand, first, make_queue,
                 begun=engine.begun, order=SiteOrder(order, demand),
-                fences=rules.fences and not copies, lease_s=int(state.terms.lease_s),
+                fences=rules.fences and not copies, arranges=rules.arranges,
+                lease_s=int(state.terms.lease_s),
             )
         )  # fmt: skip
         first += len(site.partitions)

@@ -11,6 +11,7 @@ import gc
 from collections.abc import Callable
 
 from res_federation.control.effects import (
+    ArrangeRuns,
     BeginRuns,
     CancelRun,
     ForgetRuns,
@@ -20,6 +21,7 @@ from res_federation.control.effects import (
     SendToSite,
     StartRun,
     WakeAt,
+    WithdrawRuns,
 )
 from res_federation.control.events import Event, JobSubmitted, PlanReady, SiteReported, Ticked
 from res_federation.control.machine import handle
@@ -27,7 +29,7 @@ from res_federation.control.state import FederationState
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import FINAL, JobState
-from res_federation.model.order import Begin, Cancel, Forget, Order, Start
+from res_federation.model.order import Arrange, Begin, Cancel, Forget, Order, Start, Withdraw
 from res_federation.model.plan import Plan
 from res_federation.simulator.clockwork import Clockwork, Phase
 from res_federation.simulator.demand import Demand
@@ -321,6 +323,10 @@ class Engine:
                     orders.append(Begin(order.tokens))
                 case ForgetRuns():
                     orders.append(Forget(order.tokens))
+                case WithdrawRuns():
+                    orders.append(Withdraw(order.tokens))
+                case ArrangeRuns():
+                    orders.append(Arrange(order.partition, order.tokens))
                 case CancelRun():
                     orders.append(Cancel(order.token, order.task))
         if not orders:

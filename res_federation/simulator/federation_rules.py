@@ -22,6 +22,7 @@ class Rules:
         time_to_live_s: Age past which the broker trusts the report of a silent site no more.
         kill: Whether sites end jobs at their limits.
         fences: Whether agents keep a run that waited from beginning before the broker knows.
+        arranges: Whether the federation's waiting runs can take one another's places at sites.
         check: Whether the invariants of the broker's state are asserted after each event.
 
     """
@@ -35,6 +36,7 @@ class Rules:
     time_to_live_s: float = 90.0
     kill: bool = False
     fences: bool = True
+    arranges: bool = True
     check: bool = False
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import struct
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -81,6 +83,8 @@ class LocalQueue:
         self._slot: dict[int, int] = {}
         self._key = [0] * (_FIRST_SLOTS + 1)
         self._spare = list(range(_FIRST_SLOTS, 0, -1))
+        self._seats: list[tuple[int, int, int]] = []
+        self._seat: dict[int, tuple[int, int, int]] = {}
         self._runs: set[int] = set()
         self._sizes: set[int] = set()
         self._count = 0
@@ -141,13 +145,45 @@ class LocalQueue:
         self._slot[key], self._key[slot] = slot, key
         rank = 0 if self.order == "submit" else -_rank(priority)
         self._count += 1
-        enqueue(*self._pool, slot, rank, self._count, procs, min(estimate, LONGEST))
+        self._take_seat(slot, (rank, self._count, key), procs, min(estimate, LONGEST))
 
     def cancel(self, key: int) -> bool:
         """Take a waiting job out; return whether one of this key was waiting."""
         slot = self._slot.get(key, 0)
         if slot == 0 or slot in self._runs:
             return False
+        self._leave_seat(key, slot)
+        self._drop(key, slot)
+        return True
+
+    def arrange(self, keys: Sequence[int]) -> None:
+        """Let waiting jobs stand in this order, in the seats that they have together."""
+        seats = sorted(self._seat[key] for key in keys)
+        moved = [
+            (key, seat) for key, seat in zip(keys, seats, strict=True) if self._seat[key] != seat
+        ]
+        sizes = {}
+        for key, _ in moved:
+            node = self._pool.nodes[self._slot[key]]
+            sizes[key] = (int(node[PROCS]), int(node[ESTIMATE]))
+            self._leave_seat(key, self._slot[key])
+        for key, (rank, count, _) in moved:
+            self._take_seat(self._slot[key], (rank, count, key), *sizes[key])
+        if moved:
+            self._pool.rows[HEAD, STALE] = 1  # a plan, where one is made, was for another order
+
+    def in_order(self, most: int) -> list[int]:
+        """Return the first *most* jobs that wait, in the order in which a pass looks at them."""
+        return [key for _, _, key in self._seats[:most]]
+
+    def _take_seat(self, slot: int, seat: tuple[int, int, int], procs: int, estimate: int) -> None:
+        insort(self._seats, seat)
+        self._seat[seat[2]] = seat
+        enqueue(*self._pool, slot, seat[0], seat[1], procs, estimate)
+
+    def _leave_seat(self, key: int, slot: int) -> None:
+        seat = self._seat.pop(key)
+        del self._seats[bisect_left(self._seats, seat)]
         pool = self._pool
         planned = DISCIPLINES[self.discipline] == CONSERVATIVE
         if planned and pool.rows[HEAD, NEWEST] == slot:
@@ -157,8 +193,6 @@ class LocalQueue:
         if planned and node[START] < NEVER:
             give(pool.rows, int(node[PROCS]), int(node[START]), int(node[START] + node[ESTIMATE]))
             pool.rows[HEAD, NEXT_START] = next_start(*pool)
-        self._drop(key, slot)
-        return True
 
     def finish(self, key: int, now: int) -> None:
         """Let a running job end: its processors are free for the pass at *now*.
@@ -181,7 +215,10 @@ class LocalQueue:
         count = run_pass(*self._pool, now)
         slots = self._pool.rows[BEGAN, :count].tolist()
         self._runs.update(slots)
-        return [self._key[slot] for slot in slots]
+        began = [self._key[slot] for slot in slots]
+        for key in began:
+            del self._seats[bisect_left(self._seats, self._seat.pop(key))]
+        return began
 
     def releases(self, now: int) -> list[tuple[int, int]]:
         """Return (believed end, processors) of each running job, sorted.

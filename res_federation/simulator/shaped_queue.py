@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,6 +115,18 @@ class ShapedQueue:
             return False
         self._queue.remove(job)
         return True
+
+    def arrange(self, keys: Sequence[int]) -> None:
+        """Let waiting jobs stand in this order, in the seats that they have together."""
+        jobs = [self._waiting[key] for key in keys]
+        seats = sorted((job.rank, job.number) for job in jobs)
+        for job, seat in zip(jobs, seats, strict=True):
+            job.rank, job.number = seat
+        self._queue.sort()
+
+    def in_order(self, most: int) -> list[int]:
+        """Return the first *most* jobs that wait, in the order in which a pass looks at them."""
+        return [job.key for job in self._queue[:most]]
 
     def finish(self, key: int, now: int) -> None:
         """Free what a running job holds; raises NotFound."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from res_federation.model.capacity import CapacityReport
+from res_federation.model.capacity import CapacityReport, WaitingJob
 from res_federation.model.identifiers import RunToken, job_of
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
-from res_federation.model.order import Begin, Cancel, Forget, Order, Start
+from res_federation.model.order import Arrange, Begin, Cancel, Forget, Order, Start, Withdraw
 from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
@@ -26,6 +26,8 @@ FENCE_AFTER_S = 20
 """An agent fences a run that has waited so long in the site's queue."""
 LASTING_S = 1e12
 """Time to live of reports while a site is well: its beats are not played out one by one."""
+
+_UNANSWERED = "its broker has not answered for a whole lease"
 
 Begun = Callable[["VirtualSite", "Held", int], None]
 
@@ -50,7 +52,7 @@ class Held:
 class VirtualSite:
     """One member. Times are whole seconds; the engine calls, nothing here waits."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one argument for each thing that sites differ in
         self,
         site: Site,
         demand: Demand,
@@ -60,6 +62,7 @@ class VirtualSite:
         begun: Begun,
         order: SiteOrder,
         fences: bool = True,
+        arranges: bool = True,
         lease_s: int = 900,
     ) -> None:
         """Build an idle site.
@@ -72,11 +75,12 @@ class VirtualSite:
             begun: Told of each payload that begins.
             order: Ranks the jobs of this site.
             fences: Whether its agent can keep a run from beginning before it is let.
+            arranges: Whether its waiting runs can take one another's places.
             lease_s: How long a fenced run waits for the word before it is given back.
 
         """
         self.site, self.demand, self._begun = site, demand, begun
-        self.fences, self.lease_s = fences, lease_s
+        self.fences, self.arranges, self.lease_s = fences, arranges and fences, lease_s
         self.parts = [
             VirtualPartition(part, first_place + number, make_queue(part))
             for number, part in enumerate(site.partitions)
@@ -127,6 +131,8 @@ class VirtualSite:
         part.enqueue(held.key, held.size, limit, now, self._order.rank(job, now, now))
         part.pending_core_s += cores * limit
         part.pending_accelerator_s += accelerators * limit
+        part.entries[held.key] = WaitingJob(it.nodes, cores, accelerators, limit, token)
+        part.others += token is None
         self._mark(part)
         return held
 
@@ -148,6 +154,11 @@ class VirtualSite:
                         self.ended.pop(token, None)
                 case Cancel():
                     self._cancel(order.token, now)
+                case Withdraw():
+                    for token in order.tokens:
+                        self._take_back(token, now)
+                case Arrange():
+                    self._arrange(order)
                 case _:
                     pass  # leases: what they bound is settled when the site falls silent
 
@@ -191,6 +202,24 @@ class VirtualSite:
             ),
         )
 
+    def _take_back(self, token: RunToken, now: int) -> None:
+        """Withdraw a run that has not begun; its wrapper may wait for the word already."""
+        held = self.runs.get(token)
+        if held is not None and held.fenced and held.begun < 0:
+            self._withdraw(held, now, "withdrawn as asked")
+
+    def _arrange(self, order: Arrange) -> None:
+        part = self._by_id.get(order.partition)
+        found = [self.runs.get(token) for token in order.tokens]
+        waiting = [held for held in found if held is not None and held.given < 0]
+        if part is None or not self.arranges or any(held.part is not part for held in waiting):
+            return
+        part.arrange([held.key for held in waiting])
+        ages = sorted(held.submitted for held in waiting)
+        for held, age in zip(waiting, ages, strict=True):
+            held.submitted = age  # a place is as old as it is, whoever stands in it
+        self._mark(part)
+
     # --- what happens by itself
 
     def make_pass(self, now: int) -> None:
@@ -216,6 +245,7 @@ class VirtualSite:
         part.pending_accelerator_s -= held.amounts[2] * held.limit
         part.hold(now + held.limit, held.amounts)
         part.changed()
+        part.entries.pop(held.key, None)
         held.given = now
         if held.token is None or not self._asks(held, now):
             self._begin(held, now)
@@ -229,7 +259,7 @@ class VirtualSite:
             return False
         held.fenced = True
         if self.silent_since is not None and now >= self.silent_since + self.lease_s:
-            self._withdraw(held, now)
+            self._withdraw(held, now, _UNANSWERED)
             return True
         self._news[held.token] = held
         self.touched = self.asking = True
@@ -263,12 +293,11 @@ class VirtualSite:
         """Give back the runs that ask and get no answer: their lease has run out."""
         for held in list(self.runs.values()):
             if held.fenced and held.given >= 0:
-                self._withdraw(held, now)
+                self._withdraw(held, now, _UNANSWERED)
 
-    def _withdraw(self, held: Held, now: int) -> None:
+    def _withdraw(self, held: Held, now: int, why: str) -> None:
         assert held.token is not None, "a local job asks nobody"
         self.leave(held, now)
-        why = "its broker has not answered for a whole lease"
         self._over(
             held.token,
             RunObservation(
@@ -316,6 +345,8 @@ class VirtualSite:
         """Take a job out of the queue or off its processors."""
         part = held.part
         del self.held[held.key]
+        part.entries.pop(held.key, None)
+        part.others -= held.token is None
         if held.token is not None:
             self.runs.pop(held.token, None)
         if held.given >= 0:
@@ -346,7 +377,7 @@ class VirtualSite:
         self._sequence += 1
         figures = CapacityReport(
             self.site.id, self._sequence, float(now), time_to_live_s,
-            tuple([part.capacity() for part in self.parts]),
+            tuple([part.capacity() for part in self.parts]), arranges=self.arranges,
         )  # fmt: skip
         news: list[Held | RunObservation] = list(self._news.values())
         if full:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from res_federation.model.accelerators import family_in
-from res_federation.model.capacity import FreeNodes, PartitionCapacity, Window
+from res_federation.model.capacity import (
+    MOST_WAITING,
+    FreeNodes,
+    PartitionCapacity,
+    WaitingJob,
+    Window,
+)
 from res_federation.model.resources import Layout, ResourceRequest, accelerator_fits, layout
 from res_federation.model.site import Partition
 from res_federation.simulator.release_profile import Amounts, ReleaseProfile
@@ -30,6 +36,14 @@ class Queue(Protocol):
 
     def start(self, now: int) -> list[int]:
         """Make one scheduling pass and return what was given its processors."""
+        ...
+
+    def arrange(self, keys: Sequence[int]) -> None:
+        """Let waiting jobs stand in this order, in the seats that they have together."""
+        ...
+
+    def in_order(self, most: int) -> list[int]:
+        """Return the first *most* jobs that wait, in the order in which they are looked at."""
         ...
 
     def set_processors(self, processors: int) -> None:
@@ -82,6 +96,8 @@ class VirtualPartition:
         self.pending_accelerator_s = 0
         self.held_cores = 0
         self.held_until = 0
+        self.others = 0
+        self.entries: dict[int, WaitingJob] = {}
         self._releases = ReleaseProfile()
         self._laid: dict[int, Layout | None] = {}
         self._capacity: PartitionCapacity | None = None
@@ -132,6 +148,10 @@ class VirtualPartition:
         """Take a waiting job out."""
         self._aside.discard(key)
         self.queue.cancel(key)
+
+    def arrange(self, keys: Sequence[int]) -> None:
+        """Let waiting jobs stand in this order, but for those that are kept aside."""
+        self.queue.arrange([key for key in keys if key not in self._aside])
 
     def announce(self, window: Window) -> None:
         """Let everybody know of maintenance; before anything waits."""
@@ -197,6 +217,8 @@ class VirtualPartition:
                 max_nodes=part.max_nodes,
                 max_array=part.max_array,
                 windows=self.windows,
+                queue=tuple([self.entries[key] for key in self.queue.in_order(MOST_WAITING)]),
+                others=self.others,
             )
         return self._capacity
 
