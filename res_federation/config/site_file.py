@@ -79,6 +79,16 @@ class NetworkTable(Strict):
     note: str = ""
 
 
+class PowerTable(Strict):
+    """The site's electricity: CO2 of a kWh, and what cooling adds (power usage effectiveness)."""
+
+    grams_per_kwh: Annotated[float, Field(ge=0, le=2000)]
+    pue: Annotated[float, Field(ge=1, le=4)] = 1.0
+    confidence: Known
+    sources: list[Text] = []
+    note: str = ""
+
+
 class ClusterTable(Strict):
     """A machine with a batch system of its own."""
 
@@ -114,6 +124,7 @@ class PartitionTable(Strict):
     accelerators: Annotated[int, Field(ge=1, le=64)] | None = None
     accelerator_memory: Memory | None = None
     peak_pflops: Petaflops | None = None
+    node_watts: Annotated[float, Field(gt=0, le=1e6)] | None = None
     max_time: Duration | None = None
     max_nodes: Count | None = None
     max_array: Count | None = None
@@ -163,6 +174,7 @@ class SiteTable(Strict):
     slurm: SlurmTable | None = None
     location: LocationTable | None = None
     network: NetworkTable | None = None
+    power: PowerTable | None = None
     cluster: list[ClusterTable] = []
     partition: list[PartitionTable] = []
     qos: list[QosTable] = []

@@ -52,6 +52,7 @@ def site_text(
         _block(_slurm(site.slurm)) if site.slurm is not None else "",
         _block(_location(site)),
         _block(_network(site)),
+        _block(_power(site)),
     ]
     blocks += [_block(_cluster(site, name)) for name in site.clusters]
     for part in site.partitions:
@@ -145,6 +146,13 @@ def _network(site: Site) -> Iterator[str]:
         yield 'confidence = "sourced"'
 
 
+def _power(site: Site) -> Iterator[str]:
+    if site.grams_per_kwh is not None:
+        yield "[power]"
+        yield f"grams_per_kwh = {float(site.grams_per_kwh)!r}"
+        yield 'confidence = "sourced"'
+
+
 def _cluster(site: Site, name: str) -> Iterator[str]:
     yield "[[cluster]]"
     yield f"name = {text(name)}"
@@ -164,6 +172,8 @@ def _partition(part: Partition) -> Iterator[str]:
     if part.nodes:
         yield f"nodes = {part.nodes}"
     yield from _shape(part.shape)
+    if part.node_watts is not None:
+        yield f"node_watts = {float(part.node_watts)!r}"
     if part.max_time_s:
         yield f"max_time = {text(duration(part.max_time_s))}"
     if part.max_nodes:

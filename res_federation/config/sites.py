@@ -148,7 +148,8 @@ def _unsourced(file: Path, catalogue: Path) -> Iterator[Problem]:
         return
     site = document.values
     tables: list[tuple[tuple[str | int, ...], dict[str, list[str]]]] = [((), site)]
-    tables += [(("network",), site["network"])] if "network" in site else []
+    for key in ("network", "power"):
+        tables += [((key,), site[key])] if key in site else []
     for kind in ("partition", "qos"):
         tables += [((kind, index), table) for index, table in enumerate(site.get(kind, []))]
     for path, table in tables:
@@ -255,7 +256,7 @@ def _partition_faults(part: PartitionTable) -> Iterator[tuple[str, str]]:
 
 
 _FIGURES = ("nodes", "cores", "memory", "accelerators", "accelerator_memory", "peak_pflops",
-            "max_time", "max_nodes", "max_array", "res_share_percent")  # fmt: skip
+            "node_watts", "max_time", "max_nodes", "max_array", "res_share_percent")  # fmt: skip
 
 
 def _doubles(kind: str, names: Sequence[str]) -> Iterator[_Fault]:
@@ -269,7 +270,7 @@ def _list(words: Sequence[str]) -> str:
 
 
 def _made(table: SiteTable) -> Site:
-    place, network = table.location, table.network
+    place, network, power = table.location, table.network, table.power
     return Site(
         id=SiteId(table.id),
         name=table.name or table.id,
@@ -285,6 +286,7 @@ def _made(table: SiteTable) -> Site:
         wan_gbps=None if network is None else network.gbps,
         country=table.country,
         slurm=None if table.slurm is None else _slurm(table.slurm),
+        grams_per_kwh=None if power is None else power.grams_per_kwh * power.pue,
     )
 
 
@@ -314,6 +316,7 @@ def _partition(site: str, part: PartitionTable) -> Partition:
         confidence=part.confidence,
         sources=tuple(part.sources),
         note=part.note,
+        node_watts=part.node_watts,
     )
 
 

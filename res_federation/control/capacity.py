@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from operator import attrgetter
@@ -13,22 +13,35 @@ from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import PartitionCapacity
-from res_federation.model.identifiers import PartitionId
+from res_federation.model.identifiers import PartitionId, site_of
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
 from res_federation.placement.snapshot import Floats, Ordered, Profile, Row, Snapshot
 from res_federation.slurm.dialect import Dialect
+from res_federation.topology.distances import Moving
 
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
     rows: list[Row] = []
     for site in state.sites.values():
-        rows += _with_dialect(_site_rows(site, at), site, state.dialects.get(site.site.id))
+        known = _with_power(_site_rows(site, at), site)
+        rows += _with_dialect(known, site, state.dialects.get(site.site.id))
     rows.sort(key=lambda row: (row.partition, _written(row.shape)))
-    return Snapshot(state.version, at, tuple(rows), state.distances, tuple(_ordered(state)))
+    ordered = tuple(_ordered(state))
+    return Snapshot(
+        state.version, at, tuple(rows), state.distances, ordered, tuple(_moving(ordered))
+    )
+
+
+def _moving(ordered: Iterable[Ordered]) -> Iterator[Moving]:
+    """Yield the input of jobs whose site has not counted them yet: taken to be on its way."""
+    for one in ordered:
+        spec = one.job.spec
+        if spec.input_mib > 0 and spec.input_site:
+            yield Moving(spec.input_site, site_of(one.partition), spec.input_mib)
 
 
 def _ordered(state: FederationState) -> Iterator[Ordered]:
@@ -62,6 +75,14 @@ def _site_rows(site: SiteState, at: float) -> list[Row]:
         if partition.id not in reported
     ]
     return rows
+
+
+def _with_power(rows: list[Row], site: SiteState) -> list[Row]:
+    grams = site.site.grams_per_kwh
+    if grams is None:
+        return rows
+    watts = {part.id: part.node_watts for part in site.site.partitions}
+    return [replace(row, grams_per_kwh=grams, node_watts=watts.get(row.partition)) for row in rows]
 
 
 def _with_dialect(rows: list[Row], site: SiteState, dialect: Dialect | None) -> list[Row]:

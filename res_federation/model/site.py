@@ -36,6 +36,7 @@ class Partition:
         confidence: Of the figures above.
         sources: Keys into the catalogue's list of sources.
         note: What a reader should know.
+        node_watts: Power of a busy node, or None where it is not known.
 
     """
 
@@ -52,6 +53,7 @@ class Partition:
     confidence: Confidence = Confidence.SOURCED
     sources: tuple[str, ...] = ()
     note: str = ""
+    node_watts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,8 @@ class Site:
         wan_gbps: Speed of the link to the national network, or None.
         country: ISO code.
         slurm: How its agent reaches Slurm, for ``batch = "slurm"``.
+        grams_per_kwh: CO2 of a kWh that its nodes use, cooling counted in, or None where it is
+            not known.
 
     """
 
@@ -125,3 +129,4 @@ class Site:
     wan_gbps: float | None = None
     country: str = "ES"
     slurm: SlurmAccess | None = None
+    grams_per_kwh: float | None = None

@@ -1,0 +1,1 @@
+"""Usage, fair share: arithmetic without clocks."""
