@@ -146,7 +146,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         fenced=waits and state.sites[site].fences and not job.spec.requeue,
     )
     job.runs.append(run)
-    job.state, job.decision = JobState.PLACED, assignment.decision
+    job.state, job.decision = JobState.PLACED, bytes(assignment.decision)
     job.reason = "placed; on its way to the site"
     job.decided_at = at
     state.fresh.pop(job.id, None)
@@ -163,7 +163,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
 
 
 def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -> list[Effect]:
-    job.decision, job.decided_at = rejection.decision, at
+    job.decision, job.decided_at = bytes(rejection.decision), at
     if rejection.permanent:
         reason = f"no member can run it; the nearest: {sentence(rejection.reason)}"
         return [runs.finish(state, job, JobState.INFEASIBLE, at, reason)]

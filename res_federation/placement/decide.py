@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,15 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
 from res_federation.model.reason import Code, Reason
-from res_federation.placement import kernels, late
-from res_federation.placement.order import run_estimate
-from res_federation.placement.policy import EMPTIEST, LateStart, Policy
-from res_federation.placement.rows import Floats, Ints, RowArrays, encode_rows, grades
+from res_federation.placement import kernels
+from res_federation.placement.decide_late import decide_late, terms_at, triples
+from res_federation.placement.ground import GONE
+from res_federation.placement.policy import LateStart, Policy
+from res_federation.placement.rows import Ints, RowArrays, encode_rows
 from res_federation.placement.score import Board, Narrow, Scatter, in_process, score
 from res_federation.placement.shapes import Queue, encode_jobs
 from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.waiting import Waiting
 
 PartitionRow = tuple[PartitionId, int]
 
@@ -32,7 +34,6 @@ class Decided:
         terms: (jobs, rows, 4) start, transfer, idle accelerator, run: seconds.
         chosen: (jobs,) row, or -1.
         starts: (jobs,) whether free nodes were taken for it.
-        kept: (places, 10) nodes kept for jobs that cannot start, as `late` has them.
 
     """
 
@@ -40,7 +41,6 @@ class Decided:
     terms: npt.NDArray[np.float32]
     chosen: Ints
     starts: npt.NDArray[np.bool_]
-    kept: Floats = field(default_factory=lambda: np.zeros((0, late.KEPT_COLUMNS)))
 
 
 def consider(
@@ -64,6 +64,8 @@ def consider(
             against; every row where not given.
 
     """
+    if policy.late is not None and held_to is None:
+        return _consider_late(snapshot, jobs, policy, policy.late, scatter)
     rows = encode_rows(snapshot, policy)
     spent = len(snapshot.ordered)
     queue = encode_jobs(
@@ -75,9 +77,6 @@ def consider(
         only[spent:] = [_row(rows, partition, row) for partition, row in held_to]
     board = Board(rows.version, rows.fixed, queue.shapes.codes)
     scored = score(board, queue.shapes, scatter)
-    if policy.late is not None and held_to is None:
-        _decide(rows, queue, scored, policy, only[:spent])
-        return rows, _decide_late(rows, queue, scored, policy, policy.late, spent)
     found = _decide(rows, queue, scored, policy, only)
     return rows, Decided(
         found.verdicts[spent:], found.terms[spent:], found.chosen[spent:], found.starts[spent:]
@@ -96,19 +95,33 @@ def _decide(rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, only:
     return Decided(*found)
 
 
-def _decide_late(
-    rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, late_start: LateStart, first: int
-) -> Decided:
-    """Decide the jobs of a queue from number *first* on: each only where it can start now."""
-    estimates = np.array([run_estimate(job) for job in queue.jobs[first:]], np.int64)
-    found = late.decide_late(
-        scored, queue.shape[first:], queue.shapes.numbers, queue.transfer, queue.reference,
-        queue.throttle, queue.salt[first:], estimates, rows.fixed, rows.free, rows.bars,
-        rows.release_after, rows.release_nodes, rows.backlog, rows.waiting, rows.speed, rows.salt,
-        grades(rows), float(policy.unknown_release_s), float(late_start.slowest),
-        late_start.prefer == EMPTIEST, late_start.reservations,
-    )  # fmt: skip
-    return Decided(*found)
+def spent(snapshot: Snapshot, policy: Policy, scatter: Scatter) -> RowArrays:
+    """Return the rows of *snapshot* after what is ordered already was taken off."""
+    return consider(snapshot, (), policy, scatter=scatter, held_to=())[0]
+
+
+def _consider_late(
+    snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, late: LateStart, scatter: Scatter
+) -> tuple[RowArrays, Decided]:
+    """Decide *jobs* by class and tell each by itself, in the order in which they were given."""
+    view = Waiting(policy.seed, jobs).view()
+    rows = spent(snapshot, policy, scatter)
+    found = decide_late(snapshot, rows, view, policy, late, scatter)
+    places = {job.id: number for number, job in enumerate(jobs)}
+    verdicts = np.zeros((len(jobs), len(rows.frame), 3), np.int32)
+    terms = np.zeros((len(jobs), len(rows.frame), 4), np.float32)
+    chosen = np.full(len(jobs), -1, np.int64)
+    told = found.found
+    for kind in np.flatnonzero(told.failed != GONE).tolist():
+        shared = triples(found, kind, int(told.failed[kind]))
+        for job in view.names_from(int(told.rest[kind])):
+            verdicts[places[job]] = shared
+    for event, (slot, row) in enumerate(zip(told.slot.tolist(), told.row.tolist(), strict=True)):
+        place, kind = places[view.job(slot).id], int(told.kind[event])
+        verdicts[place] = triples(found, kind, event)
+        if row >= 0:
+            chosen[place], terms[place, row] = row, terms_at(found, kind, event)
+    return rows, Decided(verdicts, terms, chosen, chosen >= 0)
 
 
 def recheck(

@@ -7,21 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 
 from res_federation.model.job import Job
-from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.model.plan import Assignment, Plan, Refusal, Rejection
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
-from res_federation.placement.decide import Decided, consider
+from res_federation.placement.decide import Decided, consider, spent
+from res_federation.placement.decide_late import Round, decide_late
+from res_federation.placement.ground import GONE, NODES_KEPT_FOR_IT
+from res_federation.placement.kept_places import JOB, ROW
 from res_federation.placement.order import in_turn
+from res_federation.placement.packing import Decision
 from res_federation.placement.policy import Policy
 from res_federation.placement.rows import RowArrays
 from res_federation.placement.score import Scatter, in_process
 from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.waiting import View, Waiting
 
 __all__ = ["Scatter", "in_process", "place"]
 
 
 def place(
-    snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, *, scatter: Scatter = in_process
+    snapshot: Snapshot,
+    jobs: Sequence[Job],
+    policy: Policy,
+    *,
+    scatter: Scatter = in_process,
+    sweep: bool = False,
 ) -> Plan:
     """Return where each of *jobs* goes, and why.
 
@@ -30,9 +40,18 @@ def place(
     jobs are decided first come first served, each for the partition where it is expected to
     complete first: expected start (free nodes, release profile, queue), plus the transfer of its
     input, plus its limit scaled by the accelerator.  What a job takes is not there for the next.
+    A `View` of waiting jobs keeps what is known of their classes from one round to the next, and
+    classes for which nothing has changed since are not asked again, but with *sweep*; the outcome
+    is the same.
     Equal scores (to the microsecond) are settled by xorshift64(blake2b(seed, job) xor
     blake2b(partition)).  Neither the order of jobs or rows nor *scatter* changes the outcome.
     """
+    if policy.late is not None:
+        view = jobs if isinstance(jobs, View) else Waiting(policy.seed, jobs).view()
+        rows = spent(snapshot, policy, scatter)
+        return _plan_by_class(
+            view, decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
+        )
     ordered = in_turn(jobs, snapshot.at, policy)
     rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
     return _plan(rows, ordered, decided)
@@ -60,6 +79,43 @@ def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:
             permanent, reason = _nearest(decided, number, known)
             rejections.append(Rejection(job.id, permanent, reason, decisions[number]))
     return Plan(rows.version, rows.frame, rows.frame_id, tuple(assignments), tuple(rejections))
+
+
+def _plan_by_class(view: View, found: Round) -> Plan:
+    rows, told = found.rows, found.found
+    frame, slots, kinds = rows.frame, told.slot.tolist(), told.kind.tolist()
+    assignments, alone = [], []
+    reasons: dict[tuple[int, ...], Reason] = {}
+    kept = {int(slot): int(row) for row, slot in found.kept[:, (ROW, JOB)]}
+    for event, row in enumerate(told.row.tolist()):
+        kind = kinds[event]
+        if row >= 0:
+            decision = Decision(found, kind, event)
+            job = view.job(slots[event]).id
+            assignments.append(Assignment(job, frame[row], row, True, 0.0, decision))
+        elif slots[event] in kept and told.codes[event, kept[slots[event]]] == NODES_KEPT_FOR_IT:
+            reason = Reason(Code.NODES_KEPT_FOR_IT)
+            alone.append(
+                Rejection(view.job(slots[event]).id, False, reason, Decision(found, kind, event))
+            )
+    refusals = []
+    first, failed, nearest = told.rest.tolist(), told.failed.tolist(), found.nearest.tolist()
+    for kind in np.flatnonzero((told.failed != GONE) & (told.rest >= 0)).tolist():
+        permanent, *numbers = nearest[kind]
+        key = tuple(numbers)
+        reason = reasons.get(key) or reasons.setdefault(key, _reason(key))
+        decision = Decision(found, kind, failed[kind])
+        refusals.append(Refusal(kind, first[kind], permanent == 1, reason, decision))
+    return Plan(
+        rows.version, frame, rows.frame_id, tuple(assignments), tuple(alone), tuple(refusals),
+        view, int(told.looked), found.caught,
+    )  # fmt: skip
+
+
+def _reason(numbers: tuple[int, ...]) -> Reason:
+    """Return a reason; where there are no rows at all nobody is connected."""
+    code, needed, have = numbers
+    return Reason(Code(code), needed, have) if code else Reason(Code.SITE_NOT_CONNECTED)
 
 
 def _nearest(

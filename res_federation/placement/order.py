@@ -15,11 +15,11 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
 
 
 def in_turn(jobs: Iterable[Job], at: float, policy: Policy) -> list[Job]:
-    """Return *jobs* in the order of *policy* at second *at*, equal ones by identifier."""
+    """Return *jobs* in the order of *policy* at second *at*; of equal ones the older one first."""
     late = policy.late
     if late is None:
         return in_order(jobs)
-    return sorted(jobs, key=lambda job: (-turn(job, at, late), job.id))
+    return sorted(jobs, key=lambda job: (-turn(job, at, late), job.submitted, job.id))
 
 
 def turn(job: Job, at: float, late: LateStart) -> float:
@@ -27,9 +27,14 @@ def turn(job: Job, at: float, late: LateStart) -> float:
 
     The policy's exponents say how much of width and length counts.
     """
-    age = max(0.0, at - job.submitted) + late.age_s
+    wide, long = weight(job, late)
+    return float((max(0.0, at - job.submitted) + late.age_s) * wide / long)
+
+
+def weight(job: Job, late: LateStart) -> tuple[float, float]:
+    """Return how much a job's width counts for its turn, and how much its length against it."""
     width = processors(job.spec.request, late.accelerator_width)
-    return float(age * width**late.width / max(1, run_estimate(job)) ** late.length)
+    return float(width**late.width), float(max(1, run_estimate(job)) ** late.length)
 
 
 def run_estimate(job: Job) -> int:

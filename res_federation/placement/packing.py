@@ -8,11 +8,13 @@ any other one needed and have (2 int32, 8 bytes of nothing).  All little-endian,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import SupportsBytes
 
 import numpy as np
 
 from res_federation.model.reason import Code, Reason
 from res_federation.placement.decide import Decided
+from res_federation.placement.decide_late import Round, terms_at, triples
 
 FRAME_BYTES = 8
 _ROW = np.dtype([("code", "<i2"), ("numbers", "<i4", (4,))], align=False)
@@ -30,6 +32,44 @@ class RowVerdict:
     def score_s(self) -> float | None:
         """Expected completion in seconds, None where it is not feasible."""
         return sum(value for _, value in self.terms) if self.terms else None
+
+
+class Decision:
+    """A decision of a round over classes: packed when somebody asks."""
+
+    __slots__ = ("_event", "_kind", "_packed", "_round")
+
+    def __init__(self, of: Round, kind: int, event: int) -> None:
+        """Take what was decided of class *kind* at an event of a round; -1 for one that sleeps."""
+        self._round: Round | None = of
+        self._kind, self._event, self._packed = kind, event, b""
+
+    def __bytes__(self) -> bytes:
+        """Return the decision as `unpack` reads it."""
+        if self._round is not None:
+            self._packed, self._round = pack_late(self._round, self._kind, self._event), None
+        return self._packed
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether *other* is the same, byte for byte."""
+        return isinstance(other, bytes | Decision) and bytes(self) == bytes(other)
+
+    def __hash__(self) -> int:
+        """Hash as the bytes do."""
+        return hash(bytes(self))
+
+
+def pack_late(of: Round, kind: int, event: int) -> bytes:
+    """Return what was decided of a class at an event of a round."""
+    told = triples(of, kind, event)
+    packed = np.zeros(len(told), _ROW)
+    packed["code"], packed["numbers"][:, :2] = told[:, 0], told[:, 1:]
+    row = int(of.found.row[event]) if event >= 0 else -1
+    if row >= 0:
+        terms = np.array(terms_at(of, kind, event), "<f4")
+        packed["numbers"][row] = terms.view("<i4")
+    head = np.array(row, "<i4").tobytes()
+    return of.rows.frame_id + head + packed.tobytes()
 
 
 def pack(frame_id: bytes, decided: Decided) -> list[bytes]:
@@ -50,13 +90,14 @@ def pack(frame_id: bytes, decided: Decided) -> list[bytes]:
     ]
 
 
-def frame_of(decision: bytes) -> bytes:
+def frame_of(decision: SupportsBytes) -> bytes:
     """Return the identifier of the frame that a decision refers to."""
-    return decision[:FRAME_BYTES]
+    return bytes(decision)[:FRAME_BYTES]
 
 
-def unpack(decision: bytes) -> tuple[int, tuple[RowVerdict, ...]]:
+def unpack(decision: SupportsBytes) -> tuple[int, tuple[RowVerdict, ...]]:
     """Return the chosen row (-1 for none) and every row's verdict, in the frame's order."""
+    decision = bytes(decision)
     chosen = int(np.frombuffer(decision, "<i4", 1, FRAME_BYTES)[0])
     rows = np.frombuffer(decision, _ROW, -1, FRAME_BYTES + 4)
     return chosen, tuple(_verdict(row) for row in rows)

@@ -72,7 +72,8 @@ class Queue:
     salt: npt.NDArray[np.uint64]
 
 
-def _key(job: Job) -> tuple[Any, ...]:
+def shape_key(job: Job) -> tuple[Any, ...]:
+    """Return what tells jobs of different shapes apart: what scoring looks at, and no more."""
     spec = job.spec
     return (
         spec.request, spec.time_limit_s, len(spec.array), spec.array_throttle, spec.clusters,
@@ -86,7 +87,7 @@ ANY_WORDS = Dialect("", "")
 Triple = tuple[int, int, int]
 
 
-class _Tables:
+class Tables:
     """Code tables by what they are about, each made once."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
@@ -94,11 +95,24 @@ class _Tables:
         self.made: dict[tuple[int, Any], int] = {}
         self.codes: list[list[Triple]] = []
         self.time_steps = _time_steps(rows)
+        self._known = np.zeros((0, len(rows), 3), np.int64)
+
+    def array(self) -> Ints:
+        """Return (tables, rows, 3) the codes; what was returned before is not changed."""
+        made = len(self._known)
+        if made < len(self.codes):
+            more = np.array(self.codes[made:], np.int64).reshape(
+                len(self.codes) - made, len(self.rows), 3
+            )
+            self._known = np.concatenate((self._known, more))
+        return self._known
 
     def index(self, kind: int, key: Any, verdict: Callable[[Row], Reason | None]) -> int:
+        """Return the number of a table, made by *verdict* if it is new."""
         return self.triples(kind, key, lambda row: _triple(verdict(row)))
 
     def triples(self, kind: int, key: Any, verdict: Callable[[Row], Triple]) -> int:
+        """Return the number of a table, made by *verdict* if it is new."""
         number = self.made.get((kind, key))
         if number is None:
             number = self.made[kind, key] = len(self.codes)
@@ -141,33 +155,53 @@ def encode_jobs(
     shape = np.empty(len(jobs), np.int64)
     firsts: list[Job] = []
     for place, job in enumerate(jobs):
-        key = _key(job)
+        key = shape_key(job)
         number = numbers.get(key)
         if number is None:
             number = numbers[key] = len(firsts)
             firsts.append(job)
         shape[place] = number
-    tables = _Tables(rows.rows)
+    tables = Tables(rows.rows)
+    columns = encode_shapes(firsts, tables, rows, distances, policy)
+    return Queue(
+        jobs=tuple(jobs),
+        shape=shape,
+        shapes=Shapes(columns.numbers, columns.tables, tables.array()),
+        transfer=columns.transfer,
+        reference=columns.reference,
+        throttle=columns.throttle,
+        salt=np.array([draw(job.id, policy.seed) for job in jobs], np.uint64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeColumns:
+    """What `Queue` says of shapes, one row of each array for a shape; tables of codes are apart."""
+
+    numbers: Ints
+    tables: Ints
+    transfer: Floats
+    reference: Floats
+    throttle: Ints
+
+
+def encode_shapes(
+    firsts: Sequence[Job], tables: Tables, rows: RowArrays, distances: DistanceTable, policy: Policy
+) -> ShapeColumns:
+    """Return the shapes of *firsts*, one each, as arrays; *tables* gains what is new to it."""
     places = rows.fixed[:, SITE].tolist()
     sites: dict[str, int] = {
         site_of(row.partition): place for row, place in zip(rows.rows, places, strict=True)
     }
+    count = len(firsts)
+    numbers = [(*request_numbers(job.spec.request), *_others(job.spec, sites)) for job in firsts]
     which = [_tables_of(job, tables) for job in firsts]
-    return Queue(
-        jobs=tuple(jobs),
-        shape=shape,
-        shapes=Shapes(
-            numbers=np.array(
-                [(*request_numbers(job.spec.request), *_others(job.spec, sites)) for job in firsts],
-                np.int64,
-            ).reshape(len(firsts), COLUMNS),
-            tables=np.array(which, np.int64).reshape(len(firsts), TABLES),
-            codes=np.array(tables.codes, np.int64).reshape(len(tables.codes), len(rows.rows), 3),
-        ),
-        transfer=_transfers(firsts, rows.rows, distances, policy),
+    return ShapeColumns(
+        numbers=np.array(numbers, np.int64).reshape(count, COLUMNS),
+        tables=np.array(which, np.int64).reshape(count, TABLES),
+        transfer=transfers(firsts, rows.rows, distances, policy),
         reference=np.array([_reference(job.spec, policy) for job in firsts], np.float64),
         throttle=np.array([job.spec.array_throttle or job.spec.tasks for job in firsts], np.int64),
-        salt=np.array([draw(job.id, policy.seed) for job in jobs], np.uint64),
     )
 
 
@@ -176,7 +210,7 @@ def _others(spec: JobSpec, sites: Mapping[str, int]) -> tuple[int, int, int, int
     return spec.time_limit_s, spec.tasks, spec.memory_per_core_mib, home
 
 
-def _tables_of(job: Job, tables: _Tables) -> tuple[int, ...]:
+def _tables_of(job: Job, tables: Tables) -> tuple[int, ...]:
     spec, request = job.spec, job.spec.request
     partition = spec.partition if spec.clusters else ""
     pins = (spec.clusters, spec.excluded, partition)
@@ -248,7 +282,7 @@ def _reference(spec: JobSpec, policy: Policy) -> float:
     return policy.accelerator_speed.get(need.family, 1.0) if need.family else 1.0
 
 
-def _transfers(
+def transfers(
     firsts: Sequence[Job], rows: Sequence[Row], distances: DistanceTable, policy: Policy
 ) -> Floats:
     """Return seconds to bring each shape's input to each row's site.

@@ -105,6 +105,6 @@ def repeat(path: Path, policy: Policy | None = None) -> Repeated:
 
 def _decided(plan: Plan, at: float) -> Iterator[Decision]:
     for one in plan.assignments:
-        yield Decision(at, one.job, one.partition, one.decision)
+        yield Decision(at, one.job, one.partition, bytes(one.decision))
     for other in plan.rejections:
-        yield Decision(at, other.job, "", other.decision)
+        yield Decision(at, other.job, "", bytes(other.decision))

@@ -92,7 +92,7 @@ def digest_of(plan: Plan) -> bytes:
         *((one.job, one.decision) for one in plan.rejections),
     ):
         made.update(job.encode())
-        made.update(decision)
+        made.update(bytes(decision))
     return made.digest()
 
 
@@ -138,7 +138,7 @@ class Recorder:
             return
         match event:
             case PlanReady(at, plan):
-                jobs = len(plan.assignments) + len(plan.rejections)
+                jobs = plan.size
                 self._add("planned", _encode(Planned(at, digest_of(plan), jobs)))
             case SiteReported():
                 self._add("reported", _encode(self._change(event)))

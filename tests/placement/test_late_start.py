@@ -21,7 +21,7 @@ from res_federation.model.job import Job
 from res_federation.model.plan import Plan
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape, ResourceRequest
-from res_federation.placement import kept_places, kernels, walk
+from res_federation.placement import kept_places, kernels, turns, walk
 from res_federation.placement.counterfactual import counterfactual
 from res_federation.placement.decide import consider, recheck, spent
 from res_federation.placement.decide_late import decide_late
@@ -348,13 +348,13 @@ def test_the_counterfactual_knows_that_others_could_start_it():
 
 # --- loops and their twins
 
-ROOMS = (kernels, kept_places, walk)
+ROOMS = (kernels, kept_places, turns, walk)
 
 
 def test_every_loop_has_its_twin():
     loops = {n for room in ROOMS for n, v in vars(room).items() if hasattr(v, "py_func")}
     assert {"walk", "look", "send", "keep_place", "breaks", "first_room", "room", "keep"} <= loops
-    for room in (kept_places, walk):
+    for room in (kept_places, turns, walk):
         own = {
             name
             for name, value in vars(room).items()

@@ -1,0 +1,122 @@
+"""A round of late binding over classes: arrays in, what became of each class out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from res_federation.placement import ground, kept_places, turns, walk
+from res_federation.placement.ground import Flags
+from res_federation.placement.kernels import Floats, Narrow
+from res_federation.placement.memo import Scores
+from res_federation.placement.policy import EMPTIEST, LateStart, Policy
+from res_federation.placement.rows import Ints, RowArrays
+from res_federation.placement.score import Scatter
+from res_federation.placement.shapes import LIMIT
+from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.waiting import View
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What became of the classes of a view.
+
+    Attributes:
+        rows: As the round leaves them: free nodes and releases spent.
+        scores: Of the classes.
+        found: What the loops found.
+        kept: (places, 10) nodes that are kept, as `kept_places` has them; the job is a slot.
+        full: (rows,) whether the federation may not let more runs wait there.
+        waiting: (rows,) runs that wait, and how many may.
+        nearest: (classes, 4) whether waiting cannot help, code, needed and have of the row that
+            comes nearest, for classes of which jobs stay.
+        caught: Jobs that were sent though their class was taken to sleep: only a sweep sees them.
+
+    """
+
+    rows: RowArrays
+    scores: Scores
+    found: ground.Found
+    kept: Floats
+    full: Flags
+    nearest: Ints
+    caught: int
+
+
+def decide_late(
+    snapshot: Snapshot, rows: RowArrays, view: View, policy: Policy, late: LateStart,
+    scatter: Scatter, *, sweep: bool = False,
+) -> Round:  # fmt: skip
+    """Decide who of *view* starts on *rows*, of which what is ordered is spent already.
+
+    With *sweep* every class is looked at, whether anything changed for it or not.
+    """
+    memo = view.memo
+    scores = memo.scores(view.specimens, rows, snapshot, policy, scatter)
+    count = len(view.head)
+    dozes = memo.asleep.of(count, rows, scores.scored)
+    classes = ground.Classes(
+        scores.scored[:count], scores.columns.numbers, scores.columns.throttle, scores.estimate,
+        scores.wide, scores.long, scores.cost, view.head.copy(),
+        np.zeros_like(dozes) if sweep else dozes,
+    )  # fmt: skip
+    jobs = ground.Jobs(view.after, view.submitted, view.name, view.salts(policy.seed))
+    places = _places(rows, late)
+    found = ground.Found(
+        *walk.walk(
+            _ground(rows), classes, jobs, places, float(snapshot.at), float(late.age_s),
+            float(policy.unknown_release_s), late.prefer == EMPTIEST,
+        )
+    )  # fmt: skip
+    memo.asleep.keep(found.sleeps, rows)
+    memo.looked = int(found.looked)
+    full = rows.waiting >= rows.fixed[:, 10]
+    return Round(
+        rows, scores, found, places.columns[: places.used[0]], full,
+        turns.nearest(scores.scored[:count], found.codes, found.failed, rows.fixed, rows.waiting),
+        int(dozes[found.kind[found.row >= 0]].sum()) if sweep else 0,
+    )  # fmt: skip
+
+
+def _ground(rows: RowArrays) -> ground.Ground:
+    idle = (rows.free[:, :, 0] * rows.free[:, :, 1]).sum(axis=1)
+    return ground.Ground(
+        rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes, rows.backlog,
+        rows.waiting, rows.salt, idle.astype(np.float64),
+    )  # fmt: skip
+
+
+def _places(rows: RowArrays, late: LateStart) -> ground.Places:
+    count = late.reservations
+    return ground.Places(
+        np.zeros((count, kept_places.KEPT_COLUMNS)), np.zeros((count, 4), np.int64),
+        np.zeros((count, rows.free.shape[1], 4), np.int64), np.zeros(count, np.int64),
+        np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+def triples(one: Round, number: int, event: int) -> Narrow:
+    """Return (rows, 3) code, needed, have of a class at an event, or as it sleeps."""
+    scored: Narrow = one.scores.scored[number]
+    told: Narrow = np.empty_like(scored)
+    told[:, 0], told[:, 1], told[:, 2] = scored[:, 2] & 255, scored[:, 0], scored[:, 1]
+    fits = told[:, 0] == 0
+    codes = one.found.codes[event] if event >= 0 else None
+    momentary = (
+        np.where(one.full, ground.QUEUE_FULL, ground.NODES_BUSY) if codes is None else codes
+    ).astype(np.int32)
+    told[fits, 0], told[fits, 1:] = momentary[fits], -1
+    busy, full = fits & (momentary == ground.NODES_BUSY), fits & (momentary == ground.QUEUE_FULL)
+    told[busy, 1] = scored[busy, 0]
+    told[full, 1], told[full, 2] = one.rows.waiting[full], one.rows.fixed[full, 10]
+    return told
+
+
+def terms_at(one: Round, number: int, event: int) -> tuple[float, float, float, float]:
+    """Return start, transfer, idle accelerator and run of a class where it was sent at an event."""
+    row, columns = int(one.found.row[event]), one.scores.columns
+    run = float(columns.numbers[number, LIMIT]) * float(one.found.waves[event])
+    if columns.reference[number] > 0.0:
+        run = run * float(columns.reference[number]) / float(one.rows.speed[row])
+    return 0.0, float(columns.transfer[number, row]), 0.0, run

@@ -1,0 +1,178 @@
+"""What is known of classes of jobs on a snapshot's rows, kept from one round to the next.
+
+Only a cache: what it answers is what would be computed anew.  A row that changed is scored again
+for all classes, a class that is new on all rows; the rest stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from res_federation.model.job import Job
+from res_federation.placement.asleep import Asleep
+from res_federation.placement.cost import preference
+from res_federation.placement.order import run_estimate, weight
+from res_federation.placement.policy import Policy
+from res_federation.placement.rows import Floats, Ints, RowArrays
+from res_federation.placement.score import Board, Narrow, Scatter, Shard, score, score_shard
+from res_federation.placement.shapes import (
+    ShapeColumns,
+    Shapes,
+    Tables,
+    encode_shapes,
+)
+from res_federation.placement.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Classes on rows; the arrays are not changed while anybody may read them.
+
+    Attributes:
+        columns: What classes ask for.
+        scored: (classes, rows, 3) as `kernels.score_shapes` gives it.
+        estimate: (classes,) seconds that a job is expected to run.
+        wide: (classes,) how much its width counts for its turn.
+        long: (classes,) how much its length counts against it.
+        cost: (classes, rows) what ranks the rows where a job can start; the least is taken.
+
+    """
+
+    columns: ShapeColumns
+    scored: Narrow
+    estimate: Ints
+    wide: Floats
+    long: Floats
+    cost: Floats
+
+
+class Memo:
+    """The newest scores. Used by one round at a time."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._key: tuple[Any, ...] = ()
+        self._stands_on: tuple[object, ...] = ()  # keeps alive what the key names by its address
+        self._tables: Tables | None = None
+        self._seen: list[Job] = []
+        self._fixed: Ints = np.zeros((0, 0), np.int64)
+        self._scores: Scores | None = None
+        self.scored_shapes = 0
+        """Classes that were scored on all rows so far: jobs of a class share it."""
+        self.looked = 0
+        """Classes that the newest round looked at."""
+        self.asleep = Asleep()
+
+    def scores(
+        self,
+        specimens: Sequence[Job],
+        rows: RowArrays,
+        snapshot: Snapshot,
+        policy: Policy,
+        scatter: Scatter,
+    ) -> Scores:
+        """Return what is known of the classes of *specimens* on *rows*."""
+        key = _key(rows, snapshot, policy)
+        if self._tables is None or key != self._key:
+            self._key, self._tables, self._seen = key, Tables(rows.rows), []
+            self._scores, self._fixed = None, rows.fixed
+            self._stands_on = (rows.rows, snapshot.distances)
+            self.asleep = Asleep()
+        seen = self._seen
+        fresh = [
+            number
+            for number, job in enumerate(specimens)
+            if number >= len(seen) or seen[number] is not job
+        ]
+        changed = np.flatnonzero((self._fixed != rows.fixed).any(axis=1))
+        if self._scores is not None and not fresh and not len(changed):
+            return self._scores
+        found = self._room(len(specimens), len(rows.frame))
+        if len(changed):
+            found = self._rescore(found, rows, changed)
+        if fresh:
+            self._add(found, fresh, specimens, rows, snapshot, policy, scatter)
+        self._fixed = rows.fixed
+        self._scores = Scores(
+            found.columns, found.scored, found.estimate, found.wide, found.long,
+            preference(rows, found.columns, policy),
+        )  # fmt: skip
+        return self._scores
+
+    def _room(self, classes: int, rows: int) -> Scores:
+        """Return arrays with room for all classes; a quarter more when they must grow."""
+        old = self._scores
+        have = 0 if old is None else len(old.estimate)
+        if old is not None and have >= classes:
+            return old
+        size = classes + classes // 4
+        grown: list[Any] = [
+            np.zeros((size, *shape), kind)
+            for shape, kind in (
+                ((16,), np.int64), ((6,), np.int64), ((rows,), np.float64), ((), np.float64),
+                ((), np.int64), ((rows, 3), np.int32), ((), np.int64), ((), np.float64),
+                ((), np.float64),
+            )
+        ]  # fmt: skip
+        if old is not None:
+            before = (
+                old.columns.numbers, old.columns.tables, old.columns.transfer,
+                old.columns.reference, old.columns.throttle, old.scored, old.estimate,
+                old.wide, old.long,
+            )  # fmt: skip
+            for new, past in zip(grown, before, strict=True):
+                new[:have] = past
+        numbers, tables, transfer, reference, throttle, scored, estimate, wide, long = grown
+        columns = ShapeColumns(numbers, tables, transfer, reference, throttle)
+        return Scores(columns, scored, estimate, wide, long, np.zeros((0, 0)))
+
+    def _rescore(self, found: Scores, rows: RowArrays, changed: Ints) -> Scores:
+        """Score all known classes on the rows that changed, in arrays that nobody reads yet."""
+        assert self._tables is not None, "classes are known"
+        count = len(self._seen)
+        board = Board(rows.version, rows.fixed[changed], self._tables.array()[:, changed])
+        numbers, tables = found.columns.numbers[:count], found.columns.tables[:count]
+        scored = found.scored.copy()
+        scored[:count, changed] = score_shard(board, Shard(0, numbers, tables)).verdicts
+        return replace(found, scored=scored)
+
+    def _add(
+        self, found: Scores, fresh: Sequence[int], specimens: Sequence[Job], rows: RowArrays,
+        snapshot: Snapshot, policy: Policy, scatter: Scatter,
+    ) -> None:  # fmt: skip
+        """Encode and score classes that are new; nobody reads their places in the arrays yet."""
+        assert self._tables is not None, "rows are known"
+        firsts = [specimens[number] for number in fresh]
+        new = encode_shapes(firsts, self._tables, rows, snapshot.distances, policy)
+        for name in ("numbers", "tables", "transfer", "reference", "throttle"):
+            getattr(found.columns, name)[fresh] = getattr(new, name)
+        board = Board(rows.version, rows.fixed, self._tables.array())
+        shapes = Shapes(new.numbers, new.tables, board.codes)
+        found.scored[fresh] = score(board, shapes, scatter)
+        found.estimate[fresh] = [run_estimate(job) for job in firsts]
+        if policy.late is not None:
+            weights = [weight(job, policy.late) for job in firsts]
+            found.wide[fresh] = [wide for wide, _ in weights]
+            found.long[fresh] = [long for _, long in weights]
+        self.scored_shapes += len(fresh)
+        self._seen = list(specimens)
+        self.asleep.forget(fresh)
+
+
+def _key(rows: RowArrays, snapshot: Snapshot, policy: Policy) -> tuple[Any, ...]:
+    """Return what a memo stands on: with another one all is computed anew."""
+    words = tuple(
+        (
+            row.partition, row.names, row.site_names, row.shape, row.family, row.features,
+            id(row.dialect), row.needs_account,
+        )
+        for row in rows.rows
+    )  # fmt: skip
+    return (
+        words, id(snapshot.distances), policy.unknown_path_mib_s, policy.accelerator_speed,
+        policy.late, policy.idle_accelerator_s, policy.max_waiting_per_partition,
+    )  # fmt: skip
