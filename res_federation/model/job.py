@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from res_federation.model.forecast import Forecast
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job_state import JobState
 from res_federation.model.resources import ResourceRequest
@@ -211,6 +212,8 @@ class Job:
     """When that was."""
     estimate_s: int = 0
     """Seconds that it is expected to run, fixed at submission; 0 for its limit. Ranks only."""
+    forecast: Forecast | None = None
+    """When it was expected to start, told when it first had to wait; None where it had not."""
 
     @property
     def run(self) -> Run | None:
