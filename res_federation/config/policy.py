@@ -25,7 +25,10 @@ class _Late(Strict):
     width: Annotated[float, Field(ge=0, le=4)] | None = None
     length: Annotated[float, Field(ge=0, le=4)] | None = None
     accelerator_width: Annotated[float, Field(ge=0, le=10_000)] | None = None
+    patience_s: Annotated[float, Field(gt=0, le=1e12)] | None = None
     reservations: Annotated[int, Field(ge=0, le=1000)] | None = None
+    places: Annotated[int, Field(ge=0, le=1000)] | None = None
+    fixed_places: Annotated[int, Field(ge=0, le=1000)] | None = None
     prefer: Literal["small", "emptiest"] | None = None
     slowest: Annotated[float, Field(ge=1, le=1e6)] | None = None
     history: Annotated[int, Field(ge=0, le=1000)] | None = None

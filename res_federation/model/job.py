@@ -175,6 +175,10 @@ class Run:
     begun: bool = False
     fenced: bool = False
     """Whether its payload can begin only after the broker wrote down that it does."""
+    held: bool = False
+    """Whether it waits there to hold a place: it is taken back when it can start elsewhere."""
+    leaving: bool = False
+    """Whether the site was told to take it back; that is no failed attempt."""
     counted: bool = False
     """Whether the newest capacity report of its site has it in its figures."""
     lease_until: float = 0.0

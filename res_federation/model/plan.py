@@ -101,6 +101,8 @@ class Rejection:
         permanent: True when no member can ever run it.
         reason: The reason of the partition that comes nearest.
         decision: Packed candidates, for `placement.explain`.
+        place: Partition where it holds a place in the meantime, or None.
+        expected_start_s: Seconds from the round until it is expected to start there.
 
     """
 
@@ -108,6 +110,8 @@ class Rejection:
     permanent: bool
     reason: Reason
     decision: SupportsBytes
+    place: PartitionId | None = None
+    expected_start_s: float = 0.0
 
 
 class Refusal(NamedTuple):

@@ -61,6 +61,7 @@ class Code(IntEnum):
     NODES_BUSY = 48
     WAITS_FOR_TURN = 49
     NODES_KEPT_FOR_IT = 50
+    PLACE_AT_SITE = 52
     LEFT_FOR_OTHERS = 51
     # about the ranking
     OUTRANKED = 60

@@ -97,6 +97,7 @@ _PLAIN: dict[Code, str] = {
     Code.TRIED_AND_REFUSED: "the site refused this job before",
     Code.NODES_BUSY: "too few nodes are free now: needs {needed}",
     Code.WAITS_FOR_TURN: "free, but kept for a job that is before it",
+    Code.PLACE_AT_SITE: "it has a place in the queue there, and goes wherever it can start sooner",
     Code.NODES_KEPT_FOR_IT: "it is next there: nodes are kept for it as they come free",
     Code.LEFT_FOR_OTHERS: "could start there now too, and is left to jobs that need it more",
     Code.OUTRANKED: "another partition is expected to complete the job earlier",

@@ -14,7 +14,7 @@ from res_federation.placement.policy import EMPTIEST, LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.score import Scatter
 from res_federation.placement.shapes import LIMIT
-from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.snapshot import Row, Snapshot
 from res_federation.placement.waiting import View
 
 
@@ -61,12 +61,14 @@ def decide_late(
         scores.wide, scores.long, scores.cost, view.head.copy(),
         np.zeros_like(dozes) if sweep else dozes,
     )  # fmt: skip
-    jobs = ground.Jobs(view.after, view.submitted, view.name, view.salts(policy.seed))
-    places = _places(rows, late)
+    jobs = ground.Jobs(
+        view.after, view.submitted, view.name, view.salts(policy.seed), _held(view, rows, scores)
+    )
+    places = _places(rows)
     found = ground.Found(
         *walk.walk(
-            _ground(rows), classes, jobs, places, float(snapshot.at), float(late.age_s),
-            float(policy.unknown_release_s), late.prefer == EMPTIEST,
+            _ground(rows, late), classes, jobs, places, float(snapshot.at), float(late.age_s),
+            float(late.patience_s), float(policy.unknown_release_s), late.prefer == EMPTIEST,
         )
     )  # fmt: skip
     memo.asleep.keep(found.sleeps, rows)
@@ -79,21 +81,55 @@ def decide_late(
     )  # fmt: skip
 
 
-def _ground(rows: RowArrays) -> ground.Ground:
+def _ground(rows: RowArrays, late: LateStart) -> ground.Ground:
     idle = (rows.free[:, :, 0] * rows.free[:, :, 1]).sum(axis=1)
+    count = len(rows.frame)
+    depth = [_depth(row, late) for row in rows.rows]
+    ahead = np.repeat(rows.backlog[:, None], max([1, *depth]), axis=1)
+    first = np.zeros((count, 4), np.int64)
+    for number, row in enumerate(rows.rows):
+        if row.shared:
+            known = min(len(row.ahead), ahead.shape[1])
+            ahead[number, :known] = row.ahead[:known]
+            first[number] = row.first or 0
     return ground.Ground(
         rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes, rows.backlog,
         rows.waiting, rows.salt, idle.astype(np.float64),
+        np.array([row.shared for row in rows.rows], np.bool_), np.array(depth, np.int64),
+        np.zeros(count, np.int64), np.zeros(count), ahead, first, np.zeros(count, np.bool_),
     )  # fmt: skip
 
 
-def _places(rows: RowArrays, late: LateStart) -> ground.Places:
-    count = late.reservations
+def _depth(row: Row, late: LateStart) -> int:
+    if not row.shared:
+        return late.reservations
+    if not row.places:
+        return 0
+    return late.places if row.arranges else late.fixed_places
+
+
+def _places(rows: RowArrays) -> ground.Places:
+    """Make room for one kept place in each row: for whoever is first there."""
+    count = len(rows.frame)
     return ground.Places(
         np.zeros((count, kept_places.KEPT_COLUMNS)), np.zeros((count, 4), np.int64),
         np.zeros((count, rows.free.shape[1], 4), np.int64), np.zeros(count, np.int64),
         np.zeros(1, np.int64),
     )  # fmt: skip
+
+
+def _held(view: View, rows: RowArrays, scores: Scores) -> Ints:
+    """Return (slots,) the row where a job holds a place, or -1."""
+    found = np.full(len(view.submitted), -1, np.int64)
+    for slot, kind, partition in view.holders:
+        able = [
+            row
+            for row, name in enumerate(rows.frame)
+            if name == partition and scores.scored[kind, row, 2] & 255 == 0
+        ]
+        if able:
+            found[slot] = able[0]
+    return found
 
 
 def triples(one: Round, number: int, event: int) -> Narrow:

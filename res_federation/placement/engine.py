@@ -12,8 +12,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
 from res_federation.placement.decide import Decided, consider, spent
 from res_federation.placement.decide_late import Round, decide_late
-from res_federation.placement.ground import GONE, NODES_KEPT_FOR_IT
-from res_federation.placement.kept_places import JOB, ROW
+from res_federation.placement.ground import GONE
 from res_federation.placement.order import in_turn
 from res_federation.placement.packing import Decision
 from res_federation.placement.policy import Policy
@@ -86,18 +85,21 @@ def _plan_by_class(view: View, found: Round) -> Plan:
     frame, slots, kinds = rows.frame, told.slot.tolist(), told.kind.tolist()
     assignments, alone = [], []
     reasons: dict[tuple[int, ...], Reason] = {}
-    kept = {int(slot): int(row) for row, slot in found.kept[:, (ROW, JOB)]}
+    places, begins = told.place.tolist(), told.begin.tolist()
     for event, row in enumerate(told.row.tolist()):
         kind = kinds[event]
         if row >= 0:
             decision = Decision(found, kind, event)
             job = view.job(slots[event]).id
             assignments.append(Assignment(job, frame[row], row, True, 0.0, decision))
-        elif slots[event] in kept and told.codes[event, kept[slots[event]]] == NODES_KEPT_FOR_IT:
-            reason = Reason(Code.NODES_KEPT_FOR_IT)
+        elif places[event] >= 0:
+            held = places[event]
             alone.append(
-                Rejection(view.job(slots[event]).id, False, reason, Decision(found, kind, event))
-            )
+                Rejection(
+                    view.job(slots[event]).id, False, Reason(Code(told.codes[event, held])),
+                    Decision(found, kind, event), frame[held], begins[event],
+                )
+            )  # fmt: skip
     refusals = []
     first, failed, nearest = told.rest.tolist(), told.failed.tolist(), found.nearest.tolist()
     for kind in np.flatnonzero((told.failed != GONE) & (told.rest >= 0)).tolist():

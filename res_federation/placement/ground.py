@@ -16,6 +16,7 @@ Links = npt.NDArray[np.int32]
 Names = npt.NDArray[np.uint8]
 AS_SCORED, QUEUE_FULL, REFUSED = 255, 45, 47
 NODES_BUSY, WAITS_FOR_TURN, NODES_KEPT_FOR_IT, LEFT_FOR_OTHERS = 48, 49, 50, 51
+PLACE_AT_SITE = 52
 """Codes of `model.reason.Code`, but for the first; loops know numbers only."""
 GONE, SLEPT = -2, -1
 """Stand for the number of the event where a class failed: no job is left, or it was not asked."""
@@ -33,6 +34,15 @@ class Ground(NamedTuple):
     waiting: Ints
     salt: Salts
     idle: Floats  # (rows,) free cores
+    shared: Flags  # (rows,) whether others wait or run there too
+    depth: Ints  # (rows,) jobs that may hold a place there
+    held: Ints  # (rows,) jobs that hold one
+    ours: Floats  # (rows,) node-seconds of those
+    ahead: Floats  # (rows, places) node-seconds of others before each of our places
+    first: (
+        Ints  # (rows, 4) nodes, cores and accelerators of each, and limit of whom others wait for
+    )
+    reserved: Flags  # (rows,) whether nodes are kept for whoever is first there
 
 
 class Classes(NamedTuple):
@@ -56,6 +66,7 @@ class Jobs(NamedTuple):
     submitted: Floats
     name: Names
     salt: Salts
+    at: Ints  # (slots,) row where a job holds a place, or -1
 
 
 class Places(NamedTuple):
@@ -76,7 +87,9 @@ class Found:
         slot: (events,) the job, or the first one of those that stay.
         kind: (events,) its class.
         row: (events,) where it is sent, or -1.
+        place: (events,) where it holds a place in the meantime, or -1.
         waves: (events,) how many times its tasks run one after the other.
+        begin: (events,) seconds until it is expected to start where it holds a place.
         codes: (events, rows) code of each row, or AS_SCORED.
         failed: (classes,) number of the event that says why jobs stay, or SLEPT, or GONE.
         rest: (classes,) slot of the first job that stays without a place kept for it, or -1.
@@ -88,7 +101,9 @@ class Found:
     slot: Ints
     kind: Ints
     row: Ints
+    place: Ints
     waves: Floats
+    begin: Floats
     codes: Codes
     failed: Ints
     rest: Links

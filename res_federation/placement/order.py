@@ -25,10 +25,12 @@ def in_turn(jobs: Iterable[Job], at: float, policy: Policy) -> list[Job]:
 def turn(job: Job, at: float, late: LateStart) -> float:
     """Return how soon it is a job's turn: its age times its width over its length.
 
-    The policy's exponents say how much of width and length counts.
+    The policy's exponents say how much of width and length counts.  Whoever has waited for the
+    policy's patience counts twice, after twice as long five times: 1 + (wait / patience)^2.
     """
     wide, long = weight(job, late)
-    return float((max(0.0, at - job.submitted) + late.age_s) * wide / long)
+    wait = max(0.0, at - job.submitted)
+    return float((wait + late.age_s) * wide / long * (1.0 + (wait / late.patience_s) ** 2))
 
 
 def weight(job: Job, late: LateStart) -> tuple[float, float]:

@@ -67,15 +67,23 @@ class Weights:
 class LateStart:
     """How jobs wait at the federation and are sent only where they can start.
 
-    The queue is ordered by (wait + age_s) x processors^width / estimate^length x share^fair_share,
-    the largest first.
+    The queue is ordered by (wait + age_s) x processors^width / estimate^length x share^fair_share
+    x (1 + (wait / patience_s)^2), the largest first.  Jobs that cannot start hold places, each
+    where it is expected to start first: at the federation where nobody else waits, in the site's
+    own queue where others do.
 
     Attributes:
         age_s: Seconds that every job is taken to have waited before it came: the more, the less
             does its own wait weigh against its size.
         width: Exponent of the processors: 0 for wide and narrow jobs alike, 1 for their full width.
         accelerator_width: Processors that one accelerator counts for.
-        reservations: So many jobs that cannot start have nodes kept for them as they come free.
+        patience_s: After so long a wait a job counts twice, and then soon ever more: the dial
+            against very long single waits; the less, the less does its size count.
+        reservations: So many jobs hold a place in each partition where nobody else waits; nodes
+            are kept for the first of them as they come free.
+        places: So many hold one in a partition with users of its own, whose site lets waiting
+            runs of the federation take one another's places.
+        fixed_places: So many where it does not.
         prefer: Of several partitions where it can start: "small", the one with fewest processors,
             or "emptiest", the one with most of them free.
         slowest: An accelerator on which a job would run for so many times its limit is its last
@@ -91,7 +99,10 @@ class LateStart:
     age_s: float = 24 * 3600.0
     width: float = 0.5
     accelerator_width: float = 8.0
-    reservations: int = 2
+    patience_s: float = 48 * 3600.0
+    reservations: int = 1
+    places: int = 12
+    fixed_places: int = 4
     prefer: str = SMALL
     slowest: float = 4.0
     history: int = 5

@@ -63,6 +63,15 @@ class Profile(Sequence[ReleaseIn]):
         return repr(tuple(self))
 
 
+class First(NamedTuple):
+    """Somebody else's job that waits first in a site's queue: its scheduler keeps nodes for it."""
+
+    nodes: int
+    cores_per_node: int
+    accelerators_per_node: int
+    limit_s: int
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One group of like nodes of one partition, as a round sees it.
@@ -93,6 +102,11 @@ class Row:
         node_watts: Power of a busy node, or None where it is not known.
         grams_per_kwh: CO2 of the electricity there, cooling counted in, or None.
 
+        shared: Whether others than the federation wait or run there, now or lately.
+        places: Whether runs of the federation can wait there, and be taken back.
+        arranges: Whether they can take one another's places.
+        ahead: Node-seconds of others before each place that the federation has there, by age.
+        first: Who waits first there, if he is somebody else.
     """
 
     partition: PartitionId
@@ -114,6 +128,11 @@ class Row:
     features: tuple[str, ...] = ()
     dialect: Dialect | None = field(default=None, repr=False)
     needs_account: bool = False
+    shared: bool = False
+    places: bool = False
+    arranges: bool = False
+    ahead: tuple[float, ...] = ()
+    first: First | None = None
     node_watts: float | None = None
     grams_per_kwh: float | None = None
 

@@ -52,14 +52,23 @@ def sink(
 
 
 @compiled
-def line_up(classes: Classes, jobs: Jobs, turn: Floats, at: float, age: float) -> Ints:
+def turn_of(wait: float, age: float, patience: float, wide: float, long: float) -> float:
+    """Return how soon it is a job's turn: `order.turn`."""
+    late = wait / patience
+    return float((wait + age) * wide / long * (1.0 + late * late))
+
+
+@compiled
+def line_up(
+    classes: Classes, jobs: Jobs, turn: Floats, at: float, age: float, patience: float
+) -> Ints:
     """Return the classes that have jobs as a heap, and set each one's *turn*."""
     heap = np.empty(classes.head.shape[0], np.int64)
     size = 0
     for c in range(classes.head.shape[0]):
         if classes.head[c] >= 0:
             wait = max(0.0, at - jobs.submitted[classes.head[c]])
-            turn[c] = (wait + age) * classes.wide[c] / classes.long[c]
+            turn[c] = turn_of(wait, age, patience, classes.wide[c], classes.long[c])
             heap[size] = c
             size += 1
     heap = heap[:size]

@@ -14,7 +14,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.model.identifiers import JobId
+from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.placement.memo import Memo
 from res_federation.placement.order import run_estimate
@@ -44,12 +44,13 @@ class View(Sequence[Job]):
         after: (slots,) slot of the next one of the class by (submitted, identifier), or NOBODY.
         head: (classes,) slot of the first one, or NOBODY.
         sizes: (classes,) jobs.
+        holders: Slot, class and partition of each job that holds a place in a site's queue.
 
     """
 
     __slots__ = (
-        "_jobs", "after", "head", "memo", "name", "salt", "seed", "sizes", "specimens", "store",
-        "submitted", "total",
+        "_jobs", "after", "head", "holders", "memo", "name", "salt", "seed", "sizes", "specimens",
+        "store", "submitted", "total",
     )  # fmt: skip
 
     def __init__(self, store: Waiting, columns: _Columns, jobs: list[Job | None]) -> None:
@@ -62,6 +63,7 @@ class View(Sequence[Job]):
         self.head = np.array(store.heads, np.int32).reshape(classes)
         self.sizes = np.array(store.counts, np.int64).reshape(classes)
         self.total = len(store)
+        self.holders = store.holders()
 
     def __len__(self) -> int:
         """Return the number of jobs."""
@@ -156,6 +158,7 @@ class Waiting:
         self._empty: dict[int, None] = {}
         self._spare: list[int] = []
         self._slots: dict[JobId, int] = {}
+        self._holds: dict[JobId, PartitionId] = {}
         self._jobs: list[Job | None] = []
         self._columns = _columns(0)
         self._free: list[int] = []
@@ -187,11 +190,30 @@ class Waiting:
         columns.name[slot] = np.frombuffer(job.id.encode().ljust(NAME_BYTES)[:NAME_BYTES], np.uint8)
         columns.kind[slot] = number
         self._link(number, slot)
+        run = job.run
+        if run is not None and run.held and not run.state.final:
+            self.hold(job.id, run.partition)
         return number
+
+    def hold(self, job: JobId, partition: PartitionId | None) -> None:
+        """Note where a job holds a place in a site's queue; None for nowhere any more."""
+        if partition is None:
+            self._holds.pop(job, None)
+        elif job in self._slots:
+            self._holds[job] = partition
+
+    def holders(self) -> list[tuple[int, int, PartitionId]]:
+        """Return slot, class and partition of each job that holds a place, by identifier."""
+        kinds = self._columns.kind
+        return [
+            (self._slots[job], int(kinds[self._slots[job]]), partition)
+            for job, partition in sorted(self._holds.items())
+        ]
 
     def remove(self, job: JobId) -> None:
         """Take a job out, if it is in."""
         slot = self._slots.pop(job, None)
+        self._holds.pop(job, None)
         if slot is None:
             return
         columns = self._columns

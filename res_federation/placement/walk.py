@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from res_federation.placement.ground import (
     LEFT_FOR_OTHERS,
     NODES_BUSY,
     NODES_KEPT_FOR_IT,
+    PLACE_AT_SITE,
     QUEUE_FULL,
     SLEPT,
     WAITS_FOR_TURN,
@@ -32,8 +32,15 @@ from res_federation.placement.ground import (
     Links,
     Places,
 )
+from res_federation.placement.held_places import (
+    keep_for_others,
+    keep_place,
+    length,
+    may_hold,
+    stands_on,
+)
 from res_federation.placement.kernels import Floats, Ints, compiled
-from res_federation.placement.turns import line_up, sink
+from res_federation.placement.turns import line_up, sink, turn_of
 
 
 @compiled
@@ -44,7 +51,7 @@ def taller(old: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return new
 
 
-def _looks(stands_on: int) -> Callable[..., int]:
+def _looks(code: int) -> Callable[..., int]:
     """Return the look of a class at all rows, compiled anew when what it stands on changes."""
 
     def look(
@@ -55,9 +62,8 @@ def _looks(stands_on: int) -> Callable[..., int]:
 
         *codes* (rows,) gets the answers, *ready* (rows,) the tasks that could start.
         """
-        could = 0 if stands_on >= 0 else -1
+        could = 0 if code >= 0 else -1
         tasks, throttle = classes.numbers[c, 13], classes.throttle[c]
-        estimate = float(classes.estimate[c])
         for r in range(ground.fixed.shape[0]):
             if classes.scored[c, r, 2] & 255 != 0:
                 codes[r] = AS_SCORED
@@ -75,7 +81,7 @@ def _looks(stands_on: int) -> Callable[..., int]:
                 codes[r] = NODES_BUSY
                 continue
             codes[r], ready[r] = LEFT_FOR_OTHERS, fits
-            run = estimate * np.ceil(tasks / fits)
+            run = length(c, r, ground, classes) * np.ceil(tasks / fits)
             for k in range(places.used[0]):
                 if places.columns[k, kept.ROW] == r and run > places.columns[k, kept.BEGIN]:
                     bars = kept.breaks(
@@ -93,12 +99,15 @@ def _looks(stands_on: int) -> Callable[..., int]:
 
 @compiled
 def choose(
-    c: int, salt: np.uint64, ground: Ground, cost: Floats, codes: Codes, emptiest: bool
+    c: int, salt: np.uint64, ground: Ground, cost: Floats, codes: Codes, emptiest: bool, at: int
 ) -> int:
     """Return the row of least cost among those where a job can start.
 
-    Of equal ones that with the fewest free cores (or the most), then by the draw.
+    Where it has a place already (row *at*) it needs no other. Of equal ones that with the fewest
+    free cores (or the most), then by the draw.
     """
+    if at >= 0 and codes[at] == LEFT_FOR_OTHERS:
+        return at
     best, best_tie, best_key = -1, np.uint64(0), (0.0, 0.0)
     for r in range(codes.shape[0]):
         if codes[r] != LEFT_FOR_OTHERS:
@@ -119,7 +128,7 @@ def idle_cores(free: Ints, bars: int) -> float:
     return idle
 
 
-def _sends(stands_on: int) -> Callable[..., None]:
+def _sends(code: int) -> Callable[..., None]:
     """Return what spends a row, compiled anew when what it stands on changes."""
 
     def send(
@@ -128,12 +137,12 @@ def _sends(stands_on: int) -> Callable[..., None]:
         """Take what a job of a class takes off a row, and off what kept places count on."""
         kernels.lie(classes.scored[c, r], lies)
         tasks, limit = classes.numbers[c, 13], float(classes.numbers[c, 12])
-        run = float(classes.estimate[c]) * np.ceil(tasks / fits)
+        run = length(c, r, ground, classes) * np.ceil(tasks / fits)
         for k in range(places.used[0]):
             if places.columns[k, kept.ROW] == r and run > places.columns[k, kept.BEGIN]:
                 places.bars[k] = kept.breaks(
                     places.columns, k, places.lies, places.later[k], places.bars[k], lies, tasks,
-                    fits, stands_on >= 0,
+                    fits, code >= 0,
                 )  # fmt: skip
         part = kernels.share_of_node(lies, ground.fixed[r])
         ground.bars[r] = kernels.take(ground.free[r], ground.bars[r], lies, fits)
@@ -145,92 +154,18 @@ def _sends(stands_on: int) -> Callable[..., None]:
     return send
 
 
-@compiled
-def begin_unforetold(places: Places, r: int, after: Floats, unknown_release: float) -> float:
-    """Return when to expect nodes that somebody holds until nobody knows when."""
-    begin = unknown_release
-    for k in range(places.used[0]):
-        if places.columns[k, kept.ROW] == r:
-            begin = max(begin, places.columns[k, kept.END])
-    for k in range(after.shape[0]):
-        if not np.isinf(after[k]):
-            begin = max(begin, after[k])
-    return begin
+look = compiled(_looks(stands_on()))
+send = compiled(_sends(stands_on()))
 
 
-def _keeps(stands_on: int) -> Callable[..., int]:
-    """Return what keeps a place, compiled anew when what it stands on changes."""
-
-    def keep_place(
-        c: int, job: int, ground: Ground, classes: Classes, places: Places, lies: Ints,
-        codes: Codes, unknown_release: float,
-    ) -> int:  # fmt: skip
-        """Keep nodes for a job where they come free first; return the row, or -1."""
-        soonest, soonest_key = -1 if stands_on >= 0 else -2, (0, 0.0, 0.0)
-        place = np.zeros(kept.KEPT_COLUMNS)
-        tasks, length = classes.numbers[c, 13], float(classes.estimate[c])
-        held, count = places.columns, places.used[0]
-        for r in range(codes.shape[0]):
-            if codes[r] != NODES_BUSY and codes[r] != WAITS_FOR_TURN:
-                continue
-            kernels.lie(classes.scored[c, r], lies)
-            each = kept.nodes_of_tasks(lies, ground.fixed[r], tasks)
-            there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
-            after, worth = ground.after[r], ground.worth[r]
-            need = float(lies[0])
-            begin = kept.first_room(held, count, r, after, worth, there, need, float(each), length)
-            unknown = 0
-            if np.isinf(begin):
-                unknown, begin = 1, begin_unforetold(places, r, after, unknown_release)
-            nodes = float(ground.fixed[r, 4])
-            size = float(ground.fixed[r, 4] * ground.fixed[r, 0])
-            key = (unknown, begin + ground.backlog[r] / max(nodes, 1.0), size)
-            if soonest < 0 or key < soonest_key:
-                soonest, soonest_key = r, key
-                part = kernels.share_of_node(lies, ground.fixed[r])
-                gain = kept.released(after, worth, begin) * each
-                if unknown:
-                    gain = max(gain, need - there)
-                place[kept.ROW], place[kept.BEGIN] = r, begin
-                place[kept.END] = begin + length
-                place[kept.NEED], place[kept.GAIN], place[kept.EACH] = need, gain, each
-                place[kept.WORTH], place[kept.TASKS] = need * part, tasks
-                place[kept.JOB] = job
-                places.lies[count] = lies
-        if soonest >= 0:
-            places.later[count] = ground.free[soonest]
-            places.bars[count] = ground.bars[soonest]
-            kept.keep(held, count, place)
-            places.used[0] += 1
-        return soonest
-
-    return keep_place
-
-
-def _crc() -> int:
-    """Return what the loops here stand on: compiled code outlives a change of another file."""
-    loops: tuple[Any, ...] = (
-        kept.breaks, kept.held_at, kept.released, kept.room, kept.first_room, kept.keep,
-        kept.nodes_of_tasks,
-    )  # fmt: skip
-    codes = [loop.py_func.__code__ for loop in loops]
-    text = b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes)
-    return crc32(text, kept.stands_on())
-
-
-look = compiled(_looks(_crc()))
-send = compiled(_sends(_crc()))
-keep_place = compiled(_keeps(_crc()))
-
-
-WalkFound = tuple[Ints, Ints, Ints, Floats, Codes, Ints, Links, Flags, int]
+WalkFound = tuple[Ints, Ints, Ints, Ints, Floats, Floats, Codes, Ints, Links, Flags, int]
 """The fields of `ground.Found`, in order."""
 
 
 @compiled
-def walk(  # noqa: PLR0912, PLR0915
+def walk(  # noqa: PLR0912, PLR0913, PLR0915
     ground: Ground, classes: Classes, jobs: Jobs, places: Places, at: float, age: float,
-    unknown_release: float, emptiest: bool,
+    patience: float, unknown_release: float, emptiest: bool,
 ) -> WalkFound:  # fmt: skip
     """Ask the classes in the order of their oldest jobs; what is sent is spent.
 
@@ -241,29 +176,32 @@ def walk(  # noqa: PLR0912, PLR0915
     failed = np.full(count, GONE, np.int64)
     sleeps = np.zeros(count, np.bool_)
     events, looked, could = 0, 0, 0
-    told: npt.NDArray[Any] = np.empty((256, 3), np.int64)  # slot, class, row
-    waves: npt.NDArray[Any] = np.empty((256, 1))
+    told: npt.NDArray[Any] = np.empty((256, 4), np.int64)  # slot, class, row, row of its place
+    waves: npt.NDArray[Any] = np.empty((256, 2))  # and seconds to its expected start
     codes: npt.NDArray[Any] = np.empty((256, rows), np.uint8)
-    heap = line_up(classes, jobs, turn, at, age)
+    keep_for_others(ground, places, lies, unknown_release)
+    heap = line_up(classes, jobs, turn, at, age, patience)
     size = heap.shape[0]
     while size > 0:
         if events + 2 > told.shape[0]:
             told, waves, codes = taller(told), taller(waves), taller(codes)
         c, slot = heap[0], classes.head[heap[0]]
         goes_on = False
-        if classes.sleeps[c] and failed[c] == GONE and places.used[0] >= places.columns.shape[0]:
+        if classes.sleeps[c] and failed[c] == GONE and not may_hold(c, ground, classes):
             failed[c], sleeps[c] = SLEPT, True
         else:
             mine = codes[events]
             looked += 1
             could = look(c, ground, classes, places, lies, mine, ready)
-            told[events, 0], told[events, 1], told[events, 2] = slot, c, -1
+            told[events, 0], told[events, 1], told[events, 2], told[events, 3] = slot, c, -1, -1
             if could > 0 and failed[c] == GONE:
-                best = choose(c, jobs.salt[slot], ground, classes.cost, mine, emptiest)
+                best = choose(
+                    c, jobs.salt[slot], ground, classes.cost, mine, emptiest, jobs.at[slot]
+                )
                 fits = ready[best]
                 send(c, best, fits, ground, classes, places, lies)
                 told[events, 2], mine[best] = best, 0
-                waves[events, 0] = np.ceil(classes.numbers[c, 13] / fits)
+                waves[events, 0], waves[events, 1] = np.ceil(classes.numbers[c, 13] / fits), 0.0
                 events += 1
                 goes_on = True
             else:
@@ -275,25 +213,25 @@ def walk(  # noqa: PLR0912, PLR0915
                             sleeps[c] = False
                     events += 1
                     codes[events] = mine
-                if places.used[0] < places.columns.shape[0]:
-                    r = keep_place(
-                        c, slot, ground, classes, places, lies, mine, unknown_release
-                    )  # fmt: skip
-                    if r >= 0:
-                        told[events, 0], told[events, 1], told[events, 2] = slot, c, -1
-                        codes[events, r] = NODES_KEPT_FOR_IT
-                        events += 1
-                        goes_on = True
+                r, begin = keep_place(
+                    c, slot, jobs.at[slot], ground, classes, places, lies, mine, unknown_release
+                )
+                if r >= 0:
+                    told[events, 0], told[events, 1], told[events, 2] = slot, c, -1
+                    told[events, 3], waves[events, 0], waves[events, 1] = r, 0.0, begin
+                    codes[events, r] = PLACE_AT_SITE if ground.shared[r] else NODES_KEPT_FOR_IT
+                    events += 1
+                    goes_on = True
         if goes_on:
             classes.head[c] = jobs.after[slot]
         if goes_on and classes.head[c] >= 0:
             wait = max(0.0, at - jobs.submitted[classes.head[c]])
-            turn[c] = (wait + age) * classes.wide[c] / classes.long[c]
+            turn[c] = turn_of(wait, age, patience, classes.wide[c], classes.long[c])
         else:
             size -= 1
             heap[0] = heap[size]
         sink(heap, size, 0, turn, classes.head, jobs.submitted, jobs.name)
     return (
-        told[:events, 0], told[:events, 1], told[:events, 2], waves[:events, 0], codes[:events],
-        failed, classes.head, sleeps, looked,
+        told[:events, 0], told[:events, 1], told[:events, 2], told[:events, 3], waves[:events, 0],
+        waves[:events, 1], codes[:events], failed, classes.head, sleeps, looked,
     )  # fmt: skip

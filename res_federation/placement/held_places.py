@@ -1,0 +1,193 @@
+"""Places that jobs hold until they can start: at the federation, or in a site's own queue.
+
+A job that cannot start holds a place where it is expected to start first.  Where nobody else waits
+that is a place in our order alone, and nodes are kept for whoever is first; where others wait it is
+a run in the site's queue, and the site keeps nodes for whoever is first there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from res_federation.placement import kept_places as kept
+from res_federation.placement import kernels
+from res_federation.placement.ground import (
+    NODES_BUSY,
+    WAITS_FOR_TURN,
+    Classes,
+    Codes,
+    Ground,
+    Places,
+)
+from res_federation.placement.kernels import Floats, Ints, compiled
+
+FAR = 1e7
+"""Seconds: a start that nothing foretells is behind every other one."""
+
+
+@compiled
+def length(c: int, r: int, ground: Ground, classes: Classes) -> float:
+    """Return for how many seconds a job is taken to run, as far as kept places go.
+
+    Where others wait too their site goes by the limit; elsewhere we do, and know better.
+    """
+    if ground.shared[r]:
+        return float(classes.numbers[c, 12])
+    return float(classes.estimate[c])
+
+
+@compiled
+def has_room(r: int, ground: Ground, codes: Codes) -> bool:
+    """Tell whether a row has a place left for a job that can start there in its turn."""
+    if ground.held[r] >= ground.depth[r]:
+        return False
+    return bool(codes[r] == NODES_BUSY or codes[r] == WAITS_FOR_TURN)
+
+
+@compiled
+def may_hold(c: int, ground: Ground, classes: Classes) -> bool:
+    """Tell whether any row has a place left for a class, as far as is known without a look."""
+    for r in range(ground.depth.shape[0]):
+        if ground.held[r] < ground.depth[r] and classes.scored[c, r, 2] & 255 == 0:
+            return True
+    return False
+
+
+@compiled
+def unforetold(after: Floats, unknown_release: float) -> float:
+    """Return when to expect nodes that somebody holds until nobody knows when."""
+    begin = unknown_release
+    for k in range(after.shape[0]):
+        if not np.isinf(after[k]):
+            begin = max(begin, after[k])
+    return begin
+
+
+def _reserves(code: int) -> Callable[..., float]:
+    """Return what keeps nodes, compiled anew when what it stands on changes."""
+
+    def reserve(  # noqa: PLR0913 - numba takes no keyword bundles
+        r: int, job: int, need: float, tasks: int, run: float, ground: Ground, places: Places,
+        lies: Ints, unknown_release: float,
+    ) -> float:  # fmt: skip
+        """Keep the nodes of *lies* on a row from when they are free; return when that is."""
+        each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
+        there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
+        after, worth = ground.after[r], ground.worth[r]
+        begin = kept.first_room(places.columns, 0, r, after, worth, there, need, each, run)
+        foretold = code >= 0 and not np.isinf(begin)
+        if not foretold:
+            begin = unforetold(after, unknown_release)
+        gain = kept.released(after, worth, begin) * each
+        if not foretold:
+            gain = max(gain, need - there)
+        count = places.used[0]
+        part = kernels.share_of_node(lies, ground.fixed[r])
+        place = np.zeros(kept.KEPT_COLUMNS)
+        place[kept.ROW], place[kept.BEGIN], place[kept.END] = r, begin, begin + run
+        place[kept.NEED], place[kept.GAIN], place[kept.EACH] = need, gain, each
+        place[kept.WORTH], place[kept.TASKS], place[kept.JOB] = need * part, tasks, job
+        places.lies[count], places.later[count] = lies, ground.free[r]
+        places.bars[count] = ground.bars[r]
+        kept.keep(places.columns, count, place)
+        places.used[0] += 1
+        ground.reserved[r] = True
+        return float(begin)
+
+    return reserve
+
+
+def _starts(code: int) -> Callable[..., float]:
+    """Return the guess of a start, compiled anew when what it stands on changes."""
+
+    def expected(
+        c: int, r: int, ground: Ground, classes: Classes, lies: Ints, unknown_release: float
+    ) -> float:
+        """Return when a job could start on a row, behind all that has a place before it there."""
+        kernels.lie(classes.scored[c, r], lies)
+        tasks = classes.numbers[c, 13]
+        each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
+        there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
+        need, after, worth = float(lies[0]), ground.after[r], ground.worth[r]
+        begin = unforetold(after, unknown_release) + FAR
+        have = there
+        if code >= 0 and have >= need:
+            begin = 0.0
+        for k in range(after.shape[0]):
+            if begin == 0.0 or np.isinf(after[k]):
+                break
+            have += worth[k] * each
+            if have >= need:
+                begin = after[k]
+                break
+        before = ground.ahead[r, min(ground.held[r], ground.ahead.shape[1] - 1)]
+        return float(begin + (before + ground.ours[r]) / max(float(ground.fixed[r, 4]), 1.0))
+
+    return expected
+
+
+def _keeps(code: int) -> Callable[..., tuple[int, float]]:
+    """Return what keeps a place, compiled anew when what it stands on changes."""
+
+    def keep_place(  # noqa: PLR0913
+        c: int, job: int, at: int, ground: Ground, classes: Classes, places: Places, lies: Ints,
+        codes: Codes, unknown_release: float,
+    ) -> tuple[int, float]:  # fmt: skip
+        """Keep a place for a job where it is expected to start first; return the row, or -1.
+
+        One that has a place at row *at* keeps it there while that row has places enough.  Of a
+        row's places the first has nodes kept for it, unless others wait before it there.
+        """
+        soonest, soonest_key, begin = -1 if code >= 0 else -2, (0.0, 0.0), 0.0
+        stays = at >= 0 and has_room(at, ground, codes)
+        for r in range(codes.shape[0]):
+            if (stays and r != at) or not has_room(r, ground, codes):
+                continue
+            begin = expected(c, r, ground, classes, lies, unknown_release)
+            key = (begin, float(ground.fixed[r, 4] * ground.fixed[r, 0]))
+            if soonest < 0 or key < soonest_key:
+                soonest, soonest_key = r, key
+        if soonest < 0:
+            return -1, 0.0
+        kernels.lie(classes.scored[c, soonest], lies)
+        tasks = classes.numbers[c, 13]
+        if not ground.reserved[soonest]:
+            run = length(c, soonest, ground, classes)
+            reserve(soonest, job, float(lies[0]), tasks, run, ground, places, lies, unknown_release)
+        part = kernels.share_of_node(lies, ground.fixed[soonest])
+        ground.ours[soonest] += float(lies[0] * tasks) * part * float(classes.estimate[c])
+        ground.held[soonest] += 1
+        return soonest, soonest_key[0]
+
+    return keep_place
+
+
+def stands_on() -> int:
+    """Return what the loops here stand on: compiled code outlives a change of another file."""
+    loops: tuple[Any, ...] = (
+        kept.breaks, kept.held_at, kept.released, kept.room, kept.first_room, kept.keep,
+        kept.nodes_of_tasks,
+    )  # fmt: skip
+    codes = [loop.py_func.__code__ for loop in loops]
+    text = b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes)
+    return crc32(text, kept.stands_on())
+
+
+reserve = compiled(_reserves(stands_on()))
+expected = compiled(_starts(stands_on()))
+keep_place = compiled(_keeps(stands_on()))
+
+
+@compiled
+def keep_for_others(ground: Ground, places: Places, lies: Ints, unknown_release: float) -> None:
+    """Keep nodes for those who wait first at sites with users of their own: EASY does it there."""
+    for r in range(ground.first.shape[0]):
+        if ground.first[r, 0] > 0:
+            lies[0], lies[1] = ground.first[r, 0], ground.first[r, 1]
+            lies[2], lies[3] = 0, ground.first[r, 2]
+            run = float(ground.first[r, 3])
+            reserve(r, -1, float(lies[0]), 1, run, ground, places, lies, unknown_release)
