@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -12,6 +12,7 @@ from res_federation.broker.clock import Clock
 from res_federation.broker.outboxes import Outboxes
 from res_federation.broker.watchers import Watchers
 from res_federation.control.effects import (
+    ClassesHeld,
     Effect,
     JobChanged,
     JobHeld,
@@ -28,6 +29,7 @@ from res_federation.model.plan import Plan
 log = structlog.get_logger(__name__)
 
 Place = Callable[[RunRound], Plan]
+Among = Callable[[frozenset[int], Iterable[JobId] | None], Iterable[Job]]
 
 
 class Carrier:
@@ -42,8 +44,13 @@ class Carrier:
         sites: Watchers[SiteId, SiteId],
         place: Place,
         put: Callable[[Event], None],
+        among: Among,
     ) -> None:
-        """Keep the parts; *place* runs in a thread of its own, *put* posts what comes back."""
+        """Keep the parts; *place* runs in a thread of its own, *put* posts what comes back.
+
+        *among* yields the held jobs of some classes, told the newest, among those that are watched.
+        """
+        self._among = among
         self._clock = clock
         self._outboxes = outboxes
         self._jobs = jobs
@@ -63,6 +70,9 @@ class Carrier:
                 self._outboxes.send(effect.site, effect.orders)
             case SiteSeen():
                 self._sites.tell(effect.site, effect.site)
+            case ClassesHeld():
+                for one in self._among(effect.kinds, self._jobs.watched):
+                    self._jobs.tell(one.id, one)
             case RunRound():
                 task = asyncio.create_task(self._round(effect))
                 self._rounds.add(task)

@@ -56,7 +56,8 @@ class Federation:
 
     async def job(self, uid: JobId) -> Job:
         """Return a job, live or ended; raises NotFound."""
-        job = self.state.jobs.get(uid) or await self.store.job(uid)
+        live = self.state.jobs.get(uid)
+        job = await self.store.job(uid) if live is None else self.state.tell(live)
         if job is None:
             raise NotFound(f"there is no job {uid}", way_out="resfed queue --all lists all")
         return job
@@ -73,7 +74,7 @@ class Federation:
     async def jobs(self, text: str, page_size: int, page_token: str) -> tuple[Sequence[Job], str]:
         """Return a page of jobs, newest first, with the reasons that are not written down."""
         page, token = await self.store.jobs(parse_filter(text), page_size, page_token)
-        return [self.state.jobs.get(job.id, job) for job in page], token
+        return [self.state.tell(self.state.jobs.get(job.id, job)) for job in page], token
 
     async def full_spec(self, job: Job) -> JobSpec:
         """Return the spec with the script's text, which does not stay in memory for ever."""
@@ -115,7 +116,7 @@ class Federation:
         plan: Plan = await asyncio.to_thread(place, now, (job,), self.state.policy)
         decision = plan.assignments[0].decision if plan.assignments else plan.rejections[0].decision
         change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
-        told = explain(job.id, decision, plan.frame, now.at)
+        told = explain(job.id, bytes(decision), plan.frame, now.at)
         return replace(told, counterfactual=change)
 
     async def output(

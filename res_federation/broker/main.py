@@ -75,12 +75,13 @@ async def run_broker(
         scatter = _scatter(settings)
 
         def run_round(effect: RunRound) -> Plan:
-            return place(effect.snapshot, effect.jobs, policy, scatter=scatter)
+            return place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
 
         carrier = Carrier(
             clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
             sites=parts.site_watchers, place=run_round,
             put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - the loop comes later
+            among=lambda kinds, ids: parts.state.held_of(kinds, ids),  # noqa: PLW0108 - so too
         )  # fmt: skip
 
         async def reload() -> FederationState:

@@ -72,6 +72,11 @@ class Watchers(Generic[Key, Value]):
                 if not self._all[key]:
                     del self._all[key]
 
+    @property
+    def watched(self) -> tuple[Key, ...] | None:
+        """The keys that anybody watches, None where somebody watches everything."""
+        return None if self._broad else tuple(self._all)
+
     def tell(self, key: Key, value: Value) -> None:
         """Tell everyone who wants to know of *key*."""
         for watch in self._all.get(key, ()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
@@ -62,6 +63,13 @@ class JobHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassesHeld:
+    """Tell those who watch single jobs of these classes that the reason is another one now."""
+
+    kinds: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class SiteSeen:
     """Tell watchers of capacity that a site reported, came or went. Nothing is written."""
 
@@ -70,10 +78,18 @@ class SiteSeen:
 
 @dataclass(frozen=True, slots=True)
 class RunRound:
-    """Place these jobs on this snapshot and come back with PlanReady or RoundFailed."""
+    """Place these jobs on this snapshot and come back with PlanReady or RoundFailed.
+
+    Attributes:
+        snapshot: Capacity.
+        jobs: In any order; a view of all that wait where the policy starts jobs late.
+        sweep: Whether to look at jobs too for which nothing has changed.
+
+    """
 
     snapshot: Snapshot
-    jobs: tuple[Job, ...]
+    jobs: Sequence[Job]
+    sweep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,4 +166,14 @@ class WakeAt:
     at: float
 
 
-Effect = JobChanged | SiteChanged | FrameSeen | JobHeld | SiteSeen | RunRound | SendToSite | WakeAt
+Effect = (
+    JobChanged
+    | SiteChanged
+    | FrameSeen
+    | JobHeld
+    | ClassesHeld
+    | SiteSeen
+    | RunRound
+    | SendToSite
+    | WakeAt
+)

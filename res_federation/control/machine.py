@@ -55,5 +55,5 @@ def handle(state: FederationState, event: Event) -> list[Effect]:
             assert_never(event)
     if not isinstance(event, JobSubmitted):  # a new job takes nothing from those in a plan
         state.events += 1
-    effects += rounds.due(state, event.at)
+    effects += rounds.due(state, event.at, ticked=isinstance(event, Ticked))
     return effects

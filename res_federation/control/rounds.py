@@ -22,6 +22,7 @@ from res_federation.control.effects import (
     WakeAt,
 )
 from res_federation.control.events import PlanReady, RoundFailed
+from res_federation.control.held import Held, tell_held
 from res_federation.control.state import FederationState
 from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
@@ -35,22 +36,25 @@ _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
 
 
-def due(state: FederationState, at: float) -> list[Effect]:
+def due(state: FederationState, at: float, *, ticked: bool = False) -> list[Effect]:
     """Return the round that is due, if any: new jobs always, held ones when capacity changed.
 
     A job that a round could not place is not looked at again before something changed that a
     round may see; so a long queue costs nothing while nothing happens.  Where jobs start late a
-    new one changes whose turn it is, and nodes are kept for held ones: all are looked at.
+    new one changes whose turn it is, and nodes are kept for held ones: a round is about all, and
+    looks at those for whose class something changed.  A tick lets a sweep begin that is due.
     """
     if state.planning is not None:
         return []
+    if state.policy.late is not None:
+        return _due_late(state, at, ticked=ticked)
     changed = state.version != state.seen_version
     if not state.fresh and not state.unseen and not (changed and state.held):
         state.seen_version = state.version
         return []
     if at < state.pause_until:
         return [WakeAt(state.pause_until)]
-    if changed or (state.fresh and state.policy.late is not None):
+    if changed:
         for job in state.held:
             state.unseen.setdefault(job)  # what waits to be seen since an earlier change is first
         state.seen_version = state.version
@@ -61,6 +65,25 @@ def due(state: FederationState, at: float) -> list[Effect]:
     state.pause_until = at + state.terms.round_interval_s
     state.asked = (state.events, at)
     return [RunRound(snapshot(state, at), tuple(jobs))]
+
+
+def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect]:
+    """Return the round over all that wait, if one is due."""
+    sweep = at - state.swept >= state.terms.sweep_s
+    changed = state.version != state.seen_version or (sweep and ticked)
+    if not state.fresh and not (changed and state.held):
+        state.seen_version = state.version
+        return []
+    if at < state.pause_until:
+        return [WakeAt(state.pause_until)]
+    held = state.by_class()
+    held.asked = tuple(state.fresh)
+    state.swept = at if sweep else state.swept
+    state.seen_version = state.version
+    state.planning = frozenset(held.asked)
+    state.pause_until = at + state.terms.round_interval_s
+    state.asked = (state.events, at)
+    return [RunRound(snapshot(state, at), held.waiting.view(), sweep)]
 
 
 def _next(state: FederationState) -> list[JobId]:
@@ -77,6 +100,7 @@ def fail(state: FederationState, event: RoundFailed) -> list[Effect]:
     """Let the jobs of a round that did not come back wait for the next one."""
     state.planning = None
     state.seen_version = 0
+    state.swept = 0.0
     state.pause_until = event.at + _PAUSE_S
     return []
 
@@ -90,11 +114,34 @@ def commit(state: FederationState, event: PlanReady) -> list[Effect]:
         state.frames[plan.frame_id] = plan.frame
         effects.append(FrameSeen(plan.frame_id, plan.frame))
     effects += _assign(state, plan, event.at)
+    held = state.late
+    if held is not None and plan.queue is not None and plan.queue.store is held.waiting:
+        return effects + _stay(state, held, plan, event.at)
     for rejection in plan.rejections:
         job = state.jobs.get(rejection.job)
         if job is not None and job.state is JobState.QUEUED:
             effects += _reject(state, job, rejection, event.at)
     return effects
+
+
+def _stay(state: FederationState, held: Held, plan: Plan, at: float) -> list[Effect]:
+    """Let those stay that a plan by class does not send; those that can never run end."""
+    effects: list[Effect] = []
+    again = {one.job for one in plan.assignments} & set(held.asked)  # no longer fits: still new
+    for job_id in held.asked:
+        if job_id in state.fresh and job_id not in again:
+            del state.fresh[job_id]
+            state.held[job_id] = None
+    assert plan.queue is not None, "it is a plan by class"
+    for kind, first, permanent, reason, decision in plan.refusals:
+        if not permanent:
+            continue
+        for job_id in [*plan.queue.names_from(first)]:
+            if job_id in held.waiting and held.waiting.class_of(job_id) == kind:
+                rejection = Rejection(job_id, permanent, reason, decision)
+                effects += _reject(state, state.jobs[job_id], rejection, at)
+    state.sweep_caught += plan.caught
+    return effects + tell_held(held, state.jobs, state.held, plan, at)
 
 
 def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
@@ -149,8 +196,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
     job.state, job.decision = JobState.PLACED, bytes(assignment.decision)
     job.reason = "placed; on its way to the site"
     job.decided_at = at
-    state.fresh.pop(job.id, None)
-    state.held.pop(job.id, None)
+    state.dequeue(job.id)
     state.sites[site].runs[run.token] = job.id
     state.sites[site].uncounted[run.token] = None
     state.sites[site].sent[run.token] = at

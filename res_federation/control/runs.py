@@ -126,7 +126,7 @@ def requeue(state: FederationState, job: Job, at: float, reason: str) -> list[Ef
     """Put a job whose newest run has ended without a payload back into the queue."""
     job.state, job.reason = JobState.QUEUED, reason
     job.started = None
-    state.fresh[job.id] = None
+    state.enqueue(job)
     state.version += 1
     return [changed(state, job, "requeued", at, {"reason": reason})]
 
@@ -156,8 +156,7 @@ def finish(state: FederationState, job: Job, end: JobState, at: float, reason: s
         _leave(state, run)
     else:
         job.ended = at
-    state.fresh.pop(job.id, None)
-    state.held.pop(job.id, None)
+    state.dequeue(job.id)
     del state.jobs[job.id]
     data: dict[str, str | int | float] = {"site": job.site, "reason": reason}
     if job.exit_code is not None:

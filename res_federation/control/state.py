@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from res_federation.control.held import Held
 from res_federation.model.capacity import CapacityReport, PartitionCapacity
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
 from res_federation.model.job import Job
@@ -29,9 +30,10 @@ class Terms:
         max_attempts: A job whose attempts so often ended before they began has failed.
         fence_after_s: A run that is expected to wait longer than this at its site is fenced from
             the start; one that starts at once need not ask.
-        round_jobs: Most jobs of one round.
+        round_jobs: Most jobs of one round, where jobs do not start late.
         round_interval_s: Least time between the starts of two rounds: a lone job never waits
             for it, a stream of jobs shares rounds.
+        sweep_s: After so long a round looks at all that wait, whether anything changed or not.
 
     """
 
@@ -43,6 +45,7 @@ class Terms:
     fence_after_s: float = 5.0
     round_jobs: int = 10_000
     round_interval_s: float = 0.1
+    sweep_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -112,6 +115,9 @@ class FederationState:
         asked: Events and time when the round in flight was asked for.
         dialects: How members want their scripts; nothing is asked of the jobs of one without.
         stale: Sites whose newest report is past its time to live, as the last tick saw it.
+        late: What waits by class, where the policy starts jobs late; made by the first round.
+        swept: When a round last looked at all that wait.
+        sweep_caught: Jobs that only a sweep sent: none, or a change was overlooked.
         frames: Lists of partitions that stored decisions refer to, by identifier.
         history: Of each user's newest ended jobs run time over limit, the newest last.
 
@@ -136,12 +142,48 @@ class FederationState:
     dialects: Mapping[str, Dialect] = field(default_factory=dict)
     stale: set[SiteId] = field(default_factory=set)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
+    late: Held | None = field(default=None, repr=False)
+    swept: float = 0.0
+    sweep_caught: int = 0
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def next_revision(self) -> int:
         """Number the next event."""
         self.revision += 1
         return self.revision
+
+    def enqueue(self, job: Job) -> None:
+        """Let a job wait for its first round, or for the first one since it came back."""
+        self.fresh[job.id] = None
+        if self.late is not None:
+            self.late.waiting.add(job)
+
+    def dequeue(self, job: JobId) -> None:
+        """Let a job wait no longer."""
+        self.fresh.pop(job, None)
+        self.held.pop(job, None)
+        if self.late is not None:
+            self.late.waiting.remove(job)
+
+    def by_class(self) -> Held:
+        """Return what waits by class; from the first call on it is kept up."""
+        if self.late is None:
+            waits = [self.jobs[job] for job in (*self.fresh, *self.held)]
+            self.late = Held(self.policy.seed, waits)
+        return self.late
+
+    def tell(self, job: Job) -> Job:
+        """Return *job*, which learns the newest answer if it is held."""
+        if self.late is not None and job.id in self.held:
+            self.late.tell(job)
+        return job
+
+    def held_of(self, kinds: frozenset[int], jobs: Iterable[JobId] | None) -> Iterator[Job]:
+        """Yield those of *jobs* (or of all) that are held in these classes, told the newest."""
+        if self.late is not None:
+            for job in self.late.among(kinds, self.held if jobs is None else jobs):
+                if job in self.held:
+                    yield self.tell(self.jobs[job])
 
     def check(self) -> None:
         """Assert every invariant; run after each event in tests.
@@ -153,6 +195,10 @@ class FederationState:
         assert not set(self.fresh) & set(self.held), "a job is both fresh and held"
         for job_id in [*self.fresh, *self.held]:
             assert self.jobs[job_id].state is JobState.QUEUED, f"{job_id} waits but is not QUEUED"
+        if self.late is not None:
+            queued = {*self.fresh, *self.held}
+            assert len(queued) == len(self.late.waiting), "classes have too many jobs, or too few"
+            assert all(job in self.late.waiting for job in queued), "a job waits in no class"
         for job in self.jobs.values():
             assert not job.state.final, f"{job.id} has ended and is still live"
             waits = job.id in self.fresh or job.id in self.held

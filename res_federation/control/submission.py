@@ -46,7 +46,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         estimate_s=estimated(state, spec),
     )
     state.jobs[job.id] = job
-    state.fresh[job.id] = None
+    state.enqueue(job)
     if event.idempotency_key:
         state.keys[key] = job.id
     job.revision = state.next_revision()
@@ -119,8 +119,8 @@ def cancel(state: FederationState, event: JobCancelled) -> list[Effect]:
                 f"job {job.id} still waits: a single task can be cancelled once it is at a site",
                 field="task",
             )
-        state.fresh.pop(job.id, None)
-        state.held.pop(job.id, None)
+        state.tell(job)
+        state.dequeue(job.id)
         job.state, job.ended, job.reason = JobState.CANCELLED, event.at, f"by {event.by}"
         del state.jobs[job.id]
         return [JobChanged(job, job.revision, "cancelled", event.at, {"by": event.by})]

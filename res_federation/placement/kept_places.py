@@ -115,8 +115,8 @@ def nodes_of_tasks(lies: Ints, f: Ints, tasks: int) -> int:
 def stands_on() -> int:
     """Return what the loops below stand on: compiled code outlives a change of another file."""
     loops: tuple[Any, ...] = (
-        kernels.fitting, kernels.take, kernels.add_bar, kernels.add_release, kernels.lie,
-        kernels.tasks_of_node, kernels.share_of_node, kernels.mix,
+        kernels.fitting, kernels.fitting_up_to, kernels.take, kernels.add_bar, kernels.add_release,
+        kernels.lie,        kernels.tasks_of_node, kernels.share_of_node, kernels.mix,
     )  # fmt: skip
     codes = [loop.py_func.__code__ for loop in loops]
     return crc32(b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes))

@@ -140,6 +140,23 @@ def fitting(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
 
 
 @compiled
+def fitting_up_to(free: Ints, bars: int, lies: Ints, tasks: int, enough: int) -> int:
+    """Return what `fitting` returns where that is less than *enough*; else *enough* or more."""
+    count = 0
+    shared = lies[0] == 1 and tasks > 1
+    for b in range(bars):
+        if free[b, 0] <= 0 or free[b, 1] < lies[1] or free[b, 3] < lies[3]:
+            continue
+        if lies[2] > 0 and 0 <= free[b, 2] < lies[2]:
+            continue
+        each = tasks_of_node(free[b], lies[1], lies[2], lies[3]) if shared else 1
+        count += free[b, 0] * each
+        if count >= enough:
+            break
+    return count
+
+
+@compiled
 def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
     """Take *tasks* tasks off a histogram, tightest bars first; return the bars then in use.
 

@@ -10,12 +10,13 @@ run time (``run_s``) are the kernels' own: they depend on what was decided befor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from res_federation.model.identifiers import site_of
+from res_federation.model.job import Job
 from res_federation.placement import fit
 from res_federation.placement.policy import EMPTIEST, Policy, Weight
 from res_federation.placement.rows import (
@@ -40,17 +41,48 @@ TRANSFER, IDLE_ACCELERATOR, SLOW, SCARCITY, SIZE, PRESSURE, CARBON, PARITY = (
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """What terms look at; nobody changes it."""
+    """What terms look at; nobody changes it.
+
+    Attributes:
+        rows: The rows.
+        numbers: (shapes, 16) as `shapes.Shapes` has it, and so the next two.
+        tables: (shapes, 6).
+        codes: (tables, rows, 3).
+        transfer: (shapes, rows) seconds to bring the input when nothing else moves.
+        reference: (shapes,) speed of the accelerator that the limit was written for; 0 for none.
+        jobs: One of each shape; there may be room for more shapes in the arrays.
+        snapshot: The rest.
+        policy: What is weighed.
+
+    """
 
     rows: RowArrays
-    queue: Queue
+    numbers: Ints
+    tables: Ints
+    codes: Ints
+    transfer: Floats
+    reference: Floats
+    jobs: Sequence[Job]
     snapshot: Snapshot
     policy: Policy
 
     @property
     def zeros(self) -> Floats:
         """A fresh (shapes, rows) of nothing."""
-        return np.zeros((len(self.queue.reference), len(self.rows.rows)))
+        return np.zeros((len(self.reference), len(self.rows.rows)))
+
+
+def of_queue(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Considered:
+    """Return what terms look at for the shapes of a queue."""
+    first: dict[int, Job] = {}
+    for shape, job in zip(queue.shape.tolist(), queue.jobs, strict=True):
+        first.setdefault(shape, job)
+    shapes = queue.shapes
+    jobs = [first[number] for number in range(len(first))]
+    return Considered(
+        rows, shapes.numbers, shapes.tables, shapes.codes, queue.transfer, queue.reference, jobs,
+        snapshot, policy,
+    )  # fmt: skip
 
 
 def weighed(measure: Floats, weight: Weight) -> Floats:
@@ -59,13 +91,31 @@ def weighed(measure: Floats, weight: Weight) -> Floats:
 
 
 def transfer(of: Considered) -> Floats:
-    """Seconds until the input has arrived, shared links taken into account."""
-    return weighed(of.queue.transfer, of.policy.weights.transfer)
+    """Seconds until the input has arrived, links shared with what moves already."""
+    seconds = of.transfer
+    if of.snapshot.moving:
+        seconds = _beside_others(of, seconds.copy())
+    return weighed(seconds, of.policy.weights.transfer)
+
+
+def _beside_others(of: Considered, seconds: Floats) -> Floats:
+    distances, load = of.snapshot.distances, of.snapshot.distances.load_of(of.snapshot.moving)
+    targets = [site_of(row.partition) for row in of.rows.rows]
+    for number, job in enumerate(of.jobs):
+        source, mib = job.spec.input_site, job.spec.input_mib
+        if mib <= 0 or not source:
+            continue
+        for column, target in enumerate(targets):
+            if seconds[number, column] > 0.0:
+                found = distances.transfer_s(source, target, mib, load)
+                if found is not None:
+                    seconds[number, column] = found
+    return seconds
 
 
 def idle_accelerator(of: Considered) -> Floats:
     """For a job without accelerators on a node that has some."""
-    none = of.queue.reference <= 0.0
+    none = of.reference <= 0.0
     there = of.rows.fixed[:, ACCELERATORS] > 0
     return np.where(none[:, None] & there[None, :], float(of.policy.idle_accelerator_s), 0.0)
 
@@ -84,8 +134,8 @@ def scarcity(of: Considered) -> Floats:
     if of.policy.late is None:
         return of.zeros
     grade = grades(of.rows)
-    fits = _table(of, ACCELERATOR) == 0
-    wants = of.queue.reference > 0.0
+    fits = of.codes[of.tables[:, ACCELERATOR], :, 0] == 0
+    wants = of.reference > 0.0
     fits &= ~wants[:, None] | (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
     least = np.where(fits, grade[None, :], np.iinfo(np.int64).max).min(axis=1, initial=1 << 40)
     above = np.maximum(grade[None, :] - least[:, None], 0)
@@ -113,7 +163,7 @@ def carbon(of: Considered) -> Floats:
     if weight.rate == 0.0:
         return of.zeros
     of_row = np.array([_kg_per_node_s(one.node_watts, one.grams_per_kwh) for one in of.rows.rows])
-    seconds = of.queue.shapes.numbers[:, LIMIT] * of.queue.shapes.numbers[:, TASKS]
+    seconds = of.numbers[:, LIMIT] * of.numbers[:, TASKS]
     return weighed(node_shares(of) * seconds[:, None] * run_factor(of) * of_row[None, :], weight)
 
 
@@ -139,15 +189,13 @@ STATIC = tuple(TERMS)
 """Names along the last axis of `static_terms`."""
 
 
-def static_terms(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Floats:
+def static_terms(of: Considered) -> Floats:
     """Return (shapes, rows, len(STATIC)) seconds, NaN where something is not known."""
-    of = Considered(rows, queue, snapshot, policy)
     return np.stack([term(of) for term in TERMS.values()], axis=2)
 
 
-def static_cost(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Floats:
+def static_cost(of: Considered) -> Floats:
     """Return (shapes, rows) seconds in all, to the microsecond so that equals stay equal."""
-    of = Considered(rows, queue, snapshot, policy)
     cost = of.zeros
     for term in TERMS.values():
         cost += np.nan_to_num(term(of), copy=False, nan=0.0)
@@ -160,7 +208,7 @@ def run_factor(of: Considered) -> Floats:
     The policy's table of speeds says it; what was observed of the job's user or account overrides
     the table for that family.  1 for a job without accelerators, and where the row has none.
     """
-    reference = of.queue.reference[:, None]
+    reference = of.reference[:, None]
     there = (reference > 0.0) & (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
     speed = np.broadcast_to(of.rows.speed[None, :], there.shape)
     if of.snapshot.factors:
@@ -170,13 +218,10 @@ def run_factor(of: Considered) -> Floats:
 
 def _observed(of: Considered, speed: Floats) -> Floats:
     families = [row.family for row in of.rows.rows]
-    first = np.full(len(of.queue.reference), -1, np.int64)
-    for place in range(len(of.queue.jobs) - 1, -1, -1):
-        first[of.queue.shape[place]] = place
-    for number, place in enumerate(first.tolist()):
-        spec = of.queue.jobs[place].spec
+    for number, job in enumerate(of.jobs):
+        owners = (job.spec.account, job.spec.user)
         for column, family in enumerate(families):
-            found = observed_speed(of.snapshot, (spec.account, spec.user), family)
+            found = observed_speed(of.snapshot, owners, family)
             if found is not None:
                 speed[number, column] = found
     return speed
@@ -192,7 +237,7 @@ def observed_speed(snapshot: Snapshot, owners: tuple[str, ...], family: str) -> 
 
 def node_shares(of: Considered) -> Floats:
     """Return (shapes, rows) the nodes' worth that one task takes; 0 where it does not lie."""
-    laid = fit.lay_out(of.queue.shapes.numbers, of.rows.fixed)
+    laid = fit.lay_out(of.numbers, of.rows.fixed)
     have = of.rows.fixed[None, :, :3].astype(np.float64)
     parts = np.divide(laid[:, :, 4:7], have, out=np.zeros(laid[:, :, 4:7].shape), where=have > 0)
     shares: Floats = np.where(laid[:, :, 0] == 0, laid[:, :, 3] * parts.max(axis=2), 0.0)
@@ -203,9 +248,3 @@ def _kg_per_node_s(watts: float | None, grams_per_kwh: float | None) -> float:
     if watts is None or grams_per_kwh is None:
         return float("nan")
     return watts * grams_per_kwh / 1000.0 / 3.6e6
-
-
-def _table(of: Considered, kind: int) -> Ints:
-    """Return (shapes, rows) the codes of one kind of constraint."""
-    codes: Ints = of.queue.shapes.codes[of.queue.shapes.tables[:, kind], :, 0]
-    return codes

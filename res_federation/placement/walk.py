@@ -72,11 +72,14 @@ def _looks(code: int) -> Callable[..., int]:
                 codes[r] = QUEUE_FULL
                 continue
             kernels.lie(classes.scored[c, r], lies)
-            if ground.idle[r] <= 0.0 and lies[1] > 0:
+            if ground.idle[r] < lies[0] * lies[1]:
                 codes[r] = NODES_BUSY
                 continue
-            there = kernels.fitting(ground.free[r], ground.bars[r], lies, tasks)
-            fits = min(there // max(lies[0], 1), tasks, throttle)
+            most = min(tasks, throttle)
+            there = kernels.fitting_up_to(
+                ground.free[r], ground.bars[r], lies, tasks, most * lies[0]
+            )
+            fits = min(there // max(lies[0], 1), most)
             if fits <= 0:
                 codes[r] = NODES_BUSY
                 continue

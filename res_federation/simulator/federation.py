@@ -157,7 +157,7 @@ def planner(policy: Policy) -> Planner:
     """Return what carries out rounds by `place`."""
 
     def plan(effect: RunRound) -> Plan:
-        return place(effect.snapshot, effect.jobs, policy)
+        return place(effect.snapshot, effect.jobs, policy, sweep=effect.sweep)
 
     return plan
 

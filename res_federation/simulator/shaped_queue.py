@@ -1,6 +1,7 @@
 """A site's local scheduler over nodes with cores, memory, accelerators: fcfs, easy, conservative.
 
-A job's parts lie on different nodes, the first that have room; parts of different jobs share nodes.
+A job's parts lie on different nodes, the first that have room; a job of one node lies on the one
+that it leaves the fewest cores, as in Slurm; parts of different jobs share nodes.
 On nodes of one core it starts every job at the second at which the pool of processors does.
 """
 

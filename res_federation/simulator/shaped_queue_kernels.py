@@ -31,10 +31,21 @@ def spend(node: Ints, need: Ints, sign: int) -> None:
 
 @compiled
 def first_fit(free: Ints, up: Ints, need: Ints, count: int, found: Ints) -> int:
-    """Find the first *count* nodes that are up and have room; return how many there are."""
+    """Find *count* nodes that are up and have room; return how many there are.
+
+    They are the first ones; for a job of one node, as Slurm does, the one with the fewest free
+    cores, and of such the first.
+    """
     have = 0
     for n in range(free.shape[0]):
         if up[n] and room(free[n], need):
+            if count == 1:
+                if have == 0 or free[n, 0] < free[found[0], 0]:
+                    found[0] = n
+                have = 1
+                if free[n, 0] == need[0]:
+                    break
+                continue
             found[have] = n
             have += 1
             if have == count:

@@ -36,7 +36,7 @@ from res_federation.control.events import (
 from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
 from res_federation.model.capacity import PartitionCapacity
-from res_federation.model.identifiers import RunToken, SiteId
+from res_federation.model.identifiers import JobId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
 from res_federation.model.plan import Plan
 
@@ -84,16 +84,31 @@ class _Change:
 
 
 def digest_of(plan: Plan) -> bytes:
-    """Return what names a plan: every decision byte for byte, in order."""
+    """Return what names a plan: every decision byte for byte, in order.
+
+    Of a plan by class: of every job that is sent, that ends, or that has an answer of its own; what
+    the others hear follows from the same scores.
+    """
     made = blake2b(digest_size=16)
     made.update(plan.frame_id)
     for job, decision in (
         *((one.job, one.decision) for one in plan.assignments),
-        *((one.job, one.decision) for one in plan.rejections),
+        *((one.job, one.decision) for one in plan.alone),
+        *_ended(plan),
     ):
         made.update(job.encode())
         made.update(bytes(decision))
     return made.digest()
+
+
+def _ended(plan: Plan) -> list[tuple[JobId, bytes]]:
+    """Return the jobs of a plan by class that can never run, by name."""
+    return sorted(
+        (job, bytes(one.decision))
+        for one in plan.refusals
+        if one.permanent and plan.queue is not None
+        for job in plan.queue.names_from(one.first)
+    )
 
 
 class Recorder:
@@ -118,7 +133,7 @@ class Recorder:
         jobs = {
             job: replace(one, spec=replace(one.spec, script="")) for job, one in state.jobs.items()
         }
-        self._add("state", _encode(replace(state, jobs=jobs)))
+        self._add("state", _encode(replace(state, jobs=jobs, late=None)))
 
     def _make_room(self) -> None:
         files = sorted(self._directory.glob(f"*{SUFFIX}"))

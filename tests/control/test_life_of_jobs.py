@@ -26,9 +26,12 @@ from res_federation.control.state import FederationState, federation, restore
 from res_federation.model.identifiers import JobId, SiteId, job_of, new_job_id, partition_id
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
+from res_federation.model.plan import Plan
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition, Site
 from res_federation.placement.engine import place
+from res_federation.placement.policies import named
+from res_federation.placement.policy import Policy
 from tests.control.model_site import ModelSite
 
 
@@ -44,6 +47,8 @@ def a_member(name: str, nodes: int) -> Site:
 class Federation(RuleBasedStateMachine):
     """Broker, disk, wire and three model sites under one generated story."""
 
+    policy = Policy()
+
     @initialize()
     def begin(self) -> None:
         self.at = 1000.0
@@ -56,7 +61,7 @@ class Federation(RuleBasedStateMachine):
         self.round: RunRound | None = None
         self.count = 0
         self.lost_on_purpose: set[JobId] = set()
-        self.state: FederationState = federation(self.members)
+        self.state: FederationState = federation(self.members, policy=self.policy)
         for member in self.members:
             self.link(member.id)
 
@@ -103,9 +108,15 @@ class Federation(RuleBasedStateMachine):
         effect, self.round = self.round, None
         assert effect is not None
         if works:
-            self.do(PlanReady(self.at, place(effect.snapshot, effect.jobs, self.state.policy)))
+            self.do(PlanReady(self.at, self.plan(effect)))
         else:
             self.do(RoundFailed(self.at, "a worker died"))
+
+    def plan(self, effect: RunRound) -> Plan:
+        plan = place(effect.snapshot, effect.jobs, self.state.policy, sweep=effect.sweep)
+        anew = place(effect.snapshot, tuple(effect.jobs), self.state.policy)
+        assert plan == anew, "what is known from before changes nothing"
+        return plan
 
     @rule(
         pick=st.randoms(use_true_random=False),
@@ -156,7 +167,7 @@ class Federation(RuleBasedStateMachine):
     def broker_restarts(self) -> None:
         live = [copy.deepcopy(job) for job in self.disk.values() if not job.state.final]
         revision = self.state.revision
-        self.state = federation(self.members)
+        self.state = federation(self.members, policy=self.policy)
         restore(self.state, at=self.at, jobs=live, keys={}, drained={}, revision=revision)
         self.round = None
         self.linked.clear()
@@ -165,6 +176,7 @@ class Federation(RuleBasedStateMachine):
     def state_is_sound(self) -> None:
         if hasattr(self, "state"):
             self.state.check()
+            assert not self.state.sweep_caught, "a change of capacity was overlooked"
 
     @invariant()
     def no_payload_begins_twice(self) -> None:
@@ -209,3 +221,15 @@ class Federation(RuleBasedStateMachine):
 
 TestFederation = Federation.TestCase
 TestFederation.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+
+
+class FederationOfLateStarts(Federation):
+    """The same story where jobs wait by class and start late."""
+
+    policy = named("federated")
+
+
+TestFederationOfLateStarts = FederationOfLateStarts.TestCase
+TestFederationOfLateStarts.settings = settings(
+    max_examples=100, stateful_step_count=50, deadline=None
+)
