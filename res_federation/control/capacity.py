@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from math import inf
 from operator import attrgetter
 
 import numpy as np
@@ -18,7 +19,7 @@ from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
-from res_federation.placement.snapshot import Floats, Ordered, Profile, Row, Snapshot
+from res_federation.placement.snapshot import First, Floats, Ordered, Profile, Row, Snapshot
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import Moving
 
@@ -27,7 +28,7 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
     rows: list[Row] = []
     for site in state.sites.values():
-        known = _with_power(_site_rows(site, at), site)
+        known = _with_power(_site_rows(site, at, state.terms.shared_s), site)
         rows += _with_dialect(known, site, state.dialects.get(site.site.id))
     rows.sort(key=lambda row: (row.partition, _written(row.shape)))
     ordered = tuple(_ordered(state))
@@ -50,11 +51,11 @@ def _ordered(state: FederationState) -> Iterator[Ordered]:
         for token in site.uncounted:
             job = state.jobs[site.runs[token]]
             run = job.run
-            if run is not None and not run.counted:
+            if run is not None and not run.counted and not run.held:
                 yield Ordered(job, PartitionId(job.partition))
 
 
-def _site_rows(site: SiteState, at: float) -> list[Row]:
+def _site_rows(site: SiteState, at: float, shared_s: float) -> list[Row]:
     problem, have = _problem(site, at)
     if site.report is None and not site.site.partitions:
         return [nowhere(site.site)]
@@ -64,6 +65,8 @@ def _site_rows(site: SiteState, at: float) -> list[Row]:
         for place, part in enumerate(site.report.partitions):
             profile = _profile(site, place, part, site.report.taken_at + age)
             row = _reported(part, site.declared.get(part.id), site.pins, profile)
+            if at - site.others.get(part.id, -inf) < shared_s:
+                row = _shared(row, part, site)
             if problem is not Code.FITS:
                 row = replace(row, problem=problem, problem_have=have)
             rows.append(row)
@@ -129,6 +132,33 @@ def _reported(
         max_array=part.max_array,
         features=features,
     )  # fmt: skip
+
+
+def _shared(row: Row, part: PartitionCapacity, site: SiteState) -> Row:
+    """Say what a partition with users of its own has waiting, in which order."""
+    shape, ahead, others, ours = part.shape, [], 0.0, 0.0
+    for job in part.queue:
+        work = _nodes_worth(shape, job.cores * job.limit_s, job.accelerators * job.limit_s)
+        if job.token is not None and job.token in site.runs:
+            ahead.append(others)
+            ours += work
+        else:
+            others += work
+    first = None
+    if part.queue and part.queue[0].token not in site.runs:
+        one = part.queue[0]
+        nodes = max(1, one.nodes)
+        first = First(nodes, -(-one.cores // nodes), -(-one.accelerators // nodes), one.limit_s)
+    report = site.report
+    return replace(
+        row,
+        shared=True,
+        places=site.fences,
+        arranges=report is not None and report.arranges,
+        ahead=tuple(ahead),
+        others_node_s=max(0.0, row.backlog_node_s - ours),
+        first=first,
+    )
 
 
 def _profile(site: SiteState, place: int, part: PartitionCapacity, now_there: float) -> Profile:

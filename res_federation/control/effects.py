@@ -146,9 +146,7 @@ class ForgetRuns:
     tokens: tuple[RunToken, ...]
 
 
-Order = (
-    StartRun | CancelRun | WithdrawRuns | ArrangeRuns | RenewLeases | BeginRuns | ForgetRuns
-)
+Order = StartRun | CancelRun | WithdrawRuns | ArrangeRuns | RenewLeases | BeginRuns | ForgetRuns
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,21 @@ the others wait for their site, and say so (docs/adr/0007).
 from __future__ import annotations
 
 from res_federation.control import runs
-from res_federation.control.effects import Effect, SiteSeen, WakeAt
+from res_federation.control.effects import Effect, RenewLeases, SiteSeen, WakeAt
 from res_federation.control.events import Ticked
 from res_federation.control.state import FederationState, SiteState
+from res_federation.model.identifiers import SiteId
 
 
 def stale(site: SiteState, at: float) -> bool:
     """Tell whether the newest report of *site* is past its time to live."""
     return site.report is not None and at - site.received > site.report.time_to_live_s
+
+
+def lease_of(state: FederationState, site: SiteId) -> tuple[RenewLeases, ...]:
+    """Return the lease that new runs begin with: it counts from the newest report."""
+    report = state.sites[site].report
+    return () if report is None else (RenewLeases(report.sequence, state.terms.lease_s),)
 
 
 def suspects_itself(state: FederationState, at: float) -> bool:

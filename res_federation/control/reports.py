@@ -18,6 +18,7 @@ from res_federation.control.effects import (
     SendToSite,
     SiteSeen,
     StartRun,
+    WithdrawRuns,
 )
 from res_federation.control.events import SiteReported
 from res_federation.control.sites import member
@@ -40,6 +41,9 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     full = event.complete or event.journal != site.journal
     site.report, site.received, site.journal = event.report, event.at, event.journal
     site.fences = event.fences
+    for part in event.report.partitions:
+        if part.others:
+            site.others[part.id] = event.at
 
     effects: list[Effect] = []
     orders: list[Order] = [RenewLeases(event.report.sequence, state.terms.lease_s)]
@@ -81,6 +85,8 @@ def _hold(
         orders.append(CancelRun(observation.token))
     elif observation.asks:
         orders.append(BeginRuns((observation.token,)))
+    elif job.run is not None and job.run.leaving and not job.run.begun:
+        orders.append(WithdrawRuns((observation.token,)))  # the first order may have been lost
     run = job.run
     if run is not None and not run.begun:
         run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from itertools import islice
 
-from res_federation.control import runs
+from res_federation.control import places, runs
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import (
     Effect,
     FrameSeen,
     JobHeld,
     Order,
-    RenewLeases,
     RunRound,
     SendToSite,
     StartRun,
@@ -23,6 +22,7 @@ from res_federation.control.effects import (
 )
 from res_federation.control.events import PlanReady, RoundFailed
 from res_federation.control.held import Held, tell_held
+from res_federation.control.leases import lease_of
 from res_federation.control.state import FederationState
 from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
@@ -71,7 +71,7 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     """Return the round over all that wait, if one is due."""
     sweep = at - state.swept >= state.terms.sweep_s
     changed = state.version != state.seen_version or (sweep and ticked)
-    if not state.fresh and not (changed and state.held):
+    if not state.fresh and not (changed and (state.held or state.holding)):
         state.seen_version = state.version
         return []
     if at < state.pause_until:
@@ -141,6 +141,7 @@ def _stay(state: FederationState, held: Held, plan: Plan, at: float) -> list[Eff
                 rejection = Rejection(job_id, permanent, reason, decision)
                 effects += _reject(state, state.jobs[job_id], rejection, at)
     state.sweep_caught += plan.caught
+    effects += places.hold(state, plan, plan.alone, at)
     return effects + tell_held(held, state.jobs, state.held, plan, at)
 
 
@@ -168,14 +169,8 @@ def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
         assert run is not None, "just placed"
         orders.setdefault(run.site, []).append(StartRun(run.token, job.id, run.fenced))
     for site, starts in sorted(orders.items()):
-        effects.append(SendToSite(site, (*_lease(state, site), *starts)))
+        effects.append(SendToSite(site, (*lease_of(state, site), *starts)))
     return effects
-
-
-def _lease(state: FederationState, site: SiteId) -> tuple[Order, ...]:
-    """Return the lease that new runs begin with: it counts from the newest report."""
-    report = state.sites[site].report
-    return () if report is None else (RenewLeases(report.sequence, state.terms.lease_s),)
 
 
 def _place(state: FederationState, job: Job, assignment: Assignment, at: float) -> Effect:

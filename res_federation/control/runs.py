@@ -24,6 +24,10 @@ def observe(
     fence_news = observation.fenced and not run.begun and not run.fenced
     run.begun = run.begun or observation.begun or observation.state is JobState.RUNNING
     run.fenced = (run.fenced or observation.fenced) and not run.begun
+    if run.begun:
+        state.leave_place(job.id)
+    elif fence_news and not observation.state.final:
+        _may_be_taken_back(state, job, run)
     if observation.withdrawn:  # the agent has proved it, whatever was allowed meanwhile
         return _withdrawn(state, job, run, observation, at)
     if observation.refused and not run.begun:
@@ -43,6 +47,13 @@ def observe(
     if not job.cancel_asked:
         job.reason = observation.reason
     return [changed(state, job, str(run.state).lower(), at)]
+
+
+def _may_be_taken_back(state: FederationState, job: Job, run: Run) -> None:
+    """Let a run that its site fenced, as it waits, hold its place as others do."""
+    if state.policy.late is not None and not job.cancel_asked:
+        run.held = True
+        state.take_place(job)
 
 
 def _count(site: SiteState, run: Run, observation: RunObservation) -> None:
@@ -88,6 +99,7 @@ def _let_begin(state: FederationState, job: Job, run: Run, at: float) -> list[Ef
     if job.cancel_asked:
         return []
     run.begun, run.fenced = True, False
+    state.leave_place(job.id)
     return [changed(state, job, "beginning", at)]
 
 
@@ -100,7 +112,7 @@ def _withdrawn(
     _leave(state, run)
     if job.cancel_asked:
         return [finish(state, job, JobState.CANCELLED, at, "cancelled before it began")]
-    if len(job.runs) >= state.terms.max_attempts:
+    if sum(not past.leaving for past in job.runs) >= state.terms.max_attempts:
         why = f"{len(job.runs)} attempts ended before they began; the last: {run.reason}"
         return [finish(state, job, JobState.FAILED, at, why)]
     return requeue(state, job, at, f"withdrawn from {run.site}: {run.reason}")

@@ -33,6 +33,7 @@ class Terms:
         round_jobs: Most jobs of one round, where jobs do not start late.
         round_interval_s: Least time between the starts of two rounds: a lone job never waits
             for it, a stream of jobs shares rounds.
+        shared_s: So long after others were seen in a partition it is taken for one that is shared.
         sweep_s: After so long a round looks at all that wait, whether anything changed or not.
 
     """
@@ -45,6 +46,7 @@ class Terms:
     fence_after_s: float = 5.0
     round_jobs: int = 10_000
     round_interval_s: float = 0.1
+    shared_s: float = 7 * 86400.0
     sweep_s: float = 60.0
 
 
@@ -67,6 +69,8 @@ class SiteState:
             has not confirmed, in the order of placement: few, where runs are many.
         pins: Words that pin a job to the site.
         declared: Its partitions by identifier.
+        others: Of partitions when others than the federation last waited or ran there.
+        arranged: Of partitions the order in which the places of our runs were dealt last.
         profiles: Of each part of the report its releases as arrays: ends, nodes' worth.
 
     """
@@ -84,6 +88,8 @@ class SiteState:
     uncounted: dict[RunToken, None] = field(default_factory=dict)
     pins: tuple[str, ...] = field(init=False)
     declared: dict[PartitionId, Partition] = field(init=False)
+    others: dict[PartitionId, float] = field(default_factory=dict)
+    arranged: dict[PartitionId, tuple[RunToken, ...]] = field(default_factory=dict)
     profiles: dict[int, tuple[PartitionCapacity, Floats, Floats]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,6 +110,7 @@ class FederationState:
         jobs: Live jobs; one that ended leaves once its end is told.
         fresh: Queued jobs that no round has considered yet.
         held: Queued jobs that a round considered and could not place.
+        holding: Jobs whose run waits at a site to hold a place there (`control.places`).
         keys: Job by (user, idempotency key); ended jobs stay.
         revision: Number of the newest event in the log.
         version: Counts changes of what a round may see.
@@ -130,6 +137,7 @@ class FederationState:
     jobs: dict[JobId, Job] = field(default_factory=dict)
     fresh: dict[JobId, None] = field(default_factory=dict)
     held: dict[JobId, None] = field(default_factory=dict)
+    holding: dict[JobId, None] = field(default_factory=dict)
     keys: dict[tuple[str, str], JobId] = field(default_factory=dict)
     revision: int = 0
     version: int = 1
@@ -154,12 +162,30 @@ class FederationState:
 
     def enqueue(self, job: Job) -> None:
         """Let a job wait for its first round, or for the first one since it came back."""
+        self.leave_place(job.id)
         self.fresh[job.id] = None
         if self.late is not None:
             self.late.waiting.add(job)
 
+    def take_place(self, job: Job) -> None:
+        """Let a job wait for its turn in the queue of a site."""
+        self.fresh.pop(job.id, None)
+        self.held.pop(job.id, None)
+        self.holding[job.id] = None
+        if self.late is not None:
+            if job.id not in self.late.waiting:
+                self.late.waiting.add(job)
+            run = job.run
+            self.late.waiting.hold(job.id, None if run is None else run.partition)
+
+    def leave_place(self, job: JobId) -> None:
+        """Let a job hold no place any more."""
+        if self.holding.pop(job, 0) is None and self.late is not None:
+            self.late.waiting.remove(job)
+
     def dequeue(self, job: JobId) -> None:
         """Let a job wait no longer."""
+        self.leave_place(job)
         self.fresh.pop(job, None)
         self.held.pop(job, None)
         if self.late is not None:
@@ -168,7 +194,7 @@ class FederationState:
     def by_class(self) -> Held:
         """Return what waits by class; from the first call on it is kept up."""
         if self.late is None:
-            waits = [self.jobs[job] for job in (*self.fresh, *self.held)]
+            waits = [self.jobs[job] for job in (*self.fresh, *self.held, *self.holding)]
             self.late = Held(self.policy.seed, waits)
         return self.late
 
@@ -196,9 +222,14 @@ class FederationState:
         for job_id in [*self.fresh, *self.held]:
             assert self.jobs[job_id].state is JobState.QUEUED, f"{job_id} waits but is not QUEUED"
         if self.late is not None:
-            queued = {*self.fresh, *self.held}
+            queued = {*self.fresh, *self.held, *self.holding}
             assert len(queued) == len(self.late.waiting), "classes have too many jobs, or too few"
             assert all(job in self.late.waiting for job in queued), "a job waits in no class"
+        for job_id in self.holding:
+            run = self.jobs[job_id].run
+            assert run is not None, f"{job_id} holds a place without a run"
+            assert run.held, f"{run.token} holds no place"
+            assert not run.begun, f"{run.token} has begun and holds a place"
         for job in self.jobs.values():
             assert not job.state.final, f"{job.id} has ended and is still live"
             waits = job.id in self.fresh or job.id in self.held
@@ -262,6 +293,9 @@ def restore(  # the pieces come from the store, which knows nothing of this room
             state.fresh[job.id] = None
             continue
         run.lease_until = at + state.terms.lease_s + state.terms.margin_s
+        if state.policy.late is not None and run.fenced and not run.begun and not job.cancel_asked:
+            run.held = True
+            state.take_place(job)
         if run.site not in state.sites:
             # The member left the catalogue: the run is kept, and said to be out of reach.
             state.sites[run.site] = SiteState(_former(run.site, run.partition))

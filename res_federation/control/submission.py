@@ -127,6 +127,7 @@ def cancel(state: FederationState, event: JobCancelled) -> list[Effect]:
     data: dict[str, str | int | float] = {"by": event.by}
     if event.task is None:
         job.cancel_asked = True
+        state.leave_place(job.id)
         job.reason = f"cancel asked by {event.by}; waits for {run.site}"
     else:
         data["task"] = event.task

@@ -85,7 +85,8 @@ def _ground(rows: RowArrays, late: LateStart) -> ground.Ground:
     idle = (rows.free[:, :, 0] * rows.free[:, :, 1]).sum(axis=1)
     count = len(rows.frame)
     depth = [_depth(row, late) for row in rows.rows]
-    ahead = np.repeat(rows.backlog[:, None], max([1, *depth]), axis=1)
+    others = np.array([row.others_node_s for row in rows.rows], np.float64).reshape(count, 1)
+    ahead = np.repeat(others, max([1, *depth]), axis=1)
     first = np.zeros((count, 4), np.int64)
     for number, row in enumerate(rows.rows):
         if row.shared:

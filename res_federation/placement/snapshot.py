@@ -105,6 +105,7 @@ class Row:
         shared: Whether others than the federation wait or run there, now or lately.
         places: Whether runs of the federation can wait there, and be taken back.
         arranges: Whether they can take one another's places.
+        others_node_s: Node-seconds of others that wait, where it is shared.
         ahead: Node-seconds of others before each place that the federation has there, by age.
         first: Who waits first there, if he is somebody else.
     """
@@ -131,6 +132,7 @@ class Row:
     shared: bool = False
     places: bool = False
     arranges: bool = False
+    others_node_s: float = 0.0
     ahead: tuple[float, ...] = ()
     first: First | None = None
     node_watts: float | None = None

@@ -1,0 +1,142 @@
+"""Places in sites' own queues: runs that wait there until it is their job's turn.
+
+Where a site has users of its own, a job that waits at the federation alone is overtaken.  So the
+first jobs wait in the site's queue, as fenced runs: each round says who of them stands in which
+place, who is taken back because it can start elsewhere or is not among the first any more, and who
+comes new.  A run is placed elsewhere only when its site has proved that it did not begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from res_federation.control import runs
+from res_federation.control.effects import (
+    ArrangeRuns,
+    Effect,
+    Order,
+    SendToSite,
+    StartRun,
+    WithdrawRuns,
+)
+from res_federation.control.leases import lease_of
+from res_federation.control.state import FederationState
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId, run_token, site_of
+from res_federation.model.job import Job, Run
+from res_federation.model.job_state import JobState
+from res_federation.model.plan import Assignment, Plan, Rejection
+from res_federation.model.reason import Code
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """Of one partition: who is to stand in its places, in order, and who comes and goes."""
+
+    order: list[RunToken] = field(default_factory=list)
+    new: list[StartRun] = field(default_factory=list)
+    back: list[RunToken] = field(default_factory=list)
+
+
+def hold(state: FederationState, plan: Plan, alone: Iterable[Rejection], at: float) -> list[Effect]:
+    """Let the places at sites be held as *plan* says; *alone* are its answers for single jobs."""
+    effects: list[Effect] = []
+    wanted: dict[PartitionId, _Wanted] = {}
+    stays = _starting(state, plan.assignments)
+    for one in alone:
+        if one.place is None or one.job not in state.jobs:
+            continue
+        job = state.jobs[one.job]
+        run = job.run
+        if one.job in state.holding and run is not None:
+            if run.partition == one.place and not run.leaving:
+                stays.add(run.token)
+                wanted.setdefault(one.place, _Wanted()).order.append(run.token)
+        elif one.reason.code is Code.PLACE_AT_SITE and job.state is JobState.QUEUED:
+            run = _send(state, job, one, at)
+            effects.append(_told(state, job, run, at))
+            part = wanted.setdefault(one.place, _Wanted())
+            part.order.append(run.token)
+            part.new.append(StartRun(run.token, job.id, fenced=True))
+            stays.add(run.token)
+    _take_back(state, stays, wanted)
+    return effects + _orders(state, wanted)
+
+
+def _starting(state: FederationState, assignments: Iterable[Assignment]) -> set[RunToken]:
+    """Return runs that can start where they are: their site lets them, nothing is to be done."""
+    found = set()
+    for assignment in assignments:
+        if assignment.job in state.holding:
+            run = state.jobs[assignment.job].run
+            if run is not None and run.partition == assignment.partition:
+                found.add(run.token)
+    return found
+
+
+def _send(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
+    assert one.place is not None, "it has a place"
+    site = state.sites[site_of(one.place)]
+    run = Run(
+        token=run_token(job.id, len(job.runs) + 1),
+        attempt=len(job.runs) + 1,
+        partition=one.place,
+        site=site.site.id,
+        placed=at,
+        lease_until=at + state.terms.lease_s + state.terms.margin_s,
+        expected_start_s=one.expected_start_s,
+        journal=site.journal,
+        fenced=True,
+        held=True,
+    )
+    job.runs.append(run)
+    job.state, job.decision, job.decided_at = JobState.PLACED, bytes(one.decision), at
+    job.reason = "waits in the site's queue for its turn"
+    state.take_place(job)
+    site.runs[run.token] = job.id
+    site.uncounted[run.token] = None
+    site.sent[run.token] = at
+    return run
+
+
+def _told(state: FederationState, job: Job, run: Run, at: float) -> Effect:
+    data: dict[str, str | int | float] = {
+        "partition": run.partition,
+        "token": run.token,
+        "expected_start_s": round(run.expected_start_s, 3),
+        "holds_place": 1,
+    }
+    return runs.changed(state, job, "placed", at, data)
+
+
+def _take_back(
+    state: FederationState, stays: set[RunToken], wanted: dict[PartitionId, _Wanted]
+) -> None:
+    """Ask for the runs back whose places somebody else is to have, or nobody."""
+    for job_id in state.holding:
+        run = state.jobs[job_id].run
+        assert run is not None, "it holds a place"
+        if run.leaving or run.token in stays:
+            continue
+        run.leaving = True
+        wanted.setdefault(run.partition, _Wanted()).back.append(run.token)
+
+
+def _orders(state: FederationState, wanted: dict[PartitionId, _Wanted]) -> list[Effect]:
+    """Say to each site what changed there; whoever leaves passes a good place on first."""
+    orders: dict[SiteId, list[Order]] = {}
+    for partition, part in sorted(wanted.items()):
+        site = state.sites[site_of(partition)]
+        mine = [*part.new]
+        said: list[Order] = list(mine)
+        order = (*part.order, *part.back)
+        arranges = site.report is not None and site.report.arranges
+        if arranges and len(order) > 1 and order != site.arranged.get(partition):
+            said.append(ArrangeRuns(partition, order))
+            site.arranged[partition] = tuple(part.order)
+        if part.back:
+            said.append(WithdrawRuns(tuple(part.back)))
+        if said:
+            first = () if site.site.id in orders or not mine else lease_of(state, site.site.id)
+            orders.setdefault(site.site.id, []).extend((*first, *said))
+    return [SendToSite(site, tuple(said)) for site, said in sorted(orders.items())]
