@@ -106,8 +106,7 @@ class LocalBatch:
             if partition.nodes and partition.shape.cores
         }
         self._jobs: dict[RunToken, LocalJob] = {}
-        self._tools = write_tools(state / "bin")
-        self._ledger = Ledger(state)
+        self._tools, self._ledger = write_tools(state / "bin"), Ledger(state)
         for record in self._ledger.open_jobs():
             self._recover(record)
         self._kick()
@@ -331,6 +330,8 @@ class LocalBatch:
             job.bound = True
             live = LiveTask(held, nodes, begun.at, sure=True, pid=begun.pid)
             self._follow(job, index, live, begun.start)
+            if live.watch is not None and records.cancel_asked(job.directory, index):
+                live.watch.terminate()  # the wish went to another wrapper, which came too late
         elif outcome is None and begun is not None:
             outcome = records.read_exit(job.directory, index, number, nodes)  # it may end just now
             job.ended[index] = outcome or self._vanished(job, index, begun, nodes)
