@@ -132,7 +132,7 @@ class Measured:
 
 
 class BatchSystem(Protocol):
-    """Six verbs. Each may raise Unavailable when the batch system does not answer.
+    """Eight verbs. Each may raise Unavailable when the batch system does not answer.
 
     Attributes:
         fences: Whether its wrapper obeys a fence in the run's directory.
@@ -162,6 +162,29 @@ class BatchSystem(Protocol):
 
     async def cancel(self, token: RunToken, task: int | None) -> None:
         """Cancel a run or one task of it; cancelling what has ended is not an error."""
+        ...
+
+    def withdraw(self, token: RunToken) -> bool:
+        """Let no payload of a run begin any more, if surely none has; tell whether that is so.
+
+        It asks nobody who might not answer. Where it could not be proved nothing is changed.
+        What is left in the queue is taken out by `cancel`.
+
+        Raises:
+            FederationError: If the disk does not let it be written down.
+
+        """
+        ...
+
+    async def arrange(self, partition: PartitionId, tokens: Sequence[RunToken]) -> None:
+        """Let these waiting runs stand in this order, in the places that they have together.
+
+        Nobody else's place changes. Runs that do not wait there are left out.
+
+        Raises:
+            Unavailable: If the batch system did not do it: all stand as they stood.
+
+        """
         ...
 
     async def capacity(self) -> Measured:

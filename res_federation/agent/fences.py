@@ -16,6 +16,8 @@ from pathlib import Path
 
 from res_federation.agent.disk import open_plain, saying, write_whole
 
+WITHDRAWN, OVER = "withdrawn", "over"
+"""What ``cancel`` says of a run that was given back, and of one that had ended by itself."""
 WAIT, GO, END = "wait", "go", "end"
 SHUT = "shut"
 """Closed again after it had been open: who asked before may have been let."""
@@ -85,7 +87,7 @@ class Fence:
         """Let payloads of the run begin."""
         self._say(GO)
 
-    def withdraw(self) -> bool:
+    def withdraw(self, why: str = WITHDRAWN) -> bool:
         """Let no task begin any more, if surely none has; return whether that is so.
 
         The fence comes first, also where one had been opened: behind it every task waits while the
@@ -101,9 +103,13 @@ class Fence:
                 self.let_begin()
             return False
         with saying(self.path):
-            write_whole(self.path / "cancel", b"withdrawn\n", mode=0o644)
+            write_whole(self.path / "cancel", f"{why}\n".encode(), mode=0o644)
         self._say(END)
         return True
+
+    def withdrawn(self) -> bool:
+        """Tell whether the run was given back before any task began."""
+        return _first_line(self.path / "cancel") == WITHDRAWN
 
     def cancel_all(self) -> None:
         """Let no further task begin, whatever the others do."""

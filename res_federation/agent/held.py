@@ -45,6 +45,7 @@ class Held:
         since: When this life of the agent took it up.
         seen: What the batch system was last seen to know of it.
         cancels: Tasks (None for all) that are still to be cancelled at the batch system.
+        unwanted: Whether the broker wants it back, if it surely has not begun.
 
     """
 
@@ -63,6 +64,7 @@ class Held:
     since: float = 0.0
     seen: Found | None = None
     cancels: set[int | None] = field(default_factory=set)
+    unwanted: bool = False
 
 
 class Holdings:
@@ -81,6 +83,10 @@ class Holdings:
         self.news = asyncio.Event()
         """Set when a report would say something new."""
         self.runs: dict[RunToken, Held] = {}
+        self.arrangements: dict[PartitionId, tuple[RunToken, ...]] = {}
+        """Orders of waiting runs that the batch system is still to be told, the newest each."""
+        self.leftovers: set[RunToken] = set()
+        """Withdrawn runs of which the batch system may still have a job that cannot begin."""
         for entry in journal.live():
             self.take_up(entry)
 

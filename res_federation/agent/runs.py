@@ -21,10 +21,20 @@ from res_federation.agent.journal import Entry, Journal, Phase
 from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.agent.submitting import Submitting
 from res_federation.agent.watching import Watching
+from res_federation.agent.withdrawing import Withdrawing
 from res_federation.errors import FederationError
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import RunObservation
-from res_federation.model.order import Begin, Cancel, Forget, Order, Renew, Start
+from res_federation.model.order import (
+    Arrange,
+    Begin,
+    Cancel,
+    Forget,
+    Order,
+    Renew,
+    Start,
+    Withdraw,
+)
 
 _REMEMBERED_REPORTS = 256
 _GATHER_S = 0.02
@@ -46,8 +56,9 @@ class Runs:
         """Take up what the journal has; nothing is started before `work` runs."""
         self._batch, self._now, self._beat_s = batch, now, beat_s
         self._holdings = Holdings(journal, state, now=now, checkpoint=checkpoint)
-        self._submitting = Submitting(self._holdings, batch)
-        self._watching = Watching(self._holdings, batch)
+        self._withdrawing = Withdrawing(self._holdings, batch)
+        self._submitting = Submitting(self._holdings, batch, self._withdrawing)
+        self._watching = Watching(self._holdings, batch, self._withdrawing)
         self._log = structlog.get_logger("resfed.agent")
         self._to_submit, self._to_look = asyncio.Event(), asyncio.Event()
         self._sent: dict[int, float] = {}
@@ -99,12 +110,19 @@ class Runs:
             match order:
                 case Cancel(token, task):
                     self._cancel(token, task)
+                case Arrange(partition, tokens):
+                    self._holdings.arrangements[partition] = tokens
                 case Begin(tokens):
                     self._begin(tokens)
                 case Forget(tokens):
                     self._forget(tokens)
                 case _:
                     pass  # starts and leases are done; what is to be read goes another way
+        # last: a run passes its place on before it leaves
+        unwanted = [
+            each for order in orders if isinstance(order, Withdraw) for each in order.tokens
+        ]
+        self._withdrawing.want(unwanted)
         if any(not isinstance(order, Renew) for order in orders) or self._holdings.due():
             self._to_submit.set()
             self._to_look.set()

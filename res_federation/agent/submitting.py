@@ -26,6 +26,7 @@ from res_federation.agent.batch import (
 from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
 from res_federation.agent.observe import ended_unbegun
+from res_federation.agent.withdrawing import Withdrawing
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
@@ -37,10 +38,12 @@ _AT_ONCE = 4
 class Submitting:
     """The slow half of an agent's work; see `watching` for the quick one."""
 
-    def __init__(self, holdings: Holdings, batch: BatchSystem) -> None:
+    def __init__(self, holdings: Holdings, batch: BatchSystem, withdrawing: Withdrawing) -> None:
         """Work on *holdings* through *batch*."""
         self._holdings = holdings
         self._batch = batch
+        self._withdrawing = withdrawing
+        self._log = structlog.get_logger("resfed.agent")
 
     async def step(self) -> None:
         """Do once what is due.
@@ -49,10 +52,18 @@ class Submitting:
             FederationError: If the disk or the batch system does not let it go on now.
 
         """
-        await self._settle()
-        self._end_unsubmitted()
-        await self._submit()
+        try:
+            await self._settle()
+            self._end_unsubmitted()
+            await self._submit()
+            await self._arrange()
+        except FederationError:
+            self._holdings.arrangements.clear()  # nobody stays for a place that cannot be passed on
+            self._withdrawing.carry_out()
+            raise
+        self._withdrawing.carry_out()
         await self._pass_cancels()
+        await self._clear_away()
 
     async def _settle(self) -> None:
         """Find out about runs of which nobody knows whether they were submitted."""
@@ -127,6 +138,8 @@ class Submitting:
         """Submit one after another; what is not reached stays in doubt and is looked for."""
         while queue:
             held = queue.pop()
+            if not _on_its_way(held):
+                continue  # withdrawn before its turn came
             path = self._holdings.directory(held.token).path
             request = RunRequest(held.token, held.partition, held.spec, path)
             try:
@@ -135,13 +148,12 @@ class Submitting:
                 self._take_back(queue)
                 raise
             except (ValueError, TypeError) as error:  # a fault of ours with this one run
-                say = structlog.get_logger("resfed.agent")
-                say.error("submission_failed", run=held.token, why=repr(error))
+                self._log.error("submission_failed", run=held.token, why=repr(error))
                 held.doubt_since = self._holdings.now()
                 self._say(held, f"not known yet whether it was submitted: {error!r}")
                 continue  # the next ones are none the worse for it
             self._holdings.checkpoint("submitted")
-            if held.phase is not Phase.SUBMITTING:
+            if not _on_its_way(held):
                 continue  # withdrawn while it was on its way: the fence holds it
             self._settle_one(held, outcome, queue)
 
@@ -168,11 +180,35 @@ class Submitting:
     def _take_back(self, queue: list[Held]) -> None:
         """Let those that were not handed over wait for the next step."""
         for held in queue:
-            held.phase, held.doubt_since = Phase.INTENDED, None
+            if _on_its_way(held):  # nobody withdrew it meanwhile
+                held.phase, held.doubt_since = Phase.INTENDED, None
         queue.clear()
 
     def _say(self, held: Held, reason: str) -> None:
         self._holdings.say(held, replace(held.observation, reason=reason))
+
+    async def _arrange(self) -> None:
+        """Pass on in which order runs are to wait, once; the broker says it again if it matters."""
+        wanted = self._holdings.arrangements
+        for partition, tokens in list(wanted.items()):
+            try:
+                await self._batch.arrange(partition, tokens)
+            except FederationError as error:
+                self._log.warning("not arranged", partition=partition, reason=str(error))
+            finally:
+                if wanted.get(partition) is tokens:  # nothing newer came meanwhile
+                    del wanted[partition]
+
+    async def _clear_away(self) -> None:
+        """Take what was withdrawn out of the batch system's queue: it could not begin anyway."""
+        leftovers = self._holdings.leftovers
+        while leftovers:
+            token = leftovers.pop()
+            try:
+                await self._batch.cancel(token, None)
+            except FederationError:
+                leftovers.add(token)
+                raise
 
     async def _pass_cancels(self) -> None:
         for held in self._holdings.in_phase(Phase.ACCEPTED):
@@ -184,3 +220,8 @@ class Submitting:
 def _gone(view: View, held: Held) -> bool:
     found = view.found.get(held.token)
     return found is None or found.gone
+
+
+def _on_its_way(held: Held) -> bool:
+    """Tell whether a run is still being handed over: others may have withdrawn it meanwhile."""
+    return held.phase is Phase.SUBMITTING

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from res_federation.agent.batch import BatchSystem, Found
+from res_federation.agent.fences import OVER
 from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
-from res_federation.agent.observe import ended_unbegun, observe
-from res_federation.errors import FederationError
+from res_federation.agent.observe import observe
+from res_federation.agent.withdrawing import Withdrawing
 from res_federation.model.job import RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
 
@@ -26,9 +27,10 @@ _DARK_LEAST_S = 5.0
 class Watching:
     """Looks at what the batch system has of what the agent holds."""
 
-    def __init__(self, holdings: Holdings, batch: BatchSystem) -> None:
+    def __init__(self, holdings: Holdings, batch: BatchSystem, withdrawing: Withdrawing) -> None:
         """Look at *holdings* through *batch*."""
         self._holdings = holdings
+        self._withdrawing = withdrawing
         self._batch = batch
         self._since = holdings.now()
         self.lease_s = 0.0
@@ -78,9 +80,11 @@ class Watching:
         """Say that an end was without a payload only when no wrapper can begin one any more."""
         if seen.begun or not self._batch.fences:
             return seen
-        if not self._holdings.fence(held.token).withdraw():
+        fence = self._holdings.fence(held.token)
+        given_back = fence.withdrawn()  # and this agent, or the one before, could not write it down
+        if not fence.withdraw(OVER):
             return replace(seen, begun=True, refused=False, withdrawn=False)
-        return seen
+        return replace(seen, refused=False, withdrawn=True) if given_back else seen
 
     def _fenced(self, held: Held, seen: RunObservation) -> RunObservation:
         """Put a fence before a run that waits, and tell when it asks to begin."""
@@ -107,7 +111,7 @@ class Watching:
         gone_s = at - held.missing_since
         if self._batch.fences and gone_s >= self._batch.settle_grace_s:
             why = f"the batch system accepted it and has not known it for {gone_s:.0f} s"
-            if self._give_back(held, why, over):
+            if self._withdrawing.give_back(held, why, over):
                 return
         if gone_s >= MISSING_S:
             over.append(self._lost(held, found, at))
@@ -123,20 +127,6 @@ class Watching:
         seen = observe(held.spec, replace(found, tasks=tuple(tasks)))
         return replace(seen, begun=True, refused=False, withdrawn=False)
 
-    def _give_back(self, held: Held, why: str, over: list[RunObservation]) -> bool:
-        """Withdraw a run whose payload surely has not begun; tell whether that could be proved."""
-        try:
-            proved = self._holdings.fence(held.token).withdraw()
-        except FederationError:  # its directory is gone, or cannot be written: no proof
-            proved = False
-        if not proved:
-            return False
-        ended = ended_unbegun(
-            held.token, JobState.CANCELLED, why, self._holdings.now(), refused=False
-        )
-        over.append(replace(ended, withdrawn=True))
-        return True
-
     def _give_back_in_the_dark(self, seen_at: float) -> None:
         """Give back what has waited through a whole lease in which the batch system was silent."""
         if not self.lease_s:
@@ -148,11 +138,8 @@ class Watching:
             if dark_s < least:
                 continue
             why = f"its batch system has not answered for {dark_s:.0f} s"
-            if held.phase is Phase.INTENDED:
-                ended = ended_unbegun(held.token, JobState.CANCELLED, why, at, refused=False)
-                over.append(replace(ended, withdrawn=True))
-            elif self._batch.fences:
-                self._give_back(held, why, over)
+            if held.phase is Phase.INTENDED or self._batch.fences:
+                self._withdrawing.give_back(held, why, over)
         self._holdings.ended(over)
 
 

@@ -14,6 +14,8 @@ from res_federation.errors import InvalidArgument
 if TYPE_CHECKING:
     from res_federation.placement.policy import Policy
     from res_federation.simulator.compare import Comparison
+    from res_federation.simulator.disturbances import Disturbance
+    from res_federation.simulator.workload import Workload
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +56,20 @@ def compare(  # noqa: PLR0913 - one argument for each option
     scheduler: Annotated[
         str, typer.Option(metavar="NAME", help="Of the sites: fcfs, easy, conservative.")
     ] = "easy",
+    report_interval: Annotated[
+        int, typer.Option(metavar="S", help="Sites report so often; 0 at every change.", min=0)
+    ] = 0,
+    late_ends: Annotated[
+        bool, typer.Option("--late-ends", help="Ends wait for the next report too.")
+    ] = False,
+    silent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SITE:FROM:UNTIL",
+            help="A site that the broker does not hear, in seconds after the first submission.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Replay a trace under several policies and seeds; print figures, ratios, their confidence.
@@ -61,13 +77,15 @@ def compare(  # noqa: PLR0913 - one argument for each option
     Ratios are to the first policy, or to slurm-federation where it is among them.
     """
     from res_federation.simulator.compare import compare as run
+    from res_federation.simulator.compare import window
     from res_federation.simulator.compare_cells import Settings
-    from res_federation.simulator.federation import POLICIES
+    from res_federation.simulator.federation import COMPARED
+    from res_federation.simulator.federation_rules import Rules
     from res_federation.simulator.node_list import federation_at
 
-    names, weights = weighed_policies(policies, POLICIES)
+    names, weights = weighed_policies(policies, COMPARED)
     numbers = numbers_of(seeds)
-    workload = _workload(trace, first, skip)
+    workload = window(trace, first, skip)
     model = federation_at(sites, workload)
     made = run(
         workload,
@@ -75,11 +93,15 @@ def compare(  # noqa: PLR0913 - one argument for each option
         out,
         policies=names,
         seeds=numbers,
-        settings=Settings("", 0, scheduler=scheduler, load=load, local_share=local_share),
+        settings=Settings(
+            "", 0, scheduler=scheduler, load=load, local_share=local_share,
+            rules=Rules(report_interval_s=report_interval, ends_at_once=not late_ends),
+        ),
         labels={},
         tell=_quiet if as_json else output.note,
         weights=weights,
-    )
+        events=_silence(silent, workload),
+    )  # fmt: skip
     if as_json:
         output.document(_document(made))
     else:
@@ -154,12 +176,19 @@ def numbers_of(text: str) -> list[int]:
     return list(dict.fromkeys(int(word) for word in words))
 
 
-def _workload(trace: str, first: int | None, skip: int) -> Any:
-    from res_federation.simulator.compare import without_first
-    from res_federation.simulator.traces.read import read_trace
+def _silence(text: str | None, workload: Workload) -> tuple[Disturbance, ...]:
+    from res_federation.simulator.disturbances import Disturbance, Kind
 
-    whole = read_trace(trace, first=None if first is None else first + skip)
-    return without_first(whole, read_trace(trace, first=skip)) if skip else whole
+    if text is None or not len(workload):
+        return ()
+    site, _, times = text.partition(":")
+    begin, _, end = times.partition(":")
+    if not (begin.isdecimal() and end.isdecimal() and int(begin) < int(end) < 10**12):
+        raise InvalidArgument(
+            f"'{text}' is no silence of a site", field="--silent", way_out="such as csuc:3600:90000"
+        )
+    first = int(workload.submit[0])
+    return (Disturbance(Kind.SILENCE, site, first + int(begin), first + int(end)),)
 
 
 def _document(made: Comparison) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from res_federation.model.forecast import Forecast, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job import Job
 from res_federation.placement.snapshot import Snapshot
@@ -23,6 +24,7 @@ class JobChanged:
         new: Whether the row does not exist yet.
         learnt: What is known of its user's run times from now on (`control.history`), or None
             where that is as it was; written with it.
+        outcome: What became of its forecast, if it has just started; written with it.
 
     """
 
@@ -33,6 +35,7 @@ class JobChanged:
     data: dict[str, str | int | float] = field(default_factory=dict)
     new: bool = False
     learnt: tuple[float, ...] | None = None
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,14 @@ class JobHeld:
     """Tell watchers why a job still waits; not written, for a restart decides it anew."""
 
     job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobTold:
+    """Write down when a job that waits was told that it should start, and tell its watchers."""
+
+    job: Job
+    forecast: Forecast
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,7 @@ Effect = (
     | SiteChanged
     | FrameSeen
     | JobHeld
+    | JobTold
     | ClassesHeld
     | SiteSeen
     | RunRound

@@ -20,7 +20,11 @@ import numpy as np
 from res_federation.model.forecast import Expected, Forecast, ForecastError, Outcome, error_of
 from res_federation.model.identifiers import JobId, SiteId, site_of
 from res_federation.model.job import Job, Run
+from res_federation.model.plan import Assignment
 from res_federation.placement import likely
+from res_federation.placement.kernels import Floats
+from res_federation.placement.order import processors, run_estimate
+from res_federation.placement.policy import LateStart
 
 LEVEL, LOWEST, HIGHEST = 0.9, 0.6, 0.995
 PACE = 0.008
@@ -85,10 +89,24 @@ def tell(
     return told
 
 
+def at_their_sites(
+    assignments: Iterable[Assignment], jobs: Mapping[JobId, Job], late: LateStart
+) -> list[Expected]:
+    """Return what a plan says of jobs that it sends to wait at a site."""
+    return [
+        Expected(
+            job.id, one.partition, one.expected_start_s,
+            processors(job.spec.request, late.accelerator_width), float(run_estimate(job)), 0.0,
+        )
+        for one in assignments
+        if not one.starts_now and (job := jobs.get(one.job)) is not None and job.site
+    ]  # fmt: skip
+
+
 def _forecast(
     forecasts: Forecasts,
     one: Expected,
-    known: likely.Floats,
+    known: Floats,
     waits: likely.Flags,
     mean: float | None,
     at: float,
@@ -99,7 +117,7 @@ def _forecast(
         low, high = likely.quantiles(known, waits, mine, 0.5, forecasts.level)
         p50, p90 = likely.seconds(low, one.raw_s), likely.seconds(high, one.raw_s)
     return Forecast(
-        at, one.partition, one.raw_s, one.nodes, one.length_s, one.ahead_s, p50, p90, mean
+        at, one.partition, one.raw_s, one.width, one.length_s, one.ahead_s, p50, p90, mean
     )
 
 
@@ -137,6 +155,15 @@ def remember(forecasts: Forecasts, outcome: Outcome) -> None:
     forecasts.seen += 1
 
 
+def recalled(outcomes: Iterable[Outcome], errors: Mapping[SiteId, ForecastError]) -> Forecasts:
+    """Return what is known from the newest outcomes, the oldest first, and from all errors."""
+    forecasts = Forecasts()
+    for outcome in outcomes:
+        remember(forecasts, outcome)
+    forecasts.errors = dict(errors)
+    return forecasts
+
+
 def reopen(forecasts: Forecasts, jobs: Iterable[Job], at: float) -> None:
     """Wait again for the jobs that waited when a broker ended; who is late already is marked so."""
     for job in jobs:
@@ -168,7 +195,7 @@ def _move(forecasts: Forecasts, *, late: bool) -> None:
 
 def _known(
     forecasts: Forecasts, jobs: Mapping[JobId, Job], at: float
-) -> tuple[likely.Floats, likely.Flags]:
+) -> tuple[Floats, likely.Flags]:
     """Return what is known of started jobs, and of the newest that still wait."""
     begun = np.frombuffer(bytes(forecasts.known)).reshape(-1, likely.COLUMNS)
     waiting = []

@@ -14,6 +14,7 @@ from res_federation.control.effects import (
     Effect,
     FrameSeen,
     JobHeld,
+    JobTold,
     Order,
     RunRound,
     SendToSite,
@@ -21,6 +22,7 @@ from res_federation.control.effects import (
     WakeAt,
 )
 from res_federation.control.events import PlanReady, RoundFailed
+from res_federation.control.forecasts import at_their_sites, tell
 from res_federation.control.held import Held, tell_held
 from res_federation.control.leases import lease_of
 from res_federation.control.state import FederationState
@@ -31,6 +33,7 @@ from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
+from res_federation.placement.policy import LateStart
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
@@ -83,7 +86,8 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     state.planning = frozenset(held.asked)
     state.pause_until = at + state.terms.round_interval_s
     state.asked = (state.events, at)
-    return [RunRound(snapshot(state, at), held.waiting.view(), sweep)]
+    untold = (job for job in held.asked if state.jobs[job].forecast is None)
+    return [RunRound(snapshot(state, at), held.waiting.view(untold), sweep)]
 
 
 def _next(state: FederationState) -> list[JobId]:
@@ -114,6 +118,7 @@ def commit(state: FederationState, event: PlanReady) -> list[Effect]:
         state.frames[plan.frame_id] = plan.frame
         effects.append(FrameSeen(plan.frame_id, plan.frame))
     effects += _assign(state, plan, event.at)
+    effects += _foretell(state, plan, event.at)
     held = state.late
     if held is not None and plan.queue is not None and plan.queue.store is held.waiting:
         return effects + _stay(state, held, plan, event.at)
@@ -122,6 +127,15 @@ def commit(state: FederationState, event: PlanReady) -> list[Effect]:
         if job is not None and job.state is JobState.QUEUED:
             effects += _reject(state, job, rejection, event.at)
     return effects
+
+
+def _foretell(state: FederationState, plan: Plan, at: float) -> list[Effect]:
+    """Tell those that were looked at for the first time, and wait, when they should start."""
+    late = state.policy.late or LateStart()
+    held = [one for one in plan.expected if one.job in state.held or one.job in state.fresh]
+    sent = at_their_sites(plan.assignments, state.jobs, late)
+    told = tell(state.forecasts, state.jobs, (*held, *sent), at)
+    return [JobTold(job, job.forecast) for job in told if job.forecast is not None]
 
 
 def _stay(state: FederationState, held: Held, plan: Plan, at: float) -> list[Effect]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from res_federation.control.effects import Effect, JobChanged
+from res_federation.control.forecasts import started
 from res_federation.control.history import learn
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.job import Job, Run, RunObservation
@@ -191,6 +192,11 @@ def changed(
     at: float,
     data: dict[str, str | int | float] | None = None,
 ) -> JobChanged:
-    """Number an event about *job*; the effect carries the job, which may have left the state."""
+    """Number an event about *job*; the effect carries the job, which may have left the state.
+
+    A job that has just started has its forecast scored.
+    """
     job.revision = state.next_revision()
-    return JobChanged(job, job.revision, kind, at, data or {})
+    run = job.run
+    outcome = None if run is None else started(state.forecasts, state.jobs, job, run, at)
+    return JobChanged(job, job.revision, kind, at, data or {}, outcome=outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
 from res_federation.model.capacity import CapacityReport, PartitionCapacity
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
@@ -127,6 +128,7 @@ class FederationState:
         sweep_caught: Jobs that only a sweep sent: none, or a change was overlooked.
         frames: Lists of partitions that stored decisions refer to, by identifier.
         history: Of each user's newest ended jobs run time over limit, the newest last.
+        forecasts: What users were told of when jobs start, and how right that was.
 
     """
 
@@ -154,6 +156,7 @@ class FederationState:
     swept: float = 0.0
     sweep_caught: int = 0
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    forecasts: Forecasts = field(default_factory=Forecasts)
 
     def next_revision(self) -> int:
         """Number the next event."""
@@ -278,6 +281,7 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     drained: dict[SiteId, str],
     revision: int,
     history: dict[str, tuple[float, ...]] | None = None,
+    forecasts: Forecasts | None = None,
 ) -> None:
     """Put back what was on disk; every lease begins anew, for nobody could renew meanwhile."""
     state.keys = keys
@@ -286,6 +290,8 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     for site, reason in drained.items():
         if site in state.sites:
             state.sites[site].drained, state.sites[site].drain_reason = True, reason
+    state.forecasts = forecasts or Forecasts()
+    reopen(state.forecasts, jobs, at)
     for job in sorted(jobs, key=lambda job: (job.submitted, job.id)):
         state.jobs[job.id] = job
         run = job.run

@@ -15,16 +15,16 @@ class Expected:
         job: Which job.
         partition: Where the profiles have it start, "" where they do not foretell it.
         raw_s: Seconds from the round until then; infinite where they do not foretell it.
-        nodes: Nodes' worth that it needs there.
+        width: Processors that it asks for, an accelerator counted as several.
         length_s: Seconds that it is expected to run.
-        ahead_s: Seconds that all nodes together need for what has its turn before.
+        ahead_s: Seconds that the nodes where it can run need for what has its turn before.
 
     """
 
     job: JobId
     partition: PartitionId | None
     raw_s: float
-    nodes: float
+    width: float
     length_s: float
     ahead_s: float
 
@@ -37,9 +37,9 @@ class Forecast:
         at: UTC seconds when it was made; all others are seconds from then.
         partition: Where the profiles have it start, or None.
         raw_s: When they do; infinite where they do not foretell it.
-        nodes: Nodes' worth that it needs there.
+        width: Processors that it asks for, an accelerator counted as several.
         length_s: Seconds that it is expected to run.
-        ahead_s: Seconds that all nodes together need for what has its turn before.
+        ahead_s: Seconds that the nodes where it can run need for what has its turn before.
         p50_s: As likely before as after; None for no estimate.
         p90_s: Nine times of ten before; None for no estimate.
         mean_s: Mean of what others had waited until then: what it is held against.
@@ -51,7 +51,7 @@ class Forecast:
     at: float
     partition: PartitionId | None
     raw_s: float
-    nodes: float
+    width: float
     length_s: float
     ahead_s: float
     p50_s: float | None = None
@@ -116,16 +116,19 @@ class ForecastError:
 
     def __add__(self, other: ForecastError) -> ForecastError:
         """Return the error of both together."""
-        return ForecastError(*(mine + its for mine, its in zip(self.sums, other.sums, strict=True)))
-
-    @property
-    def sums(self) -> tuple[float, ...]:
-        """All of them, in order."""
-        return (
-            self.scored, self.within_p50, self.within_p90, self.untold, self.pinball_p50,
-            self.pinball_p90, self.profile_p50, self.profile_p90, self.mean_p50, self.mean_p90,
-            self.waited_s,
-        )  # fmt: skip
+        return ForecastError(
+            self.scored + other.scored,
+            self.within_p50 + other.within_p50,
+            self.within_p90 + other.within_p90,
+            self.untold + other.untold,
+            self.pinball_p50 + other.pinball_p50,
+            self.pinball_p90 + other.pinball_p90,
+            self.profile_p50 + other.profile_p50,
+            self.profile_p90 + other.profile_p90,
+            self.mean_p50 + other.mean_p50,
+            self.mean_p90 + other.mean_p90,
+            self.waited_s + other.waited_s,
+        )
 
 
 def pinball(said: float, was: float, level: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, SupportsBytes
 
+from res_federation.model.forecast import Expected
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.reason import Reason
 
@@ -161,6 +162,7 @@ class Plan:
         looked: How many classes were looked at.
         caught: Jobs that were sent though nothing had changed for their class: none, or something
             was overlooked before.
+        expected: When jobs are expected to start that were asked for, and stay.
 
     """
 
@@ -173,6 +175,7 @@ class Plan:
     queue: JobQueue | None = field(default=None, repr=False)
     looked: int = 0
     caught: int = 0
+    expected: tuple[Expected, ...] = ()
 
     @property
     def rejections(self) -> tuple[Rejection, ...]:

@@ -13,7 +13,7 @@ from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import kernels
-from res_federation.placement.decide_late import decide_late, terms_at, triples
+from res_federation.placement.decide_late import decide_late, triples
 from res_federation.placement.ground import GONE
 from res_federation.placement.policy import LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays, encode_rows
@@ -31,7 +31,7 @@ class Decided:
 
     Attributes:
         verdicts: (jobs, rows, 3) code, needed, have.
-        terms: (jobs, rows, 4) start, transfer, idle accelerator, run: seconds.
+        terms: (jobs, rows, 4) start, transfer, idle accelerator, run: seconds; NaN: not told.
         chosen: (jobs,) row, or -1.
         starts: (jobs,) whether free nodes were taken for it.
 
@@ -120,7 +120,7 @@ def _consider_late(
         place, kind = places[view.job(slot).id], int(told.kind[event])
         verdicts[place] = triples(found, kind, event)
         if row >= 0:
-            chosen[place], terms[place, row] = row, terms_at(found, kind, event)
+            chosen[place], terms[place, row] = row, (0.0, np.nan, np.nan, np.nan)
     return rows, Decided(verdicts, terms, chosen, chosen >= 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from res_federation.placement.memo import Scores
 from res_federation.placement.policy import EMPTIEST, LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.score import Scatter
-from res_federation.placement.shapes import LIMIT
 from res_federation.placement.snapshot import Row, Snapshot
+from res_federation.placement.terms import Considered, static_terms
 from res_federation.placement.waiting import View
 
 
@@ -25,6 +25,7 @@ class Round:
     Attributes:
         rows: As the round leaves them: free nodes and releases spent.
         scores: Of the classes.
+        of: What terms look at, rows as the round found them.
         found: What the loops found.
         kept: (places, 10) nodes that are kept, as `kept_places` has them; the job is a slot.
         full: (rows,) whether the federation may not let more runs wait there.
@@ -37,6 +38,7 @@ class Round:
 
     rows: RowArrays
     scores: Scores
+    of: Considered
     found: ground.Found
     kept: Floats
     full: Flags
@@ -54,6 +56,8 @@ def decide_late(
     """
     memo = view.memo
     scores = memo.scores(view.specimens, rows, snapshot, policy, scatter)
+    before = replace(rows, backlog=rows.backlog.copy())
+    of = memo.considered(scores.columns, view.specimens, before, snapshot, policy)
     count = len(view.head)
     dozes = memo.asleep.of(count, rows, scores.scored)
     classes = ground.Classes(
@@ -75,7 +79,7 @@ def decide_late(
     memo.looked = int(found.looked)
     full = rows.waiting >= rows.fixed[:, 10]
     return Round(
-        rows, scores, found, places.columns[: places.used[0]], full,
+        rows, scores, of, found, places.columns[: places.used[0]], full,
         turns.nearest(scores.scored[:count], found.codes, found.failed, rows.fixed, rows.waiting),
         int(dozes[found.kind[found.row >= 0]].sum()) if sweep else 0,
     )  # fmt: skip
@@ -150,10 +154,7 @@ def triples(one: Round, number: int, event: int) -> Narrow:
     return told
 
 
-def terms_at(one: Round, number: int, event: int) -> tuple[float, float, float, float]:
-    """Return start, transfer, idle accelerator and run of a class where it was sent at an event."""
-    row, columns = int(one.found.row[event]), one.scores.columns
-    run = float(columns.numbers[number, LIMIT]) * float(one.found.waves[event])
-    if columns.reference[number] > 0.0:
-        run = run * float(columns.reference[number]) / float(one.rows.speed[row])
-    return 0.0, float(columns.transfer[number, row]), 0.0, run
+def terms_of(one: Round, number: int) -> Floats:
+    """Return (rows, len(STATIC)) the seconds that ranked the rows for a class."""
+    found: Floats = static_terms(one.of.some([number]))[0]
+    return found

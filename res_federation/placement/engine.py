@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
 from res_federation.placement.decide import Decided, consider, spent
 from res_federation.placement.decide_late import Round, decide_late
+from res_federation.placement.foretell import foretell
 from res_federation.placement.ground import GONE
 from res_federation.placement.order import in_turn
 from res_federation.placement.packing import Decision
@@ -48,9 +50,9 @@ def place(
     if policy.late is not None:
         view = jobs if isinstance(jobs, View) else Waiting(policy.seed, jobs).view()
         rows = spent(snapshot, policy, scatter)
-        return _plan_by_class(
-            view, decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
-        )
+        found = decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
+        plan = _plan_by_class(view, found)
+        return replace(plan, expected=foretell(found, view, policy.late, snapshot.at))
     ordered = in_turn(jobs, snapshot.at, policy)
     rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
     return _plan(rows, ordered, decided)

@@ -63,6 +63,8 @@ def _candidate(
         return Candidate(partition, False, (verdict.reason,))
     if is_chosen:
         reason = Reason(Code.CHOSEN)
+    elif verdict.reason.code is Code.LEFT_FOR_OTHERS:
+        reason = verdict.reason
     else:
         behind = -1 if floor is None else max(0, round(score - floor))
         reason = Reason(Code.OUTRANKED, needed=behind)

@@ -12,6 +12,7 @@ Each loop has its plain twin: the same function, `.py_func`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Any
 from zlib import crc32
 
@@ -26,7 +27,8 @@ LAID = 256
 POINTS = 192
 """Releases of a row that are told apart; more are joined, each group at its last one's time."""
 _ROUNDING = 1e-9
-Expected = tuple[Floats, Ints]
+Links = npt.NDArray[np.int32]
+Expectations = tuple[Floats, Ints, Floats]
 
 
 @compiled
@@ -90,11 +92,117 @@ def lay(times: Floats, left: Floats, steps: int, first: int, length: float, held
 
 
 @compiled
-def expect(  # noqa: C901, PLR0912, PLR0913
-    need: Floats, lost: Floats, tasks: Ints, throttle: Ints, shape: Ints, count: Ints,
-    length: Floats, asked: npt.NDArray[np.bool_], free: Floats, after: Floats, worth: Floats,
-    behind: Floats, size: Floats, most: int,
-) -> Expected:  # fmt: skip
+def first_in_turn(
+    head: Links, after: Links, submitted: Floats, wide: Floats, long: Floats, at: float,
+    age: float, most: int,
+) -> tuple[Ints, Ints, Links]:  # fmt: skip
+    """Return the first jobs of a queue by class, in the order of their turns.
+
+    Args:
+        head: (classes,) slot of the oldest job of each, -1 for none.
+        after: (slots,) the next one of its class, -1 for none.
+        submitted: (slots,) seconds.
+        wide: (classes,) how much its width counts for its turn.
+        long: (classes,) how much its length counts against it.
+        at: Seconds now.
+        age: Seconds that every job is taken to have waited before it came.
+        most: So many jobs at most.
+
+    Returns:
+        Slots, their classes, and (classes,) the oldest job of each that is not among them.
+
+    """
+    left = head.copy()
+    turns = [(0.0, 0.0, 0) for _ in range(0)]
+    for c in range(head.shape[0]):
+        if head[c] >= 0:
+            came = submitted[head[c]]
+            turns.append((-(max(0.0, at - came) + age) * wide[c] / long[c], came, c))
+    heapify(turns)
+    slots, kinds = np.empty(most, np.int64), np.empty(most, np.int64)
+    count = 0
+    while count < most and len(turns) > 0:
+        _, _, c = heappop(turns)
+        slots[count], kinds[count] = left[c], c
+        count += 1
+        left[c] = after[left[c]]
+        if left[c] >= 0:
+            came = submitted[left[c]]
+            heappush(turns, (-(max(0.0, at - came) + age) * wide[c] / long[c], came, c))
+    return slots[:count], kinds[:count], left
+
+
+@compiled
+def spread(need: Floats, size: Floats, work: Floats, row: Floats, jobs: float) -> None:
+    """Add the work of *jobs* alike to the rows where they can run, by size of those.
+
+    Args:
+        need: (rows,) nodes' worth, -1.0 where one cannot run.
+        size: (rows,) nodes' worth in all.
+        work: (rows,) node-seconds, changed.
+        row: (rows,) node-seconds of one job on each row.
+        jobs: How many.
+
+    """
+    whole = 0.0
+    for r in range(size.shape[0]):
+        if need[r] >= 0.0:
+            whole += size[r]
+    for r in range(size.shape[0]):
+        if need[r] >= 0.0 and whole > 0.0:
+            work[r] += jobs * row[r] * size[r] / whole
+
+
+@compiled
+def before(  # noqa: PLR0913
+    need: Floats, tasks: Ints, length: Floats, left: Links, count: Ints, submitted: Floats,
+    wide: Floats, long: Floats, at: float, age: float, turns: Floats, size: Floats,
+) -> Floats:  # fmt: skip
+    """Return how much work of a queue by class has its turn before certain turns.
+
+    Jobs of a class are taken to have come evenly between its oldest one and now.
+
+    Args:
+        need: (classes, rows) nodes' worth of one task, -1.0 where it cannot run.
+        tasks: (classes,) of an array, else 1.
+        length: (classes,) seconds that one is expected to run.
+        left: (classes,) slot of the oldest job, -1 for none.
+        count: (classes,) jobs.
+        submitted: (slots,) seconds.
+        wide: (classes,) how much its width counts for its turn.
+        long: (classes,) how much its length counts against it.
+        at: Seconds now.
+        age: Seconds that every job is taken to have waited before it came.
+        turns: (turns,) in question.
+        size: (rows,) nodes' worth in all.
+
+    Returns:
+        (turns, rows) node-seconds.
+
+    """
+    rows = size.shape[0]
+    work, row = np.zeros((turns.shape[0], rows)), np.zeros(rows)
+    for c in range(left.shape[0]):
+        if left[c] < 0 or count[c] <= 0:
+            continue
+        for r in range(rows):
+            row[r] = need[c, r] * float(tasks[c]) * length[c]
+        oldest = min(submitted[left[c]], at)
+        for k in range(turns.shape[0]):
+            last = at + age - turns[k] * long[c] / wide[c]
+            if last < oldest:
+                continue
+            part = 1.0 if last >= at else (last - oldest) / (at - oldest)
+            spread(need[c], size, work[k], row, max(1.0, part * float(count[c])))
+    return work
+
+
+@compiled
+def expect(  # noqa: PLR0912, PLR0913
+    need: Floats, lost: Floats, tasks: Ints, throttle: Ints, length: Floats, shape: Ints,
+    turns: Ints, ahead: Floats, free: Floats, after: Floats, worth: Floats, behind: Floats,
+    size: Floats,
+) -> Expectations:  # fmt: skip
     """Return when jobs of a queue are expected to start, and where.
 
     Args:
@@ -102,81 +210,67 @@ def expect(  # noqa: C901, PLR0912, PLR0913
         lost: (shapes, rows) nodes' worth that is free now in pieces too small for it.
         tasks: (shapes,) of an array, else 1.
         throttle: (shapes,) tasks that may run at once.
-        shape: (entries,) shape of each entry of the queue, in the order of their turns.
-        count: (entries,) jobs that are alike in it.
-        length: (entries,) seconds that one of them is expected to run.
-        asked: (entries,) whether the start of its last job is wanted.
+        length: (shapes,) seconds that one of them is expected to run.
+        shape: (jobs,) the shape of each; the first ones are laid one by one, in this order.
+        turns: (1,) how many of them that are.
+        ahead: (jobs - turns, rows) for the others node-seconds that have their turn before,
+            beside those that are laid.
         free: (rows,) nodes' worth that is free now.
         after: (rows, releases) seconds until releases, ascending; infinite where unused.
         worth: (rows, releases) nodes' worth that comes free.
         behind: (rows,) seconds by which what waits at the site itself delays a new job.
         size: (rows,) nodes' worth in all.
-        most: So many jobs are laid one by one.
 
     Returns:
-        (entries,) seconds, infinite where it is not foretold, -1 where not wanted; (entries,) row,
-        -1 where there is none.
+        (jobs,) seconds, infinite where it is not foretold; (jobs,) row, -1 where there is none;
+        (jobs,) seconds that the rows where it can run need for what is before it.
 
     """
-    entries, rows = shape.shape[0], free.shape[0]
-    start, where = np.full(entries, -1.0), np.full(entries, -1, np.int64)
-    width = min(after.shape[1], POINTS) + most + 2
+    jobs, rows, laid = shape.shape[0], free.shape[0], turns[0]
+    start, where, queue = np.full(jobs, np.inf), np.full(jobs, -1, np.int64), np.zeros(jobs)
+    width = min(after.shape[1], POINTS) + laid + 2
     times, left = np.zeros((rows, width)), np.zeros((rows, width))
-    steps = np.zeros(rows, np.int64)
-    work = whole = 0.0
+    steps, work, row = np.zeros(rows, np.int64), np.zeros(rows), np.zeros(rows)
     for r in range(rows):
         steps[r] = profile(after[r], worth[r], free[r], times[r], left[r])
-        whole += size[r]
-        work += max(size[r] - free[r], 0.0) * behind[r]
+        work[r] = behind[r] * size[r]
         for k in range(after.shape[1]):
             if np.isinf(after[r, k]):
                 break
-            work += worth[r, k] * max(after[r, k], 0.0)
-    last = -1
-    for e in range(entries):
-        if asked[e]:
-            last = e
-    laid = 0
-    for e in range(last + 1):
-        s = shape[e]
-        alike = count[e]
-        singly = min(alike, most - laid)
-        at_least = float(np.inf)
-        for _ in range(max(singly, 1 if asked[e] else 0)):
-            best, best_step, best_begin = -1, -1, float(np.inf)
-            for r in range(rows):
-                if need[s, r] < 0.0:
-                    continue
-                wanted = need[s, r] + lost[s, r] - _ROUNDING
-                step = first_fit(times[r], left[r], steps[r], wanted, length[e])
-                if step < 0:
-                    continue
-                begin = times[r, step] + behind[r]
-                if begin < best_begin or (begin == best_begin and size[r] < size[best]):
-                    best, best_step, best_begin = r, step, begin
-            at_least, where[e] = best_begin, best
-            if best < 0 or laid >= most:
-                break
-            room = left[best, best_step] - lost[s, best] + _ROUNDING
-            fits = min(float(tasks[s]), float(throttle[s]))
-            if need[s, best] > 0.0:
-                fits = max(1.0, min(fits, np.floor(room / need[s, best])))
-            run = length[e] * np.ceil(tasks[s] / fits)
-            steps[best] = lay(
-                times[best], left[best], steps[best], best_step, run, fits * need[s, best]
-            )
-            laid += 1
-        if asked[e]:
-            start[e] = at_least
-            if alike > singly and whole > 0.0 and not np.isinf(at_least):
-                start[e] = max(at_least, work / whole)
-        least = float(np.inf)
+            work[r] += worth[r, k] * max(after[r, k], 0.0)
+    for j in range(jobs):
+        s = shape[j]
+        best, best_step, least = -1, -1, float(np.inf)
         for r in range(rows):
-            if need[s, r] >= 0.0:
-                least = min(least, need[s, r])
-        if not np.isinf(least):
-            work += least * tasks[s] * length[e] * alike
-    return start, where
+            if need[s, r] < 0.0:
+                continue
+            done = work[r] if j < laid else work[r] + ahead[j - laid, r]
+            least = min(least, done / max(size[r], _ROUNDING))
+            wanted = need[s, r] + lost[s, r] - _ROUNDING
+            step = first_fit(times[r], left[r], steps[r], wanted, length[s])
+            if step < 0:
+                continue
+            begin = times[r, step] + behind[r]
+            if j >= laid:
+                begin = max(begin, done / max(size[r], _ROUNDING))
+            if begin < start[j] or (begin == start[j] and size[r] < size[best]):
+                best, best_step, start[j] = r, step, begin
+        where[j], queue[j] = best, 0.0 if np.isinf(least) else least
+        if j >= laid:
+            continue
+        for r in range(rows):
+            row[r] = need[s, r] * float(tasks[s]) * length[s]
+        spread(need[s], size, work, row, 1.0)
+        if best < 0:
+            continue
+        room = left[best, best_step] - lost[s, best] + _ROUNDING
+        fits = min(float(tasks[s]), float(throttle[s]))
+        if need[s, best] > 0.0:
+            fits = max(1.0, min(fits, np.floor(room / need[s, best])))
+        run = length[s] * np.ceil(tasks[s] / fits)
+        held = fits * need[s, best]
+        steps[best] = lay(times[best], left[best], steps[best], best_step, run, held)
+    return start, where, queue
 
 
 def _crc() -> int:
@@ -195,7 +289,6 @@ def _demands(stands_on: int) -> Callable[..., tuple[Floats, Floats, Floats]]:
     def demands(
         scored: Narrow,
         tasks: Ints,
-        used: npt.NDArray[np.bool_],
         fixed: Ints,
         free: Ints,
         bars: Ints,
@@ -205,7 +298,6 @@ def _demands(stands_on: int) -> Callable[..., tuple[Floats, Floats, Floats]]:
         Args:
             scored: (shapes, rows, 3) as `kernels.score_shapes` gives it.
             tasks: (shapes,) of an array, else 1.
-            used: (shapes,) whether anybody asks; the others are left at -1.
             fixed: (rows, FIXED_COLUMNS) as `rows.RowArrays.fixed`.
             free: (rows, bars, 4) histogram of what is free now.
             bars: (rows,) bars in use.
@@ -224,7 +316,7 @@ def _demands(stands_on: int) -> Callable[..., tuple[Floats, Floats, Floats]]:
                 idle[r] = kernels.idle_nodes(free[r], bars[r], fixed[r])
         for s in range(shapes):
             for r in range(rows):
-                if not used[s] or scored[s, r, 2] & 255 != 0:
+                if scored[s, r, 2] & 255 != 0:
                     continue
                 kernels.lie(scored[s, r], lies)
                 part = kernels.share_of_node(lies, fixed[r])

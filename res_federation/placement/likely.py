@@ -21,7 +21,7 @@ from res_federation.placement.rows import draw
 
 Flags = npt.NDArray[np.bool_]
 COLUMNS = 6
-"""Of what is remembered of a job: raw, nodes, length, ahead (each weighed), place, multiple."""
+"""Of what is remembered of a job: raw, width, length, ahead (each weighed), place, multiple."""
 WINDOW = 1000
 """Started jobs that are remembered."""
 ALIKE = 60
@@ -32,14 +32,14 @@ LEAST = 20
 """Started jobs below which there is no estimate."""
 SLACK_S = 600.0
 """Added to waits and to what was said of them, so that a multiple of little means little."""
-_RAW, _NODES, _LENGTH, _AHEAD, _PLACE = 1.0, 0.3, 0.3, 0.5, 0.1
+_RAW, _WIDTH, _LENGTH, _AHEAD, _PLACE = 1.0, 0.3, 0.3, 0.5, 0.1
 
 
 def features(said: Expected | Forecast, place: float) -> tuple[float, float, float, float, float]:
     """Return what alikeness is measured by; *place* numbers the partition."""
     return (
         _RAW * float(np.log1p(said.raw_s)),
-        _NODES * float(np.log(max(said.nodes, 1e-3))),
+        _WIDTH * float(np.log(max(said.width, 1e-3))),
         _LENGTH * float(np.log(max(said.length_s, 1.0))),
         _AHEAD * float(np.log1p(said.ahead_s)),
         place,

@@ -14,10 +14,9 @@ import numpy as np
 
 from res_federation.model.job import Job
 from res_federation.placement.asleep import Asleep
-from res_federation.placement.cost import preference
 from res_federation.placement.order import run_estimate, weight
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import Floats, Ints, RowArrays
+from res_federation.placement.rows import Floats, Ints, RowArrays, grades
 from res_federation.placement.score import Board, Narrow, Scatter, Shard, score, score_shard
 from res_federation.placement.shapes import (
     ShapeColumns,
@@ -26,6 +25,7 @@ from res_federation.placement.shapes import (
     encode_shapes,
 )
 from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.terms import Considered, stands_on, static_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ class Memo:
         self._seen: list[Job] = []
         self._fixed: Ints = np.zeros((0, 0), np.int64)
         self._scores: Scores | None = None
+        self._dear_as: tuple[object, ...] = ()
+        self._grade: Ints = np.zeros(0, np.int64)
         self.scored_shapes = 0
         """Classes that were scored on all rows so far: jobs of a class share it."""
         self.looked = 0
@@ -80,7 +82,7 @@ class Memo:
         if self._tables is None or key != self._key:
             self._key, self._tables, self._seen = key, Tables(rows.rows), []
             self._scores, self._fixed = None, rows.fixed
-            self._stands_on = (rows.rows, snapshot.distances)
+            self._stands_on, self._dear_as = (rows.rows, snapshot.distances), ()
             self.asleep = Asleep()
         seen = self._seen
         fresh = [
@@ -89,19 +91,40 @@ class Memo:
             if number >= len(seen) or seen[number] is not job
         ]
         changed = np.flatnonzero((self._fixed != rows.fixed).any(axis=1))
-        if self._scores is not None and not fresh and not len(changed):
+        stand = stands_on(snapshot, rows, policy)
+        as_dear = stand == self._dear_as and not len(changed)
+        if self._scores is not None and not fresh and as_dear:
             return self._scores
         found = self._room(len(specimens), len(rows.frame))
         if len(changed):
             found = self._rescore(found, rows, changed)
         if fresh:
             self._add(found, fresh, specimens, rows, snapshot, policy, scatter)
-        self._fixed = rows.fixed
-        self._scores = Scores(
-            found.columns, found.scored, found.estimate, found.wide, found.long,
-            preference(rows, found.columns, policy),
-        )  # fmt: skip
+        if not as_dear:
+            self._grade = grades(rows)
+        of = self.considered(found.columns, specimens, rows, snapshot, policy)
+        cost = found.cost
+        if not as_dear or cost.shape != found.columns.transfer.shape:
+            cost = np.zeros_like(found.columns.transfer)
+            cost[: len(specimens)] = static_cost(of)
+        elif fresh:
+            cost[fresh] = static_cost(of.some(fresh))
+        self._fixed, self._dear_as = rows.fixed, stand
+        self._scores = replace(found, cost=cost)
         return self._scores
+
+    def considered(
+        self, columns: ShapeColumns, specimens: Sequence[Job], rows: RowArrays,
+        snapshot: Snapshot, policy: Policy,
+    ) -> Considered:  # fmt: skip
+        """Return what terms look at, of the classes that are known."""
+        assert self._tables is not None, "rows are known"
+        count = len(specimens)
+        return Considered(
+            rows, self._grade, columns.numbers[:count], columns.tables[:count],
+            self._tables.array(), columns.transfer[:count], columns.reference[:count], specimens,
+            snapshot, policy,
+        )  # fmt: skip
 
     def _room(self, classes: int, rows: int) -> Scores:
         """Return arrays with room for all classes; a quarter more when they must grow."""

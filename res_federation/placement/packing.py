@@ -1,12 +1,15 @@
 """A decision as a few bytes: kept with every job, unpacked when somebody asks why.
 
 Layout: frame id (8 bytes), chosen row (int32, -1 for none), then 18 bytes a row of the frame: the
-code (int16), then for a row that FITS start, transfer, idle accelerator and run (4 float32), for
-any other one needed and have (2 int32, 8 bytes of nothing).  All little-endian, as `_ROW` says.
+code (int16), then for a row where the job could go start, transfer, idle accelerator and run (4
+float32, NaN for one that did not count), for any other one needed and have (2 int32, 8 bytes of
+nothing).  Each other term that said anything follows in 18 bytes more: -1 less its place among
+`OTHERS` (int16), row (int32), seconds (float32).  All little-endian, as `_ROW` says.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import SupportsBytes
 
@@ -14,11 +17,15 @@ import numpy as np
 
 from res_federation.model.reason import Code, Reason
 from res_federation.placement.decide import Decided
-from res_federation.placement.decide_late import Round, terms_at, triples
+from res_federation.placement.decide_late import Round, terms_of, triples
+from res_federation.placement.kernels import Floats
+from res_federation.placement.terms import IDLE_ACCELERATOR, RUN, START, STATIC, TRANSFER
 
 FRAME_BYTES = 8
 _ROW = np.dtype([("code", "<i2"), ("numbers", "<i4", (4,))], align=False)
-TERMS = ("start_s", "transfer_s", "idle_accelerator_s", "run_s")
+TERMS = (START, TRANSFER, IDLE_ACCELERATOR, RUN)
+OTHERS = tuple(name for name in STATIC if name not in TERMS)
+_OTHERS = [STATIC.index(name) for name in OTHERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +72,39 @@ def pack_late(of: Round, kind: int, event: int) -> bytes:
     packed = np.zeros(len(told), _ROW)
     packed["code"], packed["numbers"][:, :2] = told[:, 0], told[:, 1:]
     row = int(of.found.row[event]) if event >= 0 else -1
-    if row >= 0:
-        terms = np.array(terms_at(of, kind, event), "<f4")
-        packed["numbers"][row] = terms.view("<i4")
-    head = np.array(row, "<i4").tobytes()
-    return of.rows.frame_id + head + packed.tobytes()
+    head = of.rows.frame_id + np.array(row, "<i4").tobytes()
+    if row < 0:
+        return head + packed.tobytes()
+    could = np.flatnonzero((told[:, 0] == Code.FITS) | (told[:, 0] == Code.LEFT_FOR_OTHERS))
+    ranked_by = terms_of(of, kind)
+    slots = np.full((len(could), len(TERMS)), np.nan, "<f4")
+    slots[:, 0] = 0.0
+    for slot, name in enumerate(TERMS):
+        if name in STATIC:
+            slots[:, slot] = ranked_by[could, STATIC.index(name)]
+    packed["numbers"][could] = slots.view("<i4")
+    return head + packed.tobytes() + others(could.tolist(), ranked_by)
+
+
+def others(rows: Sequence[int], terms: Floats) -> bytes:
+    """Return the records of the terms of *rows* that have no place of their own.
+
+    Args:
+        rows: Where the job could go.
+        terms: (rows, len(STATIC)) seconds, of all rows.
+
+    """
+    found = [
+        (-1 - place, row, terms[row, column])
+        for row in rows
+        for place, column in enumerate(_OTHERS)
+        if terms[row, column] and not np.isnan(terms[row, column])
+    ]
+    records = np.zeros(len(found), _ROW)
+    for record, (code, row, seconds) in zip(records, found, strict=True):
+        record["code"], record["numbers"][0] = code, row
+        record["numbers"][1] = np.array(seconds, "<f4").view("<i4")
+    return records.tobytes()
 
 
 def pack(frame_id: bytes, decided: Decided) -> list[bytes]:
@@ -99,16 +134,24 @@ def unpack(decision: SupportsBytes) -> tuple[int, tuple[RowVerdict, ...]]:
     """Return the chosen row (-1 for none) and every row's verdict, in the frame's order."""
     decision = bytes(decision)
     chosen = int(np.frombuffer(decision, "<i4", 1, FRAME_BYTES)[0])
-    rows = np.frombuffer(decision, _ROW, -1, FRAME_BYTES + 4)
-    return chosen, tuple(_verdict(row) for row in rows)
+    records = np.frombuffer(decision, _ROW, -1, FRAME_BYTES + 4)
+    more: dict[int, list[tuple[str, float]]] = {}
+    for record in records[records["code"] < 0]:
+        row, seconds = int(record["numbers"][0]), float(record["numbers"][1:2].view("<f4")[0])
+        more.setdefault(row, []).append((OTHERS[-1 - int(record["code"])], round(seconds, 3)))
+    rows = records[records["code"] >= 0]
+    return chosen, tuple(_verdict(row, more.get(place, ())) for place, row in enumerate(rows))
 
 
-def _verdict(row: np.void) -> RowVerdict:
+def _verdict(row: np.void, more: Sequence[tuple[str, float]]) -> RowVerdict:
     code, numbers = Code(int(row["code"])), row["numbers"]
-    if code is not Code.FITS:
-        return RowVerdict(Reason(code, int(numbers[0]), int(numbers[1])), ())
     seconds = numbers.view("<f4")
-    terms = tuple(
-        (name, round(float(value), 3)) for name, value in zip(TERMS, seconds, strict=True)
-    )
-    return RowVerdict(Reason(code), terms)
+    left = code is Code.LEFT_FOR_OTHERS and not np.isnan(seconds[0])
+    if code is not Code.FITS and not left:
+        return RowVerdict(Reason(code, int(numbers[0]), int(numbers[1])), ())
+    terms = [
+        (name, round(float(value), 3))
+        for name, value in zip(TERMS, seconds, strict=True)
+        if not np.isnan(value)
+    ]
+    return RowVerdict(Reason(code), (*terms, *more))

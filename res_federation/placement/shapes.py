@@ -78,7 +78,8 @@ def shape_key(job: Job) -> tuple[Any, ...]:
     return (
         spec.request, spec.time_limit_s, len(spec.array), spec.array_throttle, spec.clusters,
         spec.excluded, spec.partition if spec.clusters else "", spec.input_mib,
-        spec.input_site if spec.input_mib else "", job.refused, *_words_key(spec),
+        spec.input_site if spec.input_mib else "", job.refused,
+        spec.account if spec.request.accelerator is not None else "", *_words_key(spec),
     )  # fmt: skip
 
 

@@ -158,7 +158,7 @@ class Snapshot:
         distances: The network between sites.
         ordered: Jobs whose capacity is spent before any other job is considered.
         moving: Input data on its way for jobs that are placed and have not begun.
-        factors: Speeds observed, relative to an A100, by user or account and family.
+        factors: Speeds observed, relative to an A100, by account and family.
         parity: Core hours that a member (site identifier) has given, less those it has taken.
 
     """

@@ -11,7 +11,7 @@ run time (``run_s``) are the kernels' own: they depend on what was decided befor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Considered:
 
     Attributes:
         rows: The rows.
+        grade: (rows,) how good each one's accelerator is, as `rows.grades` has it.
         numbers: (shapes, 16) as `shapes.Shapes` has it, and so the next two.
         tables: (shapes, 6).
         codes: (tables, rows, 3).
@@ -57,6 +58,7 @@ class Considered:
     """
 
     rows: RowArrays
+    grade: Ints
     numbers: Ints
     tables: Ints
     codes: Ints
@@ -71,6 +73,18 @@ class Considered:
         """A fresh (shapes, rows) of nothing."""
         return np.zeros((len(self.reference), len(self.rows.rows)))
 
+    def some(self, shapes: Sequence[int]) -> Considered:
+        """Return the same of *shapes* only; of each there is a job."""
+        return replace(
+            self, numbers=self.numbers[shapes], tables=self.tables[shapes],
+            transfer=self.transfer[shapes], reference=self.reference[shapes],
+            jobs=[self.jobs[number] for number in shapes],
+        )  # fmt: skip
+
+
+NOTHING = np.zeros((1, 1))
+"""What a term says that is switched off; as every term's answer it goes for (shapes, rows)."""
+
 
 def of_queue(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) -> Considered:
     """Return what terms look at for the shapes of a queue."""
@@ -80,8 +94,8 @@ def of_queue(rows: RowArrays, queue: Queue, snapshot: Snapshot, policy: Policy) 
     shapes = queue.shapes
     jobs = [first[number] for number in range(len(first))]
     return Considered(
-        rows, shapes.numbers, shapes.tables, shapes.codes, queue.transfer, queue.reference, jobs,
-        snapshot, policy,
+        rows, grades(rows), shapes.numbers, shapes.tables, shapes.codes, queue.transfer,
+        queue.reference, jobs, snapshot, policy,
     )  # fmt: skip
 
 
@@ -124,7 +138,7 @@ def slow(of: Considered) -> Floats:
     """Times that the accelerator is slower than `LateStart.slowest` allows."""
     late = of.policy.late
     if late is None:
-        return of.zeros
+        return NOTHING
     times = run_factor(of) / late.slowest
     return weighed(np.where(times > 1.0, times, 0.0), of.policy.weights.slow)
 
@@ -132,8 +146,8 @@ def slow(of: Considered) -> Floats:
 def scarcity(of: Considered) -> Floats:
     """Grades of accelerator above the least that will do; none is the least of all grades."""
     if of.policy.late is None:
-        return of.zeros
-    grade = grades(of.rows)
+        return NOTHING
+    grade = of.grade
     fits = of.codes[of.tables[:, ACCELERATOR], :, 0] == 0
     wants = of.reference > 0.0
     fits &= ~wants[:, None] | (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
@@ -146,22 +160,22 @@ def size(of: Considered) -> Floats:
     """Cores of the cluster that are up, where the policy fills small machines first."""
     late = of.policy.late
     if late is None or late.prefer == EMPTIEST:
-        return of.zeros
+        return NOTHING
     cores = (of.rows.fixed[:, CORES] * of.rows.fixed[:, AVAILABLE]).astype(np.float64)
-    return of.zeros + weighed(np.maximum(cores, 0.0), of.policy.weights.size)[None, :]
+    return weighed(np.maximum(cores, 0.0), of.policy.weights.size)[None, :]
 
 
 def pressure(of: Considered) -> Floats:
     """Seconds of work that waits at the site, spread over its nodes."""
     nodes = np.maximum(of.rows.fixed[:, AVAILABLE], 1)
-    return of.zeros + weighed(of.rows.backlog / nodes, of.policy.weights.pressure)[None, :]
+    return weighed(of.rows.backlog / nodes, of.policy.weights.pressure)[None, :]
 
 
 def carbon(of: Considered) -> Floats:
     """Kilograms of CO2: share of the node, its power, the run, the grid; NaN where unknown."""
     weight = of.policy.weights.carbon
     if weight.rate == 0.0:
-        return of.zeros
+        return NOTHING
     of_row = np.array([_kg_per_node_s(one.node_watts, one.grams_per_kwh) for one in of.rows.rows])
     seconds = of.numbers[:, LIMIT] * of.numbers[:, TASKS]
     return weighed(node_shares(of) * seconds[:, None] * run_factor(of) * of_row[None, :], weight)
@@ -170,8 +184,10 @@ def carbon(of: Considered) -> Floats:
 def parity(of: Considered) -> Floats:
     """Thousands of core hours that the member has given beyond what it took."""
     given = of.snapshot.parity
+    if not given:
+        return NOTHING
     balance = np.array([given.get(site_of(one.partition), 0.0) / 1000.0 for one in of.rows.rows])
-    return of.zeros + weighed(balance, of.policy.weights.parity)[None, :]
+    return weighed(balance, of.policy.weights.parity)[None, :]
 
 
 TERMS: dict[str, Callable[[Considered], Floats]] = {
@@ -191,22 +207,38 @@ STATIC = tuple(TERMS)
 
 def static_terms(of: Considered) -> Floats:
     """Return (shapes, rows, len(STATIC)) seconds, NaN where something is not known."""
-    return np.stack([term(of) for term in TERMS.values()], axis=2)
+    found = np.empty((*of.zeros.shape, len(TERMS)))
+    for number, term in enumerate(TERMS.values()):
+        found[:, :, number] = term(of)
+    return found
 
 
 def static_cost(of: Considered) -> Floats:
     """Return (shapes, rows) seconds in all, to the microsecond so that equals stay equal."""
     cost = of.zeros
     for term in TERMS.values():
-        cost += np.nan_to_num(term(of), copy=False, nan=0.0)
+        cost += np.nan_to_num(term(of), nan=0.0)
     return np.round(cost, 6)
+
+
+def stands_on(snapshot: Snapshot, rows: RowArrays, policy: Policy) -> tuple[object, ...]:
+    """Return what costs depend on besides shapes of jobs and what rows are for good."""
+    weights = policy.weights
+    pressed = rows.backlog.tobytes() if weights.pressure.rate else b""
+    power: tuple[object, ...] = ()
+    if weights.carbon.rate:
+        power = tuple((row.node_watts, row.grams_per_kwh) for row in rows.rows)
+    return (
+        weights, snapshot.moving, tuple(sorted(snapshot.factors.items())),
+        tuple(sorted(snapshot.parity.items())), pressed, power,
+    )  # fmt: skip
 
 
 def run_factor(of: Considered) -> Floats:
     """Return (shapes, rows) how many times longer than its limit's own device a job runs there.
 
-    The policy's table of speeds says it; what was observed of the job's user or account overrides
-    the table for that family.  1 for a job without accelerators, and where the row has none.
+    The policy's table of speeds says it; what was observed of the job's account overrides the
+    table for that family.  1 for a job without accelerators, and where the row has none.
     """
     reference = of.reference[:, None]
     there = (reference > 0.0) & (of.rows.fixed[:, ACCELERATORS] > 0)[None, :]
@@ -219,20 +251,11 @@ def run_factor(of: Considered) -> Floats:
 def _observed(of: Considered, speed: Floats) -> Floats:
     families = [row.family for row in of.rows.rows]
     for number, job in enumerate(of.jobs):
-        owners = (job.spec.account, job.spec.user)
         for column, family in enumerate(families):
-            found = observed_speed(of.snapshot, owners, family)
-            if found is not None:
+            found = of.snapshot.factors.get((job.spec.account, family))
+            if found is not None and job.spec.account and family:
                 speed[number, column] = found
     return speed
-
-
-def observed_speed(snapshot: Snapshot, owners: tuple[str, ...], family: str) -> float | None:
-    """Return the speed observed of the first of *owners* that has one, relative to an A100."""
-    for owner in owners:
-        if owner and family and (owner, family) in snapshot.factors:
-            return snapshot.factors[owner, family]
-    return None
 
 
 def node_shares(of: Considered) -> Floats:

@@ -45,16 +45,24 @@ class View(Sequence[Job]):
         head: (classes,) slot of the first one, or NOBODY.
         sizes: (classes,) jobs.
         holders: Slot, class and partition of each job that holds a place in a site's queue.
+        asked: Slot and class of jobs whose start is to be foretold if they stay.
 
     """
 
     __slots__ = (
-        "_jobs", "after", "head", "holders", "memo", "name", "salt", "seed", "sizes", "specimens",
-        "store", "submitted", "total",
+        "_jobs", "after", "asked", "head", "holders", "memo", "name", "salt", "seed", "sizes",
+        "specimens", "store", "submitted", "total",
     )  # fmt: skip
 
-    def __init__(self, store: Waiting, columns: _Columns, jobs: list[Job | None]) -> None:
+    def __init__(
+        self,
+        store: Waiting,
+        columns: _Columns,
+        jobs: list[Job | None],
+        asked: tuple[tuple[int, int], ...],
+    ) -> None:
         """Take columns that nobody changes any more; use `Waiting.view`."""
+        self.asked = asked
         self.store, self._jobs = store, jobs
         self.memo, self.seed, self.specimens = store.memo, store.seed, list(store.specimens)
         self.submitted, self.salt, self.name = columns.submitted, columns.salt, columns.name
@@ -232,8 +240,14 @@ class Waiting:
             self._empty[number] = None
         self._left.append(slot)
 
-    def view(self) -> View:
-        """Return what waits now; the view before this one is not to be used any more."""
+    def view(self, asked: Iterable[JobId] = ()) -> View:
+        """Return what waits now; the view before this one is not to be used any more.
+
+        Args:
+            asked: Jobs whose start is to be foretold if they stay.
+
+        """
+        slots = [self._slots[job] for job in asked]
         for slot in self._left:
             self._jobs[slot] = None
         self._free += self._left
@@ -241,7 +255,10 @@ class Waiting:
         for number in [*self._empty][: max(0, len(self._empty) - _EMPTY_CLASSES)]:
             del self._empty[number], self._classes[self._keys[number]]
             self._spare.append(number)
-        return View(self, self._columns, self._jobs)
+        kinds = self._columns.kind
+        return View(
+            self, self._columns, self._jobs, tuple((slot, int(kinds[slot])) for slot in slots)
+        )
 
     def _class(self, job: Job) -> int:
         key = (*shape_key(job), run_estimate(job))

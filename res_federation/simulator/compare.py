@@ -19,14 +19,20 @@ from res_federation.simulator.compare_cells import (
     replay_cell,
     write_cell,
 )
+from res_federation.simulator.disturbances import Disturbance
+from res_federation.simulator.federation import COPIES, ONE_MACHINE
+from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.recorder import ready
 from res_federation.simulator.report_files import Found, plan
 from res_federation.simulator.report_tables import ratios
 from res_federation.simulator.site_models import FederationModel
 from res_federation.simulator.statistics_of_seeds import Ratio, baseline_of
+from res_federation.simulator.traces.read import read_trace
 from res_federation.simulator.workload import Workload
 
 Tell = Callable[[str], None]
+BARE = (*COPIES, ONE_MACHINE)
+"""Policies without a broker: no news of theirs is old, and no silence is heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ def compare(  # noqa: PLR0913 - the inputs of every replay, and where the result
     labels: Mapping[str, Any],
     tell: Tell,
     weights: Mapping[str, Policy] | None = None,
+    events: tuple[Disturbance, ...] = (),
 ) -> Comparison:
     """Replay *workload* under each policy with each seed and write every replay's files.
 
@@ -71,6 +78,7 @@ def compare(  # noqa: PLR0913 - the inputs of every replay, and where the result
         labels: More keys of the summaries.
         tell: Takes a line for people after each replay.
         weights: The weights of those policies that are not known by name.
+        events: What happens to sites; copies and one machine, which have no broker, see none.
 
     Raises:
         InvalidArgument: If a name is not known or a figure cannot be.
@@ -83,7 +91,11 @@ def compare(  # noqa: PLR0913 - the inputs of every replay, and where the result
     for number, (policy, seed) in enumerate(_pairs(policies, seeds), start=1):
         own = (weights or {}).get(policy)
         own = own and replace(own, seed=seed)
-        one = CellInputs(workload, model, replace(settings, policy=policy, seed=seed, weights=own))
+        said = replace(settings, policy=policy, seed=seed, weights=own)
+        seen = events
+        if policy in BARE:
+            said, seen = replace(said, rules=Rules()), ()
+        one = CellInputs(workload, model, said, seen)
         name = _name(policy, seed)
         inputs = fingerprint(one)
         summary = finished(out / name, inputs)
@@ -114,6 +126,17 @@ def cell_words(summary: Mapping[str, Any], *, was_there: bool) -> str:
     if was_there:
         return "was there already"
     return f"{int(summary['jobs']):,} jobs in {float(summary['wall_seconds']):.1f} s"
+
+
+def window(trace: str, first: int | None, skip: int) -> Workload:
+    """Return so many job lines of a trace (None for all) after the first *skip*.
+
+    Raises:
+        InvalidArgument: If the trace cannot be read, or no job is left.
+
+    """
+    whole = read_trace(trace, first=None if first is None else first + skip)
+    return without_first(whole, read_trace(trace, first=skip)) if skip else whole
 
 
 def without_first(workload: Workload, head: Workload) -> Workload:

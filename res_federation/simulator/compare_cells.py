@@ -17,7 +17,7 @@ from typing import Any
 from res_federation.errors import InvalidArgument
 from res_federation.placement.policy import Policy
 from res_federation.simulator.disturbances import Disturbance
-from res_federation.simulator.federation import replay_federation
+from res_federation.simulator.federation import COPIES, ONE_MACHINE, replay_federation
 from res_federation.simulator.federation_rules import Rules
 from res_federation.simulator.measures import Setting, summarise
 from res_federation.simulator.outcome import Outcome
@@ -30,6 +30,8 @@ INPUTS = "inputs_sha256"
 """Key of a summary that says what it was made of."""
 _PACKAGE = Path(__file__).resolve().parents[1]
 _ROOMS = ("control", "model", "placement", "simulator", "topology")
+_BARE = ("model", "simulator")
+_TOLD = ("report", "plots", "page", "table", "campaign", "bench", "sweep", "statistics")
 _ARRAYS = ("submit", "runtime", "estimate", "procs", "user", "group", "queue", "shape")
 
 
@@ -101,7 +103,7 @@ def replay_cell(inputs: CellInputs) -> Replayed:
 
 def fingerprint(inputs: CellInputs) -> str:
     """Return the hash of all that the outcome depends on."""
-    digest = hashlib.sha256(_code().encode())
+    digest = hashlib.sha256(_code(inputs.settings.policy).encode())
     digest.update(jobs_sha256(inputs.workload).encode())
     parts: Sequence[object] = (
         inputs.model.sites,
@@ -127,11 +129,17 @@ def jobs_sha256(workload: Workload) -> str:
 
 
 @cache
-def _code() -> str:
-    """Return the hash of the code that decides: results of another version are none."""
+def _code(policy: str) -> str:
+    """Return the hash of the code that decides: results of another version are none.
+
+    A policy without a broker (copies, one machine) does not go through the rooms that decide; what
+    only draws or tells results counts for none.
+    """
     digest = hashlib.sha256()
-    for room in _ROOMS:
+    for room in _BARE if policy in COPIES or policy == ONE_MACHINE else _ROOMS:
         for file in sorted((_PACKAGE / room).rglob("*.py")):
+            if file.name.startswith(_TOLD):
+                continue
             digest.update(file.name.encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()

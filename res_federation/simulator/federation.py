@@ -25,9 +25,10 @@ from res_federation.simulator.federation_rules import Record, Rules, left_out
 from res_federation.simulator.load import at_load
 from res_federation.simulator.local_queue import LocalQueue
 from res_federation.simulator.outcome import Outcome, Place
+from res_federation.simulator.pool import replay_pool
 from res_federation.simulator.shaped_queue import ShapedQueue
 from res_federation.simulator.site_models import FederationModel, cores
-from res_federation.simulator.site_order import SiteOrder
+from res_federation.simulator.site_order import PERIOD_S, SiteOrder
 from res_federation.simulator.virtual_site import VirtualSite
 from res_federation.simulator.virtual_site_partition import MakeQueue, Queue, is_pool
 from res_federation.simulator.workload import Workload
@@ -35,7 +36,12 @@ from res_federation.simulator.workload import Workload
 PLACED = ("federated", "earliest-start")
 """Policies that are `place` itself; both are the production policy of today."""
 CHOSEN = ("least-load", "shortest-queue", "round-robin", "random")
-POLICIES = (*PLACED, "slurm-federation", *CHOSEN)
+COPIES = {"slurm-federation": "submit", "copies-wfp3": "(wait / limit) ** 3 * procs"}
+"""Copies in every queue, and the order of every site's queue: see `site_order`."""
+ONE_MACHINE = "one-machine"
+"""All processors as one pool under the local scheduler alone: what being one could bring."""
+POLICIES = (*PLACED, *COPIES, *CHOSEN)
+COMPARED = (*POLICIES, ONE_MACHINE)
 SCHEDULERS = ("fcfs", "easy", "conservative")
 NO_BOUND = 10**9
 
@@ -61,7 +67,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
     Args:
         workload: The jobs.
         model: Who takes part.
-        policy: One of `POLICIES`; any name that *weights* have.
+        policy: One of `COMPARED`; any name that *weights* have.
         scheduler: Of every site: one of `SCHEDULERS`.
         seed: Settles ties and draws.
         load: Submissions are stretched to this load of the federation; None leaves them.
@@ -69,7 +75,7 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         local: Jobs that the sites' own users submit besides; the outcome has them too. They are
             taken as they are, whatever the *load*.
         order: In which order jobs wait at every site: ``submit``, ``fair-share`` or a formula,
-            see `site_order`.
+            see `site_order`; ``submit`` gives way to the order that a policy of copies has.
         rules: How old news is, and what sites do; None for news at once.
         weights: Weights of the production policy; None for those of *policy* with *seed*.
         events: What happens to sites from outside.
@@ -79,18 +85,22 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         InvalidArgument: If a name is not known or a figure cannot be.
 
     """
-    _check_names(policy if weights is None or policy in POLICIES else PLACED[0], scheduler)
+    _check_names(policy if weights is None or policy in COMPARED else PLACED[0], scheduler)
     if load is not None:
         workload = at_load(workload, model.processors, load)
     of_sites = None
     if local is not None:
         workload, of_sites = background.together(workload, local)
+    if policy == ONE_MACHINE:
+        return replay_pool(workload, model.processors, scheduler)
+    if order == "submit":
+        order = COPIES.get(policy, order)
     weights = weights or (named(policy, seed) if policy in PLACED else Policy(seed=seed))
     if policy in CHOSEN:
         weights = replace(weights, max_waiting_per_partition=NO_BOUND)
     engine = _engine(
         workload, model, weights, rules or Rules(), make_queue or queues(scheduler, order),
-        order=order, copies=policy == "slurm-federation",
+        order=order, copies=policy in COPIES,
     )  # fmt: skip
     partitions = [part for _, part in engine.parts]
     engine.home[:] = background.homes(engine.demand, partitions, local_share, seed, of_sites)
@@ -101,9 +111,9 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
 
 
 def _check_names(policy: str, scheduler: str) -> None:
-    if policy not in POLICIES:
+    if policy not in COMPARED:
         raise InvalidArgument(
-            f"there is no policy '{policy}'", field="policy", way_out=", ".join(POLICIES)
+            f"there is no policy '{policy}'", field="policy", way_out=", ".join(COMPARED)
         )
     if scheduler not in SCHEDULERS:
         raise InvalidArgument(
@@ -138,13 +148,14 @@ def _engine(
     state = federation(model.sites, distances=model.distances, policy=policy, terms=terms_of(rules))
     demand = Demand(workload, shaped=model.shaped)
     kind = CopiesEngine if copies else Engine
+    period = 0 if order in COPIES.values() else PERIOD_S  # a rival at its best
     engine = kind(state, demand, [-1] * len(workload), planner(policy), rules)
     first = 0
     for site in model.sites:
         engine.add(
             VirtualSite(
                 site, demand, first, make_queue,
-                begun=engine.begun, order=SiteOrder(order, demand),
+                begun=engine.begun, order=SiteOrder(order, demand, period),
                 fences=rules.fences and not copies, arranges=rules.arranges,
                 lease_s=int(state.terms.lease_s),
             )

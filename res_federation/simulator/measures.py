@@ -4,7 +4,9 @@ A job waits from its submission to its start.  Its bounded slowdown is max(1, (w
 max(run time, 10)).  Means are plain ones over all jobs that ran, nothing is cut off as warm-up;
 percentiles lie between neighbours in proportion.  Makespan is the last end minus the first
 submission; utilisation is the processor-seconds of all jobs over those that the processors had in
-that time.  A figure that does not exist, as the mean of no jobs, is None.
+that time.  The widest tenth are the jobs that ask for no fewer processors than nine tenths of all
+do, so that equal ones are in it together.  A figure that does not exist, as the mean of no jobs,
+is None.
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ def summarise(outcome: Outcome, setting: Setting) -> dict[str, Any]:
         "dropped": _added(outcome.workload.dropped, outcome.left_out),
         "repaired": dict(outcome.workload.repaired),
         **figures.of(np.ones(jobs, np.bool_)),
+        **figures.parts(),
         "utilisation": figures.utilisation(
             np.ones(jobs, np.bool_), sum(place.processors for place in outcome.places)
         ),
@@ -109,7 +112,8 @@ class _Figures:
         self._wait = self._start - submit
         length = self._end - self._start
         self._slow = np.maximum(1.0, (self._wait + length) / np.maximum(length, SHORTEST_S))
-        self._work = outcome.workload.procs[ran].astype(np.float64) * length
+        self._procs = outcome.workload.procs[ran]
+        self._work = self._procs.astype(np.float64) * length
         self.first = int(submit.min()) if len(submit) else None
         self.last = int(self._end.max()) if len(submit) else None
         self.makespan = None if self.first is None or self.last is None else self.last - self.first
@@ -128,6 +132,29 @@ class _Figures:
             "p95_wait": p95,
             "mean_bounded_slowdown": float(self._slow[part].mean()),
         }
+
+    def parts(self) -> dict[str, Any]:
+        """Return the mean waits of the widest tenth, and of the federation's and the sites' jobs.
+
+        The last two are told only where some jobs are the sites' own.
+        """
+        found = {"widest_mean_wait": self._mean_wait(self._widest())}
+        if self._local.any():
+            found["federated_mean_wait"] = self._mean_wait(~self._local)
+            found["local_mean_wait"] = self._mean_wait(self._local)
+        return found
+
+    def _widest(self) -> npt.NDArray[np.bool_]:
+        procs = self._procs
+        if not len(procs):
+            return np.zeros(0, np.bool_)
+        tenth = -(-len(procs) // 10)
+        widest: npt.NDArray[np.bool_] = procs >= np.sort(procs)[len(procs) - tenth]
+        return widest
+
+    def _mean_wait(self, part: npt.NDArray[np.bool_]) -> float | None:
+        wait = self._wait[part]
+        return int(wait.sum()) / len(wait) if len(wait) else None
 
     def utilisation(self, part: npt.NDArray[np.bool_], processors: int) -> float | None:
         """Return the used part of *processors* over the whole replay."""

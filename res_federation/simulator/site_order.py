@@ -1,7 +1,8 @@
 """In which order a site lets its jobs wait: as they came, by fair share, or by a formula.
 
 Ranks other than by submission are worked out when a job comes and again every five minutes, as
-Slurm does (`PriorityCalcPeriod`); of two equal ones the job that came first is first.
+Slurm does (`PriorityCalcPeriod`), or as often as is asked for; of two equal ones the job that came
+first is first.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ _MOST_LETTERS = 500
 class SiteOrder:
     """Ranks the jobs of one site; higher is earlier."""
 
-    def __init__(self, text: str, demand: Demand) -> None:
+    def __init__(self, text: str, demand: Demand, period_s: int = PERIOD_S) -> None:
         """Take ``submit``, ``fair-share``, or a formula over `NAMES`; raises InvalidArgument."""
-        self._demand = demand
+        self._demand, self.period_s = demand, period_s
         self.by_rank = text != "submit"
         self._formula = None if text in ("submit", "fair-share") else formula(text)
         self._used: dict[int, tuple[float, int]] = {}

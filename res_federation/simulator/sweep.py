@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from res_federation.config.scenarios import Happening, Overlay, Scenario
 from res_federation.errors import FederationError
@@ -32,6 +32,7 @@ from res_federation.simulator.recorder import ready
 from res_federation.simulator.report_files import Found, plan
 from res_federation.simulator.scenario import Cell, cells, model_of, workload_of
 
+One = TypeVar("One")
 Tell = Callable[[int, int, str], None]
 """Takes how many cells are done, of how many, and a line about the last one."""
 
@@ -94,7 +95,7 @@ def sweep(
         _add(state, out, cell, summary, tell, was_there=True)
     if not todo:
         return state
-    for done in _replay(make, [cell for cell, _ in todo], workers, address):
+    for done in replay_all(make, [cell for cell, _ in todo], workers, address):
         cell, inputs = todo[done.number]
         if done.result is None:
             state.failed[cell.place] = done.error
@@ -118,12 +119,24 @@ def _labels(scenario: Scenario, cell: Cell) -> dict[str, Any]:
     return {"scenario": scenario.name, "overlay": cell.overlay.name, "load": cell.load}
 
 
-def _replay(
-    make: Callable[[Cell], CellInputs],
-    todo: Sequence[Cell],
+def replay_all(
+    make: Callable[[One], CellInputs],
+    todo: Sequence[One],
     workers: int | None,
     address: str | None,
 ) -> Generator[Done[Replayed]]:
+    """Replay the cells *todo*, here one after the other or as Ray tasks; yield them as they end.
+
+    Args:
+        make: Makes a cell's inputs, when it is its turn.
+        todo: Cells.
+        workers: At a time; 1 without *address* replays in this process, without Ray.
+        address: Of a Ray cluster, or None for this machine.
+
+    Raises:
+        Unavailable: If no Ray could be had.
+
+    """
     if address is None and (workers == 1 or len(todo) == 1):
         for number, cell in enumerate(todo):
             try:

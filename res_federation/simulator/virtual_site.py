@@ -19,7 +19,7 @@ from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.release_profile import Amounts
-from res_federation.simulator.site_order import PERIOD_S, SiteOrder
+from res_federation.simulator.site_order import SiteOrder
 from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
 
 FENCE_AFTER_S = 20
@@ -229,7 +229,7 @@ class VirtualSite:
         """
         if not self.dirty:
             return
-        if self._order.by_rank and now >= self._ranked + PERIOD_S:
+        if self._order.by_rank and now >= self._ranked + self._order.period_s:
             self._ranked = now
             for part in self.parts:
                 self._queue_again(part, now)

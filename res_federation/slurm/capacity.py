@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from res_federation.model.capacity import PartitionCapacity, QosLimit
 from res_federation.model.identifiers import PartitionId, SiteId, partition_id
 from res_federation.model.site import Partition
-from res_federation.slurm import node_groups, queue_depth
+from res_federation.slurm import node_groups, queue_depth, queue_front
 from res_federation.slurm.node_groups import NodeGroup
 from res_federation.slurm.nodes import Node
 from res_federation.slurm.partitions import SlurmPartition
 from res_federation.slurm.queue_depth import Depth, Holding
+from res_federation.slurm.queue_front import Front
 from res_federation.slurm.reservations import Reservation
 from res_federation.slurm.squeue import QueuedJob
 
@@ -37,6 +38,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
     qos: Sequence[QosLimit] = (),
     memory_counted: bool = True,
     whole_nodes: bool = False,
+    account: str = "",
 ) -> tuple[PartitionCapacity, ...]:
     """Return what each group of like nodes of each partition has.
 
@@ -53,6 +55,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         qos: Limits of the qualities of service.
         memory_counted: Whether Slurm gives jobs memory; free memory is -1 where it does not.
         whole_nodes: Whether every job gets whole nodes (``select/linear``).
+        account: Local account of the federation: its jobs with a run's token as name are runs.
 
     """
     members = _members(nodes)
@@ -77,9 +80,10 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
             whole_nodes=whole_nodes,
         )
         depths = queue_depth.depths(groups, jobs)
+        fronts = queue_front.fronts(groups, jobs, account)
         strays = _strays(groups, nameless)
         found += [
-            _capacity(part_id, group, depth, strays[number], cluster_now)
+            _capacity(part_id, group, depth, fronts[number], strays[number], cluster_now)
             for number, (group, depth) in enumerate(zip(groups, depths, strict=True))
         ]
     return tuple(found)
@@ -107,7 +111,12 @@ class _Now:
 
 
 def _capacity(
-    part_id: PartitionId, group: NodeGroup, depth: Depth, strays: Sequence[Holding], now: _Now
+    part_id: PartitionId,
+    group: NodeGroup,
+    depth: Depth,
+    front: Front,
+    strays: Sequence[Holding],
+    now: _Now,
 ) -> PartitionCapacity:
     partition = group.partition
     own, offered = _limits(partition, now.qos)
@@ -130,6 +139,8 @@ def _capacity(
         states=node_groups.states(group.nodes, now.kept),
         windows=node_groups.windows(group.nodes, now.reservations, now.at),
         qos=offered,
+        queue=front.queue,
+        others=front.others,
     )
 
 

@@ -65,12 +65,12 @@ def depths(groups: Sequence[NodeGroup], jobs: Iterable[QueuedJob]) -> tuple[Dept
     """Return what waits for each of the *groups* of one partition among *jobs* of any."""
     tasks, cores, accelerators = ([0.0] * len(groups) for _ in range(3))
     for job in jobs:
-        if not groups or not _waits(job) or groups[0].partition.name not in job.partitions:
+        if not groups or not waits(job) or groups[0].partition.name not in job.partitions:
             continue
         at = target(groups, job)
-        many, limit = max(1, len(job.array_indices())), _limit_s(job, groups[at])
+        many, limit = max(1, len(job.array_indices())), limit_s(job, groups[at])
         tasks[at] += many
-        cores[at] += many * limit * _cores(job, groups[at])
+        cores[at] += many * limit * cores_of(job, groups[at])
         accelerators[at] += many * limit * accelerators_of(job, groups[at])
     return tuple(
         Depth(int(count), core_s, accelerator_s)
@@ -82,14 +82,14 @@ def holdings(jobs: Iterable[QueuedJob], known: Collection[str], now: float) -> l
     """Return the jobs that hold nodes and have an end; *known* are the names of all nodes."""
     found = []
     for job in jobs:
-        if not _holds(job):
+        if not holds(job):
             continue
         until = now
         if job.state.phase is not Phase.ENDING:
             if job.time_limit_s is None:
                 continue
             until = max(now, (job.started or now) + job.time_limit_s)
-        names = tuple(name for name in _names(job.node_list) if name in known)
+        names = tuple(name for name in names_of(job.node_list) if name in known)
         found.append(Holding(job, until, names))
     return found
 
@@ -138,7 +138,7 @@ def by_node(found: Iterable[Holding]) -> dict[str, list[Holding]]:
 
 def target(groups: Sequence[NodeGroup], job: QueuedJob) -> int:
     """Return which of *groups*, the largest first, a job counts against (see above)."""
-    each = -(-_asked_cores(job) // max(1, job.nodes))
+    each = -(-asked_cores(job) // max(1, job.nodes))
 
     def miss(at: int) -> tuple[bool, bool, int]:
         group = groups[at]
@@ -163,34 +163,38 @@ def accelerators_of(job: QueuedJob, group: NodeGroup) -> int:
     )
 
 
-def _waits(job: QueuedJob) -> bool:
+def waits(job: QueuedJob) -> bool:
+    """Tell whether a job stands in the queue before a new one."""
     reason = job.reason.split(",")[0]
     return job.state.phase is Phase.WAITING and not job.node_list and reason not in NO_QUEUE
 
 
-def _holds(job: QueuedJob) -> bool:
+def holds(job: QueuedJob) -> bool:
     """Tell whether nodes are its; while they boot for it, too."""
     if job.state.phase is Phase.WAITING:
         return job.state.word in ("CONFIGURING", "POWER_UP_NODE") and bool(job.node_list)
     return job.state.phase in (Phase.RUNNING, Phase.ENDING)
 
 
-def _asked_cores(job: QueuedJob) -> int:
+def asked_cores(job: QueuedJob) -> int:
+    """Return the cores that a job asks for in all."""
     return job.cores or job.tres.cpus
 
 
-def _cores(job: QueuedJob, group: NodeGroup) -> int:
+def cores_of(job: QueuedJob, group: NodeGroup) -> int:
+    """Return the cores that a job would take of a group: of whole nodes, all."""
     whole = job.nodes * (group.shape.cores or 0) if group.whole_nodes else 0
-    return max(_asked_cores(job), whole)
+    return max(asked_cores(job), whole)
 
 
-def _limit_s(job: QueuedJob, group: NodeGroup) -> int:
+def limit_s(job: QueuedJob, group: NodeGroup) -> int:
+    """Return a job's time limit in seconds, or what bounds one that has none."""
     if job.time_limit_s is not None:
         return job.time_limit_s
     return group.partition.max_time_s or group.partition.default_time_s or WITHOUT_LIMIT_S
 
 
-def _names(text: str) -> list[str]:
+def names_of(text: str) -> list[str]:
     """Name the nodes of a list that squeue may have cut at the width of its column."""
     if text.count("[") > text.count("]"):
         text = text.rpartition(",")[0]
@@ -206,7 +210,7 @@ def _release(holding: Holding, group: NodeGroup, part: int, whole: int, *, nodes
     return Release(
         at=holding.until,
         nodes=nodes,
-        cores=_asked_cores(job) * part // whole,
+        cores=asked_cores(job) * part // whole,
         accelerators=accelerators_of(job, group) * part // whole,
     )
 

@@ -30,6 +30,8 @@ class SlurmConfig:
         min_job_age_s: How long the controller remembers a job that ended.
         message_timeout_s: How long a command waits for the controller.
         requeue: Whether Slurm may start a job again that did not forbid it.
+        user_top: Whether users may put their own waiting jobs into another order
+            (``SchedulerParameters=enable_user_top``).
         booted: UTC seconds when the controller that answers was started, or None.
 
     """
@@ -47,6 +49,7 @@ class SlurmConfig:
     min_job_age_s: int = 300
     message_timeout_s: int = 10
     requeue: bool = True
+    user_top: bool = False
     booted: int | None = None
 
 
@@ -70,6 +73,7 @@ def read(text: str) -> SlurmConfig:
         min_job_age_s=_number(found, "MinJobAge", 300),
         message_timeout_s=_number(found, "MessageTimeout", 10),
         requeue=_number(found, "JobRequeue", 1) != 0,
+        user_top="enable_user_top" in found.get("SchedulerParameters", "").split(","),
         booted=slurm_times.read(found.get("BOOT_TIME", "")),
     )
 

@@ -125,11 +125,9 @@ def test_what_was_observed_of_a_project_overrides_the_table():
     snapshot = a_snapshot(a_row("cesga", A100), a_row("csuc", H100))
     job = a_job(0, ANY)
     assert run_factor(considered(snapshot, job)).tolist() == [[1.0, 0.5]]
-    seen = replace(snapshot, factors={("ana", "h100"): 4.0})
-    assert run_factor(considered(seen, job)).tolist() == [[1.0, 0.25]]
-    by_account = replace(seen, factors={**seen.factors, ("p7", "h100"): 0.5})
+    seen = replace(snapshot, factors={("p7", "h100"): 4.0})
     paid = replace(job, spec=replace(job.spec, account="p7"))
-    assert run_factor(considered(by_account, paid)).tolist() == [[1.0, 2.0]]
+    assert run_factor(considered(seen, job, paid)).tolist() == [[1.0, 0.5], [1.0, 0.25]]
 
 
 def test_carbon_is_energy_times_grid_and_unknown_where_either_is():

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 from res_federation.agent.local.machine import Amounts, Place, Pool
 from res_federation.agent.local.processes import Watch
 from res_federation.agent.local.queue import Running, Waiting
-from res_federation.model.capacity import PartitionCapacity, Release
+from res_federation.model.capacity import (
+    MOST_WAITING,
+    PartitionCapacity,
+    Release,
+    WaitingJob,
+)
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
 from res_federation.model.job_state import JobState
@@ -77,7 +82,7 @@ class LocalJob:
 
 
 class LocalPartition:
-    """A partition: its nodes and its queue, in order of arrival."""
+    """A partition: its nodes and its queue, in order of arrival unless it was arranged."""
 
     def __init__(self, partition: Partition) -> None:
         """Count the nodes of *partition*, whose cores and nodes are known."""
@@ -90,6 +95,30 @@ class LocalPartition:
         self.jobs: dict[RunToken, LocalJob] = {}
         self.head: str = ""
         self.starved = False
+
+    def standing(self, tokens: Sequence[RunToken]) -> list[RunToken]:
+        """Return those of *tokens* that wait here, each once."""
+        return [t for t in dict.fromkeys(tokens) if t in self.jobs and self.jobs[t].waiting]
+
+    def arrange(self, tokens: Sequence[RunToken]) -> None:
+        """Let waiting jobs stand in this order in the places that they have together."""
+        named = self.standing(tokens)
+        places, chosen = iter(named), frozenset(named)
+        order = [next(places) if token in chosen else token for token in self.jobs]
+        self.jobs = {token: self.jobs[token] for token in order}
+
+    def queue(self) -> Iterator[WaitingJob]:
+        """Yield what waits, in order, task by task."""
+        for job in self.jobs.values():
+            need = job.layout
+            task = WaitingJob(
+                nodes=need.nodes,
+                cores=need.nodes * need.cores_per_node,
+                accelerators=need.nodes * need.accelerators_per_node,
+                limit_s=job.spec.time_limit_s,
+                token=job.token,
+            )
+            yield from repeat(task, min(job.may_start, len(job.waiting)))
 
     def waiting(self, most: int) -> Iterator[Waiting]:
         """Yield the tasks that may start, in order; never more than *most* of one job."""
@@ -143,6 +172,7 @@ class LocalPartition:
             max_nodes=partition.max_nodes,
             max_array=partition.max_array,
             features=partition.features,
+            queue=tuple(islice(self.queue(), MOST_WAITING)),
         )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from res_federation.agent.disk import write_whole
+from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.local import srun
 from res_federation.agent.local.machine import Place
 from res_federation.agent.patterns import PatternValues, expand, inside, link_inside
 from res_federation.agent.rundir import task_word
@@ -220,3 +223,17 @@ def read_places(directory: Path, index: int) -> tuple[Place, ...]:
         )
     except (OSError, ValueError, TypeError):
         return ()
+
+
+def launched(directory: Path, indices: Iterable[int]) -> bool:
+    """Tell whether a wrapper of one of these tasks was, or may have been, started."""
+    return any((directory / f"launch.{task_word(index)}").exists() for index in indices)
+
+
+def write_tools(directory: Path) -> Path:
+    """Write the programs that stand first on a payload's path; return their directory."""
+    argv = shlex.join([sys.executable, "-I", "-S", srun.__file__])
+    with saying(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(directory / "srun", f'#!/bin/sh\nexec {argv} "$@"\n'.encode(), mode=0o700)
+    return directory

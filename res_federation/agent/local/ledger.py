@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS job (
     directory TEXT NOT NULL,
     submitted REAL NOT NULL,
     spec BLOB,
-    outcomes BLOB
+    outcomes BLOB,
+    place INTEGER
 );
 CREATE INDEX IF NOT EXISTS job_running ON job (number) WHERE outcomes IS NULL;
 CREATE TABLE IF NOT EXISTS counter (next INTEGER NOT NULL);
@@ -51,6 +52,10 @@ class Ledger:
         """Open the books under *state*, or make them."""
         self._path = state / "local.sqlite"
         self._database = open_database(self._path, _SCHEMA)
+        with transaction(self._database, self._path) as database:  # books of an earlier version
+            columns = {row[1] for row in database.execute("PRAGMA table_info(job)")}
+            if "place" not in columns:
+                database.execute("ALTER TABLE job ADD COLUMN place INTEGER")
 
     def accept(
         self,
@@ -72,10 +77,24 @@ class Ledger:
                 ).fetchone()[0]
             )
             database.execute(
-                "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                (token, number, partition, str(directory), at, pack_spec(spec)),
+                "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, NULL, ?)",
+                (token, number, partition, str(directory), at, pack_spec(spec), number),
             )
         return number
+
+    def arrange(self, tokens: Sequence[RunToken]) -> None:
+        """Give the places of these jobs to them in this order."""
+        with transaction(self._database, self._path) as database:
+            places = sorted(
+                int(row[0])
+                for token in tokens
+                for row in database.execute(
+                    "SELECT coalesce(place, number) FROM job WHERE token = ?", (token,)
+                )
+            )
+            database.executemany(
+                "UPDATE job SET place = ? WHERE token = ?", list(zip(places, tokens, strict=True))
+            )
 
     def number(self, token: RunToken) -> int | None:
         """Return the number of a job that was accepted before, or None."""
@@ -105,11 +124,11 @@ class Ledger:
         return int(row[0]), msgspec.msgpack.decode(row[1], type=tuple[TaskOutcome, ...])
 
     def open_jobs(self) -> list[Record]:
-        """Return the jobs that have not ended, in order of acceptance."""
+        """Return the jobs that have not ended, by their places in the queue."""
         with saying(self._path):
             rows = self._database.execute(
                 "SELECT token, number, partition, directory, submitted, spec FROM job"
-                " WHERE outcomes IS NULL ORDER BY number"
+                " WHERE outcomes IS NULL ORDER BY coalesce(place, number), number"
             ).fetchall()
         return [
             Record(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shlex
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -29,15 +28,18 @@ from res_federation.agent.batch import (
 from res_federation.agent.clock import Clock
 from res_federation.agent.commands import detach
 from res_federation.agent.disk import saying, write_whole
-from res_federation.agent.local import records, srun
+from res_federation.agent.fences import WITHDRAWN, Fence
+from res_federation.agent.local import records
 from res_federation.agent.local.admission import admit, written
 from res_federation.agent.local.jobs import LiveTask, LocalJob, LocalPartition
 from res_federation.agent.local.launch import (
     Launch,
     hostlist,
+    launched,
     node_names,
     read_places,
     write_launch,
+    write_tools,
 )
 from res_federation.agent.local.ledger import Ledger, Record
 from res_federation.agent.local.machine import Place
@@ -46,7 +48,7 @@ from res_federation.agent.local.queue import easy
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.errors import FederationError
-from res_federation.model.identifiers import RunToken
+from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import TaskOutcome
 from res_federation.model.job_state import JobState
 from res_federation.model.reason import Reason
@@ -104,13 +106,12 @@ class LocalBatch:
             if partition.nodes and partition.shape.cores
         }
         self._jobs: dict[RunToken, LocalJob] = {}
-        self._tools = _write_tools(state / "bin")
-        self._ledger = Ledger(state)
+        self._tools, self._ledger = write_tools(state / "bin"), Ledger(state)
         for record in self._ledger.open_jobs():
             self._recover(record)
         self._kick()
 
-    # --- the six verbs
+    # --- the eight verbs
 
     async def submit(self, request: RunRequest) -> SubmitOutcome:
         """Accept a job once; the same token again gets the same number."""
@@ -157,7 +158,7 @@ class LocalBatch:
                 continue
             over = self._ledger.finished(token)
             if over is not None:
-                returned = all(task.reason == records.LEASE_EXPIRED for task in over[1])
+                returned = all(task.reason in records.RETURNED for task in over[1])
                 found[token] = Found(token, str(over[0]), over[1], returned=returned)
         return View(found, self._now())
 
@@ -178,10 +179,32 @@ class LocalBatch:
                 live.watch.terminate()
         self._after(job)
 
+    def withdraw(self, token: RunToken) -> bool:
+        """Take a job out of the queue if no wrapper of it was started, or all went back to it."""
+        job = self._jobs.get(token)
+        if job is None or job.running or job.ended:
+            return False
+        if job.recovered and launched(job.directory, job.waiting):
+            return False
+        with saying(job.directory):
+            write_whole(job.directory / "cancel", f"{WITHDRAWN}\n".encode())
+        for index in list(job.waiting):
+            self._finish_unbegun(job, index, JobState.CANCELLED, records.WITHDRAWN)
+        self._after(job)
+        return True
+
+    async def arrange(self, partition: PartitionId, tokens: Sequence[RunToken]) -> None:
+        """Deal the places of waiting jobs anew, in the books too; raises ResourceExhausted."""
+        home = self._partitions.get(partition)
+        if home is not None:
+            self._ledger.arrange(home.standing(tokens))
+            home.arrange(tokens)
+            self._kick()
+
     async def capacity(self) -> Measured:
         """Return what each partition has now."""
         partitions = tuple([home.capacity() for home in self._partitions.values()])
-        return Measured(partitions, self._now())
+        return Measured(partitions, self._now(), arranges=True)
 
     async def changed(self) -> None:
         """Return when a task began or ended since the last call."""
@@ -295,7 +318,8 @@ class LocalBatch:
         if outcome is None and begun is None:
             if not records.cancel_asked(job.directory, index):
                 return False
-            self._finish_unbegun(job, index, JobState.CANCELLED, "Cancelled")
+            why = records.WITHDRAWN if Fence(job.directory).withdrawn() else "Cancelled"
+            self._finish_unbegun(job, index, JobState.CANCELLED, why)
             return True
         with contextlib.suppress(ValueError):
             job.waiting.remove(index)
@@ -306,6 +330,8 @@ class LocalBatch:
             job.bound = True
             live = LiveTask(held, nodes, begun.at, sure=True, pid=begun.pid)
             self._follow(job, index, live, begun.start)
+            if live.watch is not None and records.cancel_asked(job.directory, index):
+                live.watch.terminate()  # the wish went to another wrapper, which came too late
         elif outcome is None and begun is not None:
             outcome = records.read_exit(job.directory, index, number, nodes)  # it may end just now
             job.ended[index] = outcome or self._vanished(job, index, begun, nodes)
@@ -317,16 +343,7 @@ class LocalBatch:
     def _vanished(self, job: LocalJob, index: int, begun: records.Begun, nodes: str) -> TaskOutcome:
         """Say that a wrapper is gone without an exit file; end what it left behind."""
         records.end_orphans(begun, job.token)
-        why = "was killed" if begun.this_boot else "ended when the machine was started anew"
-        return TaskOutcome(
-            index=index,
-            state=JobState.NODE_FAIL,
-            batch_id=str(job.number_of(index)),
-            started=begun.at,
-            ended=self._now(),
-            nodes=nodes,
-            reason=f"its wrapper (process {begun.pid}) {why}: there is no exit file",
-        )
+        return records.vanished(index, begun, str(job.number_of(index)), nodes, self._now())
 
     def _finish_unbegun(self, job: LocalJob, index: int, state: JobState, why: str) -> None:
         """Say that a task ended and its payload never began."""
@@ -363,25 +380,17 @@ class LocalBatch:
         need = None if home is None else layout(record.spec.request, home.partition.shape)
         if home is None or need is None or isinstance(need, Reason):
             # the site file changed under a job that was accepted: it cannot go on here
+            why = f"{record.partition} is not offered any more"
             tasks = [
-                TaskOutcome(
-                    i, JobState.FAILED, reason=f"{record.partition} is not offered any more"
-                )
-                for i in record.spec.array or (-1,)
+                TaskOutcome(i, JobState.FAILED, reason=why) for i in record.spec.array or (-1,)
             ]
             self._ledger.finish(record.token, tasks)
             return
         indices = record.spec.array or (-1,)
         job = LocalJob(
-            token=record.token,
-            number=record.number,
-            partition=home.partition,
-            spec=record.spec,
-            directory=record.directory,
-            layout=need,
-            waiting=deque(indices),
-            recovered=True,
-        )
+            token=record.token, number=record.number, partition=home.partition, spec=record.spec,
+            directory=record.directory, layout=need, waiting=deque(indices), recovered=True,
+        )  # fmt: skip
         self._jobs[job.token] = home.jobs[job.token] = job
         names = set(os.listdir(record.directory)) if record.directory.is_dir() else set()  # noqa: PTH208
         for index in indices:
@@ -389,12 +398,3 @@ class LocalBatch:
             if names & {f"exit.{word}", f"begun.{word}", f"cancel.{word}", "cancel"}:
                 self._settle(job, index)
         self._after(job)
-
-
-def _write_tools(directory: Path) -> Path:
-    """Write the programs that stand first on a payload's path; return their directory."""
-    argv = shlex.join([sys.executable, "-I", "-S", srun.__file__])
-    with saying(directory):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(directory / "srun", f'#!/bin/sh\nexec {argv} "$@"\n'.encode(), mode=0o700)
-    return directory

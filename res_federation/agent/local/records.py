@@ -17,6 +17,9 @@ from res_federation.model.job import TaskOutcome
 from res_federation.model.job_state import JobState
 
 LEASE_EXPIRED = "lease expired before start"
+WITHDRAWN = "withdrawn before start"
+RETURNED = (LEASE_EXPIRED, WITHDRAWN)
+"""Reasons that say nothing about the site: the run may be placed there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,20 @@ def read_exit(directory: Path, index: int, batch_id: str, nodes: str) -> TaskOut
         ended=found.ended,
         nodes=nodes if began else "",
         reason=reason,
+    )
+
+
+def vanished(index: int, begun: Begun, batch_id: str, nodes: str, at: float) -> TaskOutcome:
+    """Say that a task's wrapper was gone at *at* without an exit file."""
+    why = "was killed" if begun.this_boot else "ended when the machine was started anew"
+    return TaskOutcome(
+        index=index,
+        state=JobState.NODE_FAIL,
+        batch_id=batch_id,
+        started=begun.at,
+        ended=at,
+        nodes=nodes,
+        reason=f"its wrapper (process {begun.pid}) {why}: there is no exit file",
     )
 
 

@@ -32,15 +32,17 @@ from res_federation.agent.batch import (
 from res_federation.agent.clock import Clock
 from res_federation.agent.commands import end_leftovers
 from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.fences import Fence
 from res_federation.agent.slurm import records
 from res_federation.agent.slurm.bell import Bell
 from res_federation.agent.slurm.calls import Calls, last_words
 from res_federation.agent.slurm.pieces import Piece, pieces
+from res_federation.agent.slurm.places import rearranged
 from res_federation.agent.slurm.tasks import TaskBook
 from res_federation.agent.slurm.view import ClusterView
 from res_federation.agent.slurm.wrapper import batch_file
 from res_federation.errors import FailedPrecondition, InvalidArgument, Unavailable
-from res_federation.model.identifiers import RunToken, is_run_token
+from res_federation.model.identifiers import PartitionId, RunToken, is_run_token
 from res_federation.model.job import script_bytes
 from res_federation.model.site import Partition, Site
 from res_federation.slurm import outcome
@@ -294,6 +296,27 @@ class SlurmBatch:
                 raise Unavailable(f"scancel: {text}")
         self._view.soon()
 
+    def withdraw(self, token: RunToken) -> bool:
+        """Take a run back by its fence: a controller need not answer for that."""
+        return Fence(self._runs / token).withdraw()
+
+    async def arrange(self, partition: PartitionId, tokens: Sequence[RunToken]) -> None:
+        """Deal the places of waiting runs anew among them, where the site lets its users do so.
+
+        Raises:
+            Unavailable: With Slurm's own words; all stand as they stood.
+
+        """
+        if partition not in self._partitions or not self._view.user_top:
+            return
+        picture = await self._view.look(since=self._now())
+        for numbers in rearranged(picture.mine, tokens):
+            words = ",".join(map(str, numbers))
+            done = await self._calls.act(["scontrol", "top", words], deadline_s=20.0)
+            self._view.soon()
+            if done.code != 0:
+                raise Unavailable(f"scontrol top: {last_words(done)}")
+
     def _cut(self, token: RunToken) -> tuple[Piece, ...]:
         book = self._books.get(token) or TaskBook.read(token, self._runs / token)
         return pieces(book.spec.array, self._view.max_array_size, book.spec.array_throttle)
@@ -324,7 +347,7 @@ class SlurmBatch:
             return Measured((), self._now(), problem=problem or "slurm was not looked at yet")
         return Measured(
             picture.partitions, picture.taken_at, picture.licenses, problem,
-            needs_account=not self._charged,
+            needs_account=not self._charged, arranges=self._view.user_top,
         )  # fmt: skip
 
     async def changed(self) -> None:

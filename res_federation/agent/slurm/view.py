@@ -51,6 +51,7 @@ class Picture:
         ours: Jobs by the token in their name.
         partitions: Capacity.
         licenses: As Slurm counts them.
+        mine: All jobs of the account, as squeue lists them.
 
     """
 
@@ -58,6 +59,7 @@ class Picture:
     ours: Mapping[str, tuple[QueuedJob, ...]]
     partitions: tuple[PartitionCapacity, ...]
     licenses: tuple[License, ...] = ()
+    mine: tuple[QueuedJob, ...] = ()
 
 
 @dataclass(slots=True)
@@ -108,6 +110,11 @@ class ClusterView:
     def max_array_size(self) -> int:
         """Slurm's ``MaxArraySize``, its own default before it is known."""
         return self._seldom.config.max_array_size or SLURM_MAX_ARRAY_SIZE
+
+    @property
+    def user_top(self) -> bool:
+        """Whether the account may put its own waiting jobs into another order."""
+        return self._seldom.config.user_top
 
     @property
     def accounting(self) -> bool:
@@ -185,14 +192,15 @@ class ClusterView:
             self._site, self._cluster, nodes.read(shown.result()), seldom.partitions, jobs,
             seldom.reservations, max_array=None, now=at, declared=self._declared, qos=seldom.qos,
             memory_counted=config.memory_counted, whole_nodes=config.whole_nodes,
+            account=self._calls.account.name,
         )  # fmt: skip
+        mine = tuple([job for job in jobs if job.user == self._calls.account.name])
         ours: dict[str, list[QueuedJob]] = {}
-        for job in jobs:
-            if job.user == self._calls.account.name:  # anybody can give a job our token as its name
-                ours.setdefault(job.name, []).append(job)
+        for job in mine:  # anybody can give a job our token as its name
+            ours.setdefault(job.name, []).append(job)
         await self._look_up_ended(at)
         by_name = {name: tuple(each) for name, each in ours.items()}
-        return Picture(at, by_name, found, seldom.licenses)
+        return Picture(at, by_name, found, seldom.licenses, mine)
 
     async def _look_seldom(self, at: float) -> None:
         if at - self._seldom.read_at < _SELDOM_S:

@@ -1,0 +1,105 @@
+"""When the jobs are expected to start that a round of late binding did not send, and were new."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from res_federation.model.forecast import Expected
+from res_federation.placement.decide_late import Round
+from res_federation.placement.forecast import (
+    LAID,
+    Links,
+    before,
+    demands,
+    expect,
+    first_in_turn,
+)
+from res_federation.placement.kernels import Floats
+from res_federation.placement.order import processors
+from res_federation.placement.policy import LateStart
+from res_federation.placement.rows import AVAILABLE, Ints
+from res_federation.placement.shapes import TASKS
+from res_federation.placement.waiting import View
+
+GRID = 16
+"""Turns for which the work before them is counted; what lies between is between."""
+
+
+def foretell(one: Round, view: View, late: LateStart, at: float) -> tuple[Expected, ...]:
+    """Return what is expected of jobs that wait.
+
+    Args:
+        one: The round.
+        view: The queue that it was about; of those asked for that were sent nothing is told.
+        late: The policy's order.
+        at: UTC seconds of the round.
+
+    """
+    found = one.found
+    if not view.asked or not len(one.rows.frame):
+        return ()
+    sent = np.zeros(len(view.after), np.bool_)
+    sent[found.slot[found.row >= 0]] = True
+    wanted = {slot: kind for slot, kind in view.asked if not sent[slot]}
+    if not wanted:
+        return ()
+    head = view.head.copy()
+    for number in np.unique(found.kind[found.row >= 0]).tolist():
+        while head[number] >= 0 and sent[head[number]]:
+            head[number] = view.after[head[number]]
+    scores = one.scores
+    slots, kinds, left = first_in_turn(
+        head, view.after, view.submitted, scores.wide, scores.long, at, late.age_s, LAID
+    )
+    place = {slot: number for number, slot in enumerate(slots.tolist())}
+    others = [slot for slot in wanted if slot not in place]
+    theirs = np.array([wanted[slot] for slot in others], np.int64)
+    if not others:  # nobody behind them matters
+        last = max(place[slot] for slot in wanted) + 1
+        slots, kinds = slots[:last], kinds[:last]
+    ahead = _ahead(one, view, np.array(others, np.int64), theirs, left, kinds, late, at)
+    every = np.concatenate([kinds, theirs])
+    known, shape = np.unique(every, return_inverse=True)
+    rows, columns = one.rows, scores.columns
+    tasks = columns.numbers[known, TASKS].copy()
+    need, lost, free = demands(scores.scored[known], tasks, rows.fixed, rows.free, rows.bars)
+    size = rows.fixed[:, AVAILABLE].astype(np.float64)
+    start, where, queue = expect(
+        need, lost, tasks, columns.throttle[known], scores.estimate[known].astype(np.float64),
+        shape.reshape(-1), np.array([len(kinds)]), ahead, free, rows.release_after,
+        rows.release_nodes, rows.backlog / np.maximum(size, 1.0), size,
+    )  # fmt: skip
+    told = [(slot, place[slot]) for slot in wanted if slot in place]
+    told += [(slot, len(kinds) + number) for number, slot in enumerate(others)]
+    return tuple(
+        Expected(
+            job=(job := view.job(slot)).id,
+            partition=rows.frame[where[number]] if where[number] >= 0 else None,
+            raw_s=float(start[number]),
+            width=processors(job.spec.request, late.accelerator_width),
+            length_s=float(scores.estimate[every[number]]),
+            ahead_s=float(queue[number]),
+        )
+        for slot, number in told
+    )
+
+
+def _ahead(
+    one: Round, view: View, others: Ints, theirs: Ints, left: Links, laid: Ints,
+    late: LateStart, at: float,
+) -> Floats:  # fmt: skip
+    """Return (others, rows) the work that has its turn before theirs, without what is laid."""
+    rows, scores = one.rows, one.scores
+    if not len(others):
+        return np.zeros((0, len(rows.frame)))
+    waited = np.maximum(0.0, at - view.submitted[others]) + late.age_s
+    turn = waited * scores.wide[theirs] / scores.long[theirs]
+    grid = np.geomspace(turn.min(), max(turn.max(), turn.min() * (1 + 1e-9)), GRID)
+    count = view.sizes - np.bincount(laid, minlength=len(view.sizes))
+    tasks = scores.columns.numbers[:, TASKS].copy()
+    need, _, _ = demands(scores.scored, tasks, rows.fixed, rows.free, rows.bars)
+    work = before(
+        need, tasks, scores.estimate.astype(np.float64), left, count, view.submitted, scores.wide,
+        scores.long, at, late.age_s, grid, rows.fixed[:, AVAILABLE].astype(np.float64),
+    )  # fmt: skip
+    return np.stack([np.interp(turn, grid, work[:, row]) for row in range(len(rows.frame))], axis=1)
