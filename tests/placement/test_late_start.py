@@ -80,7 +80,17 @@ def test_short_wide_and_old_jobs_come_first():
 def test_a_turn_is_age_times_root_of_width_over_limit():
     job = a_wide(1, 16, limit=7200, submitted=100.0)
     assert POLICY.late is not None
-    assert turn(job, 700.0, POLICY.late) == (600 + 86_400) * math.sqrt(16) / 7200
+    patient = replace(POLICY.late, patience_s=1e12)
+    assert turn(job, 700.0, patient) == (600 + 86_400) * math.sqrt(16) / 7200
+
+
+def test_who_waits_for_the_policys_patience_counts_twice():
+    job = a_wide(1, 16, limit=7200, submitted=100.0)
+    late = POLICY.late
+    assert late is not None
+    patient = replace(late, patience_s=1e15)
+    waited = 100.0 + late.patience_s
+    assert turn(job, waited, late) == pytest.approx(2.0 * turn(job, waited, patient))
     assert turn(job, 0.0, POLICY.late) == 86_400 * 4 / 7200, "a clock that went back adds nothing"
 
 
