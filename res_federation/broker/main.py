@@ -76,7 +76,10 @@ async def run_broker(
         scatter = _scatter(settings)
 
         def run_round(effect: RunRound) -> Plan:
-            return place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
+            plan = place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
+            if plan.caught:  # a change of capacity was overlooked: the sweep made good for it
+                log.warning("sweep_caught", jobs=plan.caught)
+            return plan
 
         carrier = Carrier(
             clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
