@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.accounting.fair_share import Usage
+from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
 from res_federation.control.shared import Shared
 from res_federation.model.capacity import CapacityReport, PartitionCapacity

@@ -120,7 +120,7 @@ def _consider_late(
     snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, late: LateStart, scatter: Scatter
 ) -> tuple[RowArrays, Decided]:
     """Decide *jobs* by class and tell each by itself, in the order in which they were given."""
-    view = Waiting(policy.seed, jobs).view()
+    view = Waiting(policy.seed, jobs, by_user=late.fair_share > 0).view()
     rows = spent(snapshot, policy, scatter)
     found = decide_late(snapshot, rows, view, policy, late, scatter)
     places = {job.id: number for number, job in enumerate(jobs)}

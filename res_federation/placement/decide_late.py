@@ -63,7 +63,8 @@ def decide_late(
     dozes = memo.asleep.of(count, rows, scores.scored)
     classes = ground.Classes(
         scores.scored[:count], scores.columns.numbers, scores.columns.throttle, scores.estimate,
-        _wide(scores, view, snapshot, late), scores.long, scores.cost, memo.asleep.able(scores, scores.scored[:count]),
+        _wide(scores, view, snapshot, late), scores.long, scores.cost,
+        memo.asleep.able(scores, scores.scored[:count]),
         view.head.copy(),
         np.zeros_like(dozes) if sweep else dozes,
     )  # fmt: skip
