@@ -17,6 +17,7 @@ from res_federation.control.effects import (
     Effect,
     FrameSeen,
     JobChanged,
+    JobTold,
     SiteChanged,
     WakeAt,
 )
@@ -121,7 +122,7 @@ class Loop:
                 _settle(item, error)
         effects = [effect for item in items for effect in item.effects]
         step = to_step(effects)
-        if step.events or step.frames:
+        if step:
             try:
                 await self._store.commit(step)
             except FederationError as error:
@@ -185,6 +186,10 @@ def to_step(effects: Sequence[Effect]) -> Step:
                     step.new.add(effect.job.id)
                 if effect.learnt is not None:
                     step.history[effect.job.spec.user] = effect.learnt
+                if effect.outcome is not None:
+                    step.outcomes[effect.revision] = effect.outcome
+            case JobTold():
+                step.forecasts[effect.job.id] = effect.forecast
             case SiteChanged():
                 step.events.append(effect)
             case FrameSeen():

@@ -17,6 +17,7 @@ from res_federation.config.broker import BrokerSettings
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import RunRound
 from res_federation.control.events import Ticked
+from res_federation.control.forecasts import recalled
 from res_federation.control.state import FederationState, Terms, federation, restore
 from res_federation.model.identifiers import SiteId
 from res_federation.model.plan import Plan
@@ -75,7 +76,10 @@ async def run_broker(
         scatter = _scatter(settings)
 
         def run_round(effect: RunRound) -> Plan:
-            return place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
+            plan = place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
+            if plan.caught:  # a change of capacity was overlooked: the sweep made good for it
+                log.warning("sweep_caught", jobs=plan.caught)
+            return plan
 
         carrier = Carrier(
             clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
@@ -116,6 +120,7 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
         drained={SiteId(site): reason for site, reason in loaded.drained.items()},
         revision=loaded.last_revision,
         history=loaded.history,
+        forecasts=recalled(loaded.outcomes, loaded.errors),
     )
     state.frames = loaded.frames
     log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)

@@ -40,23 +40,31 @@ def place(
     jobs: Annotated[int, typer.Option(help="Queued jobs of a round.", min=1)] = 10_000,
     workers: Annotated[int, typer.Option(help="Ray workers.", min=1, max=64)] = 2,
     repeats: Annotated[int, typer.Option(help="Rounds of each measure.", min=1, max=100)] = 25,
+    queue: Annotated[
+        int, typer.Option(help="Jobs of the long queue; 0 for none.", min=0)
+    ] = 1_000_000,
     sites: Annotated[Path | None, typer.Option(help="Catalogue; default: sites/.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure placements a second over all partitions, in process and through Ray."""
+    """Measure placements a second, in process and through Ray, and rounds over a long queue."""
     from res_federation.config.dialects import load_dialects
     from res_federation.config.places import default_sites
     from res_federation.config.sites import load_sites
-    from res_federation.scatter.bench_place import bench_place  # ray takes a second
+    from res_federation.scatter.bench_place import bench_place, drawn_jobs  # ray takes a second
+    from res_federation.scatter.bench_queue import bench_queue
     from res_federation.telemetry import logs
 
     logs.configure()  # to standard error: standard output is the result's
     catalogue = sites or default_sites()
     members = load_sites(catalogue)
+    dialects = load_dialects(catalogue, members)
     result = bench_place(
-        members, dialects=load_dialects(catalogue, members), jobs=jobs, workers=workers,
-        repeats=repeats, begin=logs.configure,
+        members, dialects=dialects, jobs=jobs, workers=workers, repeats=repeats,
+        begin=logs.configure,
     )  # fmt: skip
+    if queue:
+        specs = [job.spec for job in drawn_jobs(jobs, 0)]
+        result |= bench_queue(members, specs, dialects=dialects, jobs=queue)
     _tell(result, as_json=as_json)
 
 

@@ -38,6 +38,7 @@ COMMANDS: dict[str, str] = {
     "replay": "replay",
     "compare": "compare",
     "sweep": "sweep",
+    "table": "table",
     "report": "report",
     "bench": "bench",
     "lab": "lab",

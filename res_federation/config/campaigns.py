@@ -38,6 +38,7 @@ The keys of such a file (files are named from the file's own directory)::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,12 +240,17 @@ def load_campaign(path: Path, known: Collection[str], traces: Path | None = None
         name=path.stem, file=path, title=table.title, policies=tuple(names), weights=weights,
         files=files, baseline=table.baseline, versus=tuple(table.versus),
         windows=tuple(_windows(table, path.parent, beside)),
-        federations=tuple(path.parent / each for each in table.federations),
+        federations=tuple(_at(path.parent, each) for each in table.federations),
         loads=tuple(table.loads), local_shares=tuple(table.local_shares),
         scheduler=table.scheduler, conditions=_conditions(table),
         targets=tuple(_target(each, table, names) for each in table.target),
         least_wait_s=table.least_wait, long_wait_s=table.long_wait,
     )  # fmt: skip
+
+
+def _at(base: Path, name: str) -> Path:
+    """Return a file named from *base*, without the steps up and down that people would read."""
+    return Path(os.path.normpath(base / name))
 
 
 def _policies(
@@ -257,7 +263,7 @@ def _policies(
     for index, text in enumerate(table.policies):
         name = text
         if is_policy_file(text):
-            file = document.file.parent / text
+            file = _at(document.file.parent, text)
             policy = load_policy(file)
             name = policy.name
             if name in known:
@@ -313,7 +319,7 @@ def _condition_faults(each: _Condition, before: Sequence[str]) -> Iterator[_Faul
 
 def _windows(table: _Campaign, base: Path, beside: Path) -> Iterator[Window]:
     for trace in table.trace:
-        places = (base / trace.file, beside / trace.file)
+        places = (_at(base, trace.file), _at(beside, trace.file))
         found = next((place for place in places if place.is_file()), None)
         for skip in trace.skips:
             yield Window(found, trace.file, trace.jobs, skip, tuple(trace.seeds or table.seeds))

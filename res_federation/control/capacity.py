@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
@@ -10,6 +10,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from res_federation.accounting.fair_share import factors
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
@@ -33,8 +34,16 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
     rows.sort(key=lambda row: (row.partition, _written(row.shape)))
     ordered = tuple(_ordered(state))
     return Snapshot(
-        state.version, at, tuple(rows), state.distances, ordered, tuple(_moving(ordered))
-    )
+        state.version, at, tuple(rows), state.distances, ordered, tuple(_moving(ordered)),
+        shares=_shares(state, at),
+    )  # fmt: skip
+
+
+def _shares(state: FederationState, at: float) -> Mapping[str, float]:
+    late = state.policy.late
+    if late is None or late.fair_share <= 0:
+        return {}
+    return factors(state.usage, at, late.half_life_s)
 
 
 def _moving(ordered: Iterable[Ordered]) -> Iterator[Moving]:

@@ -67,7 +67,7 @@ class JobHeld:
 
 @dataclass(frozen=True, slots=True)
 class JobTold:
-    """Write down when a job that waits was told that it should start, and tell its watchers."""
+    """Write down what a job that waits was told of when it should start."""
 
     job: Job
     forecast: Forecast

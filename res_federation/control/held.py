@@ -41,9 +41,9 @@ class Held:
 
     __slots__ = ("answers", "apart", "asked", "waiting")
 
-    def __init__(self, seed: int, jobs: Iterable[Job]) -> None:
-        """Begin with *jobs*; *seed* draws what breaks ties."""
-        self.waiting = Waiting(seed, jobs)
+    def __init__(self, seed: int, jobs: Iterable[Job], *, by_user: bool = False) -> None:
+        """Begin with *jobs*; *seed* draws what breaks ties, *by_user* is as `Waiting` has it."""
+        self.waiting = Waiting(seed, jobs, by_user=by_user)
         self.answers: dict[int, Answer] = {}
         self.apart: dict[JobId, Answer] = {}
         self.asked: tuple[JobId, ...] = ()

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
+from res_federation.accounting.fair_share import Usage
 from res_federation.control.state import FederationState
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.job_state import JobState
+from res_federation.placement.order import processors
 
 RAN = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT})
 """Ends that tell how long a job runs; one that was cancelled or lost might have run on."""
@@ -60,6 +62,18 @@ def learn(state: FederationState, job: Job) -> tuple[float, ...] | None:
     known = (*state.history.get(job.spec.user, ()), ratio)[-KEPT:]
     state.history[job.spec.user] = known
     return known
+
+
+def spend(state: FederationState, job: Job, at: float) -> None:
+    """Note what a job used that has just ended, where the policy's order asks for it."""
+    late, run = state.policy.late, job.run
+    length = None if run is None else ran_for(run)
+    if late is None or late.fair_share <= 0 or length is None:
+        return
+    wide = processors(job.spec.request, late.accelerator_width)
+    used = state.usage.get(job.spec.user, Usage(0.0, at))
+    amount = wide * length * job.spec.tasks
+    state.usage[job.spec.user] = used.more(amount, at, late.half_life_s)
 
 
 def ran_for(run: Run) -> float | None:

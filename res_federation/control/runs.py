@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from res_federation.control.effects import Effect, JobChanged
 from res_federation.control.forecasts import started
-from res_federation.control.history import learn
+from res_federation.control.history import learn, spend
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.job import Job, Run, RunObservation
 from res_federation.model.job_state import JobState, may_move
@@ -174,6 +174,7 @@ def finish(state: FederationState, job: Job, end: JobState, at: float, reason: s
     data: dict[str, str | int | float] = {"site": job.site, "reason": reason}
     if job.exit_code is not None:
         data["exit_code"] = job.exit_code
+    spend(state, job, at)
     return replace(changed(state, job, end.value.lower(), at, data), learnt=learn(state, job))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from res_federation.accounting.fair_share import Usage
 from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
+from res_federation.control.shared import Shared
 from res_federation.model.capacity import CapacityReport, PartitionCapacity
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
-from res_federation.model.job import Job
+from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
 from res_federation.model.site import Partition, Site
 from res_federation.placement.pins import pin_words
@@ -126,8 +128,10 @@ class FederationState:
         late: What waits by class, where the policy starts jobs late; made by the first round.
         swept: When a round last looked at all that wait.
         sweep_caught: Jobs that only a sweep sent: none, or a change was overlooked.
+        shared: Words of specs that are kept once; made by the first submission.
         frames: Lists of partitions that stored decisions refer to, by identifier.
         history: Of each user's newest ended jobs run time over limit, the newest last.
+        usage: What each user has used, where the policy's order asks for it.
         forecasts: What users were told of when jobs start, and how right that was.
 
     """
@@ -155,13 +159,21 @@ class FederationState:
     late: Held | None = field(default=None, repr=False)
     swept: float = 0.0
     sweep_caught: int = 0
+    shared: Shared | None = field(default=None, repr=False)
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    usage: dict[str, Usage] = field(default_factory=dict)
     forecasts: Forecasts = field(default_factory=Forecasts)
 
     def next_revision(self) -> int:
         """Number the next event."""
         self.revision += 1
         return self.revision
+
+    def share(self, spec: JobSpec) -> JobSpec:
+        """Return an equal spec that shares its parts with those before it."""
+        if self.shared is None:
+            self.shared = Shared()
+        return self.shared.spec(spec)
 
     def enqueue(self, job: Job) -> None:
         """Let a job wait for its first round, or for the first one since it came back."""
@@ -198,7 +210,9 @@ class FederationState:
         """Return what waits by class; from the first call on it is kept up."""
         if self.late is None:
             waits = [self.jobs[job] for job in (*self.fresh, *self.held, *self.holding)]
-            self.late = Held(self.policy.seed, waits)
+            policy = self.policy
+            by_user = policy.late is not None and policy.late.fair_share > 0
+            self.late = Held(policy.seed, waits, by_user=by_user)
         return self.late
 
     def tell(self, job: Job) -> Job:

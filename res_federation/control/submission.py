@@ -36,7 +36,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     spec = event.spec
     if state.dialects:
         spec = understood(spec, state.dialects)
-    spec = _expanded(state, spec)
+    spec = state.share(_expanded(state, spec))
     job = Job(
         id=event.job,
         spec=spec,

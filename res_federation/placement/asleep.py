@@ -16,6 +16,7 @@ from res_federation.placement.rows import RowArrays
 
 Flags = npt.NDArray[np.bool_]
 Prints = npt.NDArray[np.uint64]
+Ints16 = npt.NDArray[np.int16]
 
 
 class Asleep:
@@ -25,6 +26,14 @@ class Asleep:
         """Begin with everybody awake."""
         self._classes: Flags = np.zeros(0, np.bool_)
         self._prints: Prints = np.zeros(0, np.uint64)
+        self._of: object = None
+        self._able: Ints16 = np.zeros((0, 0), np.int16)
+
+    def able(self, of: object, scored: Narrow) -> Ints16:
+        """Return `able_rows` of *scored*; made anew only when *of* is another object."""
+        if of is not self._of:
+            self._of, self._able = of, able_rows(scored)
+        return self._able
 
     def forget(self, classes: Sequence[int]) -> None:
         """Wake classes whose numbers mean something else now."""
@@ -50,6 +59,19 @@ class Asleep:
 def prints_of(rows: RowArrays) -> Prints:
     """Return (rows,) what tells apart rows on which a job could start and could not."""
     return prints(rows.fixed, rows.free, rows.bars, rows.waiting)
+
+
+@compiled
+def able_rows(scored: Narrow) -> Ints16:
+    """Return (classes, rows + 1) the rows on which a class can run, ended by -1."""
+    found = np.full((scored.shape[0], scored.shape[1] + 1), -1, np.int16)
+    for c in range(scored.shape[0]):
+        count = 0
+        for r in range(scored.shape[1]):
+            if scored[c, r, 2] & 255 == 0:
+                found[c, count] = r
+                count += 1
+    return found
 
 
 @compiled

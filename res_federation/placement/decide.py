@@ -12,14 +12,15 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
 from res_federation.model.reason import Code, Reason
-from res_federation.placement import kernels
+from res_federation.placement import kernels, terms
 from res_federation.placement.decide_late import decide_late, triples
 from res_federation.placement.ground import GONE
 from res_federation.placement.policy import LateStart, Policy
-from res_federation.placement.rows import Ints, RowArrays, encode_rows
+from res_federation.placement.rows import Floats, Ints, RowArrays, encode_rows
 from res_federation.placement.score import Board, Narrow, Scatter, in_process, score
 from res_federation.placement.shapes import Queue, encode_jobs
 from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.terms import Considered, of_queue, rest, run_factor, static_terms
 from res_federation.placement.waiting import Waiting
 
 PartitionRow = tuple[PartitionId, int]
@@ -34,6 +35,8 @@ class Decided:
         terms: (jobs, rows, 4) start, transfer, idle accelerator, run: seconds; NaN: not told.
         chosen: (jobs,) row, or -1.
         starts: (jobs,) whether free nodes were taken for it.
+        static: (shapes, rows, len(STATIC)) seconds of all terms, where others than the four count.
+        shape: (jobs,) index of each one's shape there.
 
     """
 
@@ -41,6 +44,8 @@ class Decided:
     terms: npt.NDArray[np.float32]
     chosen: Ints
     starts: npt.NDArray[np.bool_]
+    static: Floats | None = None
+    shape: Ints | None = None
 
 
 def consider(
@@ -77,22 +82,33 @@ def consider(
         only[spent:] = [_row(rows, partition, row) for partition, row in held_to]
     board = Board(rows.version, rows.fixed, queue.shapes.codes)
     scored = score(board, queue.shapes, scatter)
-    found = _decide(rows, queue, scored, policy, only)
+    of = None if held_to is not None else of_queue(rows, queue, snapshot, policy)
+    static = None if of is None or not rest(of).any() else static_terms(of)
+    found = _decide(rows, queue, scored, of, policy, only)
+    verdicts, seconds, chosen, starts = found
     return rows, Decided(
-        found.verdicts[spent:], found.terms[spent:], found.chosen[spent:], found.starts[spent:]
-    )
-
-
-def _decide(rows: RowArrays, queue: Queue, scored: Narrow, policy: Policy, only: Ints) -> Decided:
-    """Decide the jobs of a queue one after the other, as many as *only* has entries."""
-    count = len(only)
-    found = kernels.decide(
-        scored, queue.shape[:count], queue.shapes.numbers, queue.transfer, queue.reference,
-        queue.throttle, queue.salt[:count], rows.fixed, rows.free, rows.bars, rows.release_after,
-        rows.release_nodes, rows.backlog, rows.waiting, rows.speed, rows.salt,
-        float(policy.idle_accelerator_s), float(policy.unknown_release_s), only,
+        verdicts[spent:], seconds[spent:], chosen[spent:], starts[spent:], static,
+        queue.shape[spent:],
     )  # fmt: skip
-    return Decided(*found)
+
+
+def _decide(
+    rows: RowArrays, queue: Queue, scored: Narrow, of: Considered | None, policy: Policy,
+    only: Ints,
+) -> tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]]:  # fmt: skip
+    """Decide the jobs of a queue one after the other; without *of* nothing is ranked."""
+    transfer, factor = queue.transfer, np.ones((len(queue.reference), len(rows.frame)))
+    other = np.zeros((1, len(rows.frame)))
+    if of is not None:
+        transfer, other = terms.transfer(of), rest(of)
+        factor = run_factor(of) if queue.reference.any() else factor
+    found: tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]] = kernels.decide(
+        scored, queue.shape, queue.shapes.numbers, transfer, queue.reference, queue.throttle,
+        queue.salt, rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes,
+        rows.backlog, rows.waiting, factor, other, rows.salt, float(policy.idle_accelerator_s),
+        float(policy.unknown_release_s), only,
+    )  # fmt: skip
+    return found
 
 
 def spent(snapshot: Snapshot, policy: Policy, scatter: Scatter) -> RowArrays:
@@ -104,12 +120,12 @@ def _consider_late(
     snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, late: LateStart, scatter: Scatter
 ) -> tuple[RowArrays, Decided]:
     """Decide *jobs* by class and tell each by itself, in the order in which they were given."""
-    view = Waiting(policy.seed, jobs).view()
+    view = Waiting(policy.seed, jobs, by_user=late.fair_share > 0).view()
     rows = spent(snapshot, policy, scatter)
     found = decide_late(snapshot, rows, view, policy, late, scatter)
     places = {job.id: number for number, job in enumerate(jobs)}
     verdicts = np.zeros((len(jobs), len(rows.frame), 3), np.int32)
-    terms = np.zeros((len(jobs), len(rows.frame), 4), np.float32)
+    seconds = np.zeros((len(jobs), len(rows.frame), 4), np.float32)
     chosen = np.full(len(jobs), -1, np.int64)
     told = found.found
     for kind in np.flatnonzero(told.failed != GONE).tolist():
@@ -120,8 +136,8 @@ def _consider_late(
         place, kind = places[view.job(slot).id], int(told.kind[event])
         verdicts[place] = triples(found, kind, event)
         if row >= 0:
-            chosen[place], terms[place, row] = row, (0.0, np.nan, np.nan, np.nan)
-    return rows, Decided(verdicts, terms, chosen, chosen >= 0)
+            chosen[place], seconds[place, row] = row, (0.0, np.nan, np.nan, np.nan)
+    return rows, Decided(verdicts, seconds, chosen, chosen >= 0)
 
 
 def recheck(

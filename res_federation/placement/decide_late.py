@@ -10,6 +10,7 @@ from res_federation.placement import ground, kept_places, turns, walk
 from res_federation.placement.ground import Flags
 from res_federation.placement.kernels import Floats, Narrow
 from res_federation.placement.memo import Scores
+from res_federation.placement.order import share
 from res_federation.placement.policy import EMPTIEST, LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.score import Scatter
@@ -62,7 +63,9 @@ def decide_late(
     dozes = memo.asleep.of(count, rows, scores.scored)
     classes = ground.Classes(
         scores.scored[:count], scores.columns.numbers, scores.columns.throttle, scores.estimate,
-        scores.wide, scores.long, scores.cost, view.head.copy(),
+        _wide(scores, view, snapshot, late), scores.long, scores.cost,
+        memo.asleep.able(scores, scores.scored[:count]),
+        view.head.copy(),
         np.zeros_like(dozes) if sweep else dozes,
     )  # fmt: skip
     jobs = ground.Jobs(
@@ -85,6 +88,16 @@ def decide_late(
     )  # fmt: skip
 
 
+def _wide(scores: Scores, view: View, snapshot: Snapshot, late: LateStart) -> Floats:
+    """Return (classes,) how much width counts for a turn, and with it its user's fair share."""
+    if late.fair_share <= 0 or not snapshot.shares:
+        return scores.wide
+    wide = scores.wide.copy()
+    shares = [share(job, snapshot.shares, late) for job in view.specimens]
+    wide[: len(shares)] *= shares
+    return wide
+
+
 def _ground(rows: RowArrays, late: LateStart) -> ground.Ground:
     idle = (rows.free[:, :, 0] * rows.free[:, :, 1]).sum(axis=1)
     count = len(rows.frame)
@@ -100,6 +113,7 @@ def _ground(rows: RowArrays, late: LateStart) -> ground.Ground:
     return ground.Ground(
         rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes, rows.backlog,
         rows.waiting, rows.salt, idle.astype(np.float64),
+        rows.waiting >= rows.fixed[:, 10], rows.free[:, 0].copy(),
         np.array([row.shared for row in rows.rows], np.bool_), np.array(depth, np.int64),
         np.zeros(count, np.int64), np.zeros(count), ahead, first, np.zeros(count, np.bool_),
     )  # fmt: skip

@@ -48,7 +48,10 @@ def place(
     blake2b(partition)).  Neither the order of jobs or rows nor *scatter* changes the outcome.
     """
     if policy.late is not None:
-        view = jobs if isinstance(jobs, View) else Waiting(policy.seed, jobs).view()
+        by_user = policy.late.fair_share > 0
+        view = (
+            jobs if isinstance(jobs, View) else Waiting(policy.seed, jobs, by_user=by_user).view()
+        )
         rows = spent(snapshot, policy, scatter)
         found = decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
         plan = _plan_by_class(view, found)

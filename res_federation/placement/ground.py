@@ -34,6 +34,8 @@ class Ground(NamedTuple):
     waiting: Ints
     salt: Salts
     idle: Floats  # (rows,) free cores
+    full: Flags  # (rows,) whether the federation may not let more runs wait there
+    top: Ints  # (rows, 4) the first bar of each row: mostly the whole nodes, and enough of them
     shared: Flags  # (rows,) whether others wait or run there too
     depth: Ints  # (rows,) jobs that may hold a place there
     held: Ints  # (rows,) jobs that hold one
@@ -55,6 +57,7 @@ class Classes(NamedTuple):
     wide: Floats
     long: Floats
     cost: Floats
+    able: npt.NDArray[np.int16]  # as `asleep.able_rows` gives it
     head: Links
     sleeps: Flags
 

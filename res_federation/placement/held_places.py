@@ -51,8 +51,11 @@ def has_room(r: int, ground: Ground, codes: Codes) -> bool:
 @compiled
 def may_hold(c: int, ground: Ground, classes: Classes) -> bool:
     """Tell whether any row has a place left for a class, as far as is known without a look."""
-    for r in range(ground.depth.shape[0]):
-        if ground.held[r] < ground.depth[r] and classes.scored[c, r, 2] & 255 == 0:
+    able = classes.able[c]
+    for n in range(able.shape[0]):
+        if able[n] < 0:
+            break
+        if ground.held[able[n]] < ground.depth[able[n]]:
             return True
     return False
 
@@ -144,7 +147,11 @@ def _keeps(code: int) -> Callable[..., tuple[int, float]]:
         """
         soonest, soonest_key, begin = -1 if code >= 0 else -2, (0.0, 0.0), 0.0
         stays = at >= 0 and has_room(at, ground, codes)
-        for r in range(codes.shape[0]):
+        able = classes.able[c]
+        for n in range(able.shape[0]):
+            r = able[n]
+            if r < 0:
+                break
             if (stays and r != at) or not has_room(r, ground, codes):
                 continue
             begin = expected(c, r, ground, classes, lies, unknown_release)

@@ -308,7 +308,8 @@ def decide(  # noqa: PLR0912, PLR0913, PLR0915
     worth: Floats,
     backlog: Floats,
     waiting: Ints,
-    speed: Floats,
+    factor: Floats,
+    other: Floats,
     row_salt: Salts,
     idle_accelerator: float,
     unknown_release: float,
@@ -318,6 +319,8 @@ def decide(  # noqa: PLR0912, PLR0913, PLR0915
 
     `free`, `bars`, `after`, `worth`, `backlog` and `waiting` are changed.  With ``only[j] >= 0``
     job j is held against that row alone (the commit's check); otherwise every row is considered.
+    `factor` (shapes, rows) is how many times longer a job runs there than its limit says, `other`
+    (shapes or 1, rows) the seconds of all the terms that have no column of their own.
 
     Returns:
         verdicts (jobs, rows, 3) code, needed, have; terms (jobs, rows, 4) start, transfer, idle
@@ -366,10 +369,11 @@ def decide(  # noqa: PLR0912, PLR0913, PLR0915
             run = float(limit) * waves
             idle = 0.0
             if reference[s] > 0.0:
-                run *= reference[s] / speed[r]
+                run *= factor[s, r]
             elif fixed[r, 2] > 0:
                 idle = idle_accelerator
-            score = np.round((start + transfer[s, r] + idle + run) * 1e6)
+            more = other[min(s, other.shape[0] - 1), r]
+            score = np.round((start + transfer[s, r] + idle + run + more) * 1e6)
             terms[j, r, 0], terms[j, r, 1] = start, transfer[s, r]
             terms[j, r, 2], terms[j, r, 3] = idle, run
             tie = mix(job_salt[j], row_salt[r])

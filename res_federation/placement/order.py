@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from res_federation.model.job import Job
 from res_federation.model.resources import ResourceRequest
@@ -37,6 +37,11 @@ def weight(job: Job, late: LateStart) -> tuple[float, float]:
     """Return how much a job's width counts for its turn, and how much its length against it."""
     width = processors(job.spec.request, late.accelerator_width)
     return float(width**late.width), float(max(1, run_estimate(job)) ** late.length)
+
+
+def share(job: Job, shares: Mapping[str, float], late: LateStart) -> float:
+    """Return by how much the fair share of a job's user multiplies its turn."""
+    return float(shares.get(job.spec.user, 1.0) ** late.fair_share)
 
 
 def run_estimate(job: Job) -> int:

@@ -121,8 +121,16 @@ def pack(frame_id: bytes, decided: Decided) -> list[bytes]:
     heads = decided.chosen.astype("<i4").tobytes()
     return [
         frame_id + heads[4 * job : 4 * job + 4] + body[size * job : size * (job + 1)]
+        + _more(decided, job)
         for job in range(jobs)
-    ]
+    ]  # fmt: skip
+
+
+def _more(decided: Decided, job: int) -> bytes:
+    if decided.static is None or decided.shape is None:
+        return b""
+    could = np.flatnonzero(decided.verdicts[job, :, 0] == Code.FITS)
+    return others(could.tolist(), decided.static[decided.shape[job]])
 
 
 def frame_of(decision: SupportsBytes) -> bytes:

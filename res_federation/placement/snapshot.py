@@ -160,6 +160,7 @@ class Snapshot:
         moving: Input data on its way for jobs that are placed and have not begun.
         factors: Speeds observed, relative to an A100, by account and family.
         parity: Core hours that a member (site identifier) has given, less those it has taken.
+        shares: Fair share factor of a user, above 0 and at most 1; 1 for one who is not here.
 
     """
 
@@ -171,3 +172,4 @@ class Snapshot:
     moving: tuple[Moving, ...] = ()
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
     parity: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)

@@ -221,6 +221,15 @@ def static_cost(of: Considered) -> Floats:
     return np.round(cost, 6)
 
 
+def rest(of: Considered) -> Floats:
+    """Return (shapes or 1, rows) the seconds of all but `TRANSFER` and `IDLE_ACCELERATOR`."""
+    found = np.zeros((1, len(of.rows.rows)))
+    for name, term in TERMS.items():
+        if name not in (TRANSFER, IDLE_ACCELERATOR):
+            found = found + np.nan_to_num(term(of), nan=0.0)
+    return found
+
+
 def stands_on(snapshot: Snapshot, rows: RowArrays, policy: Policy) -> tuple[object, ...]:
     """Return what costs depend on besides shapes of jobs and what rows are for good."""
     weights = policy.weights

@@ -153,9 +153,12 @@ def _columns(size: int) -> _Columns:
 class Waiting:
     """The jobs that wait. Changed by its owner alone; who leaves stays until the next view."""
 
-    def __init__(self, seed: int = 0, jobs: Iterable[Job] = ()) -> None:
-        """Begin with *jobs*; *seed* draws what breaks ties."""
-        self.seed = seed
+    def __init__(self, seed: int = 0, jobs: Iterable[Job] = (), *, by_user: bool = False) -> None:
+        """Begin with *jobs*; *seed* draws what breaks ties.
+
+        With *by_user* a class has jobs of one user only, whose fair share then counts for it.
+        """
+        self.seed, self.by_user = seed, by_user
         self.memo = Memo()
         self.specimens: list[Job] = []
         self.heads: list[int] = []
@@ -261,7 +264,7 @@ class Waiting:
         )
 
     def _class(self, job: Job) -> int:
-        key = (*shape_key(job), run_estimate(job))
+        key = (*shape_key(job), run_estimate(job), job.spec.user if self.by_user else "")
         number = self._classes.get(key)
         if number is None:
             number = self._classes[key] = self._new_class(job, key)

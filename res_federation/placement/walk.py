@@ -51,6 +51,14 @@ def taller(old: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return new
 
 
+@compiled
+def holds(bar: Ints, lies: Ints) -> int:
+    """Return how many nodes of a bar can take a node's part of a job."""
+    if bar[1] < lies[1] or bar[3] < lies[3] or (lies[2] > 0 and 0 <= bar[2] < lies[2]):
+        return 0
+    return int(bar[0])
+
+
 def _looks(code: int) -> Callable[..., int]:
     """Return the look of a class at all rows, compiled anew when what it stands on changes."""
 
@@ -63,38 +71,44 @@ def _looks(code: int) -> Callable[..., int]:
         *codes* (rows,) gets the answers, *ready* (rows,) the tasks that could start.
         """
         could = 0 if code >= 0 else -1
-        tasks, throttle = classes.numbers[c, 13], classes.throttle[c]
-        for r in range(ground.fixed.shape[0]):
-            if classes.scored[c, r, 2] & 255 != 0:
-                codes[r] = AS_SCORED
-                continue
-            if ground.waiting[r] >= ground.fixed[r, 10]:
+        tasks = classes.numbers[c, 13]
+        most = min(tasks, classes.throttle[c])
+        codes[:] = AS_SCORED
+        able = classes.able[c]
+        for n in range(able.shape[0]):
+            r = able[n]
+            if r < 0:
+                break
+            if ground.full[r]:
                 codes[r] = QUEUE_FULL
                 continue
             kernels.lie(classes.scored[c, r], lies)
             if ground.idle[r] < lies[0] * lies[1]:
                 codes[r] = NODES_BUSY
                 continue
-            most = min(tasks, throttle)
-            there = kernels.fitting_up_to(
-                ground.free[r], ground.bars[r], lies, tasks, most * lies[0]
-            )
-            fits = min(there // max(lies[0], 1), most)
-            if fits <= 0:
-                codes[r] = NODES_BUSY
-                continue
+            fits, enough = most, most * lies[0]
+            if holds(ground.top[r], lies) < enough:
+                there = kernels.fitting_up_to(ground.free[r], ground.bars[r], lies, tasks, enough)
+                if there < enough:
+                    fits = there // max(lies[0], 1)
+                if fits <= 0:
+                    codes[r] = NODES_BUSY
+                    continue
             codes[r], ready[r] = LEFT_FOR_OTHERS, fits
-            run = length(c, r, ground, classes) * np.ceil(tasks / fits)
+            could += 1
             for k in range(places.used[0]):
-                if places.columns[k, kept.ROW] == r and run > places.columns[k, kept.BEGIN]:
+                if places.columns[k, kept.ROW] != r:
+                    continue
+                run = length(c, r, ground, classes) * np.ceil(tasks / fits)
+                if run > places.columns[k, kept.BEGIN]:
                     bars = kept.breaks(
                         places.columns, k, places.lies, places.later[k], places.bars[k], lies,
                         tasks, fits, False,
                     )  # fmt: skip
                     if bars < 0:
                         codes[r] = WAITS_FOR_TURN
+                        could -= 1
                         break
-            could += codes[r] == LEFT_FOR_OTHERS
         return could
 
     return look
@@ -102,7 +116,13 @@ def _looks(code: int) -> Callable[..., int]:
 
 @compiled
 def choose(
-    c: int, salt: np.uint64, ground: Ground, cost: Floats, codes: Codes, emptiest: bool, at: int
+    c: int,
+    salt: np.uint64,
+    ground: Ground,
+    classes: Classes,
+    codes: Codes,
+    emptiest: bool,
+    at: int,
 ) -> int:
     """Return the row of least cost among those where a job can start.
 
@@ -111,14 +131,20 @@ def choose(
     """
     if at >= 0 and codes[at] == LEFT_FOR_OTHERS:
         return at
-    best, best_tie, best_key = -1, np.uint64(0), (0.0, 0.0)
-    for r in range(codes.shape[0]):
+    best, best_key = -1, (0.0, 0.0)
+    able, cost = classes.able[c], classes.cost[c]
+    for n in range(able.shape[0]):
+        r = able[n]
+        if r < 0:
+            break
         if codes[r] != LEFT_FOR_OTHERS:
             continue
-        key = (cost[c, r], -ground.idle[r] if emptiest else ground.idle[r])
-        tie = kernels.mix(salt, ground.salt[r])
-        if best < 0 or key < best_key or (key == best_key and tie < best_tie):
-            best, best_key, best_tie = r, key, tie
+        key = (cost[r], -ground.idle[r] if emptiest else ground.idle[r])
+        if best < 0 or key < best_key:
+            best, best_key = r, key
+        elif key == best_key:  # noqa: SIM102 - the second test is dear
+            if kernels.mix(salt, ground.salt[r]) < kernels.mix(salt, ground.salt[best]):
+                best = r
     return best
 
 
@@ -153,6 +179,7 @@ def _sends(code: int) -> Callable[..., None]:
         kernels.add_release(ground.after[r], ground.worth[r], limit, held)
         ground.backlog[r] += float(tasks - fits) * lies[0] * part * limit
         ground.idle[r] = idle_cores(ground.free[r], ground.bars[r])
+        ground.top[r] = ground.free[r, 0]
 
     return send
 
@@ -198,9 +225,7 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
             could = look(c, ground, classes, places, lies, mine, ready)
             told[events, 0], told[events, 1], told[events, 2], told[events, 3] = slot, c, -1, -1
             if could > 0 and failed[c] == GONE:
-                best = choose(
-                    c, jobs.salt[slot], ground, classes.cost, mine, emptiest, jobs.at[slot]
-                )
+                best = choose(c, jobs.salt[slot], ground, classes, mine, emptiest, jobs.at[slot])
                 fits = ready[best]
                 send(c, best, fits, ground, classes, places, lies)
                 told[events, 2], mine[best] = best, 0

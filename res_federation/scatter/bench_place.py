@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
 
 from res_federation.model.accelerators import AcceleratorNeed
-from res_federation.model.identifiers import new_job_id
+from res_federation.model.identifiers import PartitionId, SiteId, new_job_id
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.resources import ResourceRequest
 from res_federation.model.site import Site
 from res_federation.placement.declared import all_free
 from res_federation.placement.engine import place
+from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import draw, encode_rows
+from res_federation.placement.rows import draw
 from res_federation.placement.score import Scatter, in_process
-from res_federation.placement.shapes import encode_jobs
 from res_federation.placement.snapshot import Snapshot
+from res_federation.placement.waiting import Waiting
+from res_federation.scatter.bench_queue import without_collection
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.slurm.dialect import Dialect
 
 _FAMILIES = ("", "a100", "h100", "v100")
+
+
+_MANY_SITES = 1000
 
 
 def _nothing() -> None:
@@ -49,7 +55,7 @@ def bench_place(
     Args:
         sites: The members.
         dialects: How they want their scripts.
-        jobs: Jobs of a round; about four in five have a shape of their own.
+        jobs: Jobs of a round; nearly each has a shape of its own.
         workers: Ray workers.
         repeats: Rounds of each measure.
         seed: Draws the jobs, and settles ties.
@@ -57,48 +63,84 @@ def bench_place(
         begin: Sets the process up that drives Ray (its logs); it must pickle by name.
 
     Returns:
-        ``jobs, shapes, rows, in_process_per_s, ray_per_s`` (medians), ``ratio`` (median of the
-        ratios of neighbouring rounds), ``spread`` (least and greatest of those ratios),
-        ``workers, repeats, same_plan``.
+        ``policy, jobs, classes, rows, in_process_per_s, ray_per_s`` (medians of warm rounds: scores
+        are known, every class is looked at), ``ratio`` (median of the ratios of neighbouring
+        rounds), ``spread`` (least and greatest of those ratios); the same with ``cold_`` for
+        rounds that know nothing; ``workers, repeats, same_plan``; ``sites_1000_times``: how many
+        times as long a warm round takes with 1,000 sites, and ``sites_1000_rows``.
 
     Raises:
         RoundLost: If Ray could not be had.
 
     """
-    snapshot, policy = all_free(sites, dialects=dialects), Policy(seed=seed)
+    snapshot, policy = all_free(sites, dialects=dialects), named("federated", seed)
     queue = drawn_jobs(jobs, seed)
-    rows = encode_rows(snapshot, policy)
-    shapes = len(encode_jobs(queue, rows, snapshot.distances, policy).shapes.numbers)
     ray = RayScatter(workers, home=home, begin=begin)
     try:
         ray.start()
         same = place(snapshot, queue, policy) == place(snapshot, queue, policy, scatter=ray)
-        pairs = [
+        cold = [
             (_rate(snapshot, queue, policy, in_process), _rate(snapshot, queue, policy, ray))
+            for _ in range(max(3, repeats // 5))
+        ]
+        here, there = Waiting(seed, queue).view(), Waiting(seed, queue).view()
+        place(snapshot, here, policy)
+        place(snapshot, there, policy, scatter=ray)
+        warm = [
+            (_rate(snapshot, here, policy, in_process), _rate(snapshot, there, policy, ray))
             for _ in range(repeats)
         ]
     finally:
         ray.close()
-    ratios = [through_ray / here for here, through_ray in pairs]
+    many = all_free(multiplied(sites, _MANY_SITES), dialects=dialects)
+    most = Waiting(seed, queue).view()
+    _rate(many, most, policy, in_process)
+    slow = statistics.median(_rate(many, most, policy, in_process) for _ in range(3))
     return {
+        "policy": policy.name,
         "jobs": jobs,
-        "shapes": shapes,
-        "rows": len(rows.frame),
-        "in_process_per_s": round(statistics.median(here for here, _ in pairs), 1),
-        "ray_per_s": round(statistics.median(through_ray for _, through_ray in pairs), 1),
-        "ratio": round(statistics.median(ratios), 3),
-        "spread": [round(min(ratios), 3), round(max(ratios), 3)],
+        "classes": len(here.specimens),
+        "rows": len(snapshot.rows),
+        **_told("", warm),
+        **_told("cold_", cold),
         "workers": workers,
         "repeats": repeats,
         "same_plan": same,
+        "sites_1000_rows": len(many.rows),
+        "sites_1000_times": round(statistics.median(one for one, _ in warm) / slow, 2),
+    }
+
+
+def _told(prefix: str, pairs: Sequence[tuple[float, float]]) -> dict[str, object]:
+    ratios = [there / here for here, there in pairs]
+    return {
+        f"{prefix}in_process_per_s": round(statistics.median(here for here, _ in pairs), 1),
+        f"{prefix}ray_per_s": round(statistics.median(there for _, there in pairs), 1),
+        f"{prefix}ratio": round(statistics.median(ratios), 3),
+        f"{prefix}spread": [round(min(ratios), 3), round(max(ratios), 3)],
     }
 
 
 def _rate(snapshot: Snapshot, jobs: Sequence[Job], policy: Policy, scatter: Scatter) -> float:
-    """Return placements a second of one round."""
-    begun = perf_counter()
-    place(snapshot, jobs, policy, scatter=scatter)
-    return len(jobs) / (perf_counter() - begun)
+    """Return placements a second of one round that looks at all."""
+    with without_collection():
+        begun = perf_counter()
+        place(snapshot, jobs, policy, scatter=scatter, sweep=True)
+        return len(jobs) / (perf_counter() - begun)
+
+
+def multiplied(sites: Sequence[Site], count: int) -> list[Site]:
+    """Return *count* members: the given ones again and again under other names."""
+    found = list(sites[:count])
+    for number in range(len(sites), count):
+        site = sites[number % len(sites)]
+        name = SiteId(f"{site.id}-{number // len(sites)}")
+        parts = tuple(
+            replace(part, id=PartitionId(f"{name}/{part.id.split('/', 1)[1]}"))
+            for part in site.partitions
+        )
+        found.append(replace(site, id=name, partitions=parts))
+    return found
 
 
 def drawn_jobs(count: int, seed: int) -> list[Job]:

@@ -10,17 +10,31 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from res_federation.errors import InvalidArgument, NotFound
-from res_federation.model.identifiers import JobId, PartitionId
+from res_federation.model.forecast import ForecastError, Outcome
+from res_federation.model.identifiers import JobId, PartitionId, SiteId
 from res_federation.model.job import Job
 from res_federation.model.job_state import FINAL, JobState
 from res_federation.store import rows
 from res_federation.store.failures import Place
 from res_federation.store.filters import JobFilter, page_token, read_page_token
-from res_federation.store.tables import events, frames, jobs, scripts, sites, users
+from res_federation.store.tables import (
+    events,
+    forecast_errors,
+    forecasts,
+    frames,
+    jobs,
+    outcomes,
+    scripts,
+    sites,
+    users,
+)
 
 _MOST_A_PAGE = 1000
 _MOST_IN_A_QUESTION = 1000
 # "Is one of these" finds the few live jobs by the index of states; "is none of those" reads all.
+_MOST_OUTCOMES = 1000
+"""That is what later forecasts are learnt from."""
+_TOLD = select(jobs, forecasts.c.forecast).outerjoin(forecasts, jobs.c.job == forecasts.c.job)
 _LIVE = sorted(str(state) for state in JobState if state not in FINAL)
 
 
@@ -35,6 +49,8 @@ class Loaded:
         last_revision: Number of the newest event.
         frames: Partitions by frame identifier.
         history: Run time over limit of each user's newest ended jobs.
+        outcomes: The newest forecasts whose jobs have started, the oldest first.
+        errors: How good all forecasts were, by site.
 
     """
 
@@ -44,6 +60,8 @@ class Loaded:
     last_revision: int
     frames: dict[bytes, tuple[PartitionId, ...]]
     history: dict[str, tuple[float, ...]]
+    outcomes: list[Outcome]
+    errors: dict[SiteId, ForecastError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +86,10 @@ class Queries:
 
     async def load_live(self) -> Loaded:
         """Return what a broker begins with."""
-        live = select(jobs).where(jobs.c.state.in_(_LIVE)).order_by(jobs.c.job)
+        live = _TOLD.where(jobs.c.state.in_(_LIVE)).order_by(jobs.c.job)
+        newest_outcomes = (
+            select(outcomes.c.outcome).order_by(outcomes.c.revision.desc()).limit(_MOST_OUTCOMES)
+        )
         keys = select(jobs.c.user, jobs.c.idempotency_key, jobs.c.job)
         keys = keys.where(jobs.c.idempotency_key.is_not(None))
         newest = select(events.c.revision).order_by(events.c.revision.desc()).limit(1)
@@ -80,6 +101,8 @@ class Queries:
                 revision = await connection.execute(newest)
                 framed = await connection.execute(select(frames))
                 known = await connection.execute(select(users))
+                seen = await connection.execute(newest_outcomes)
+                erred = await connection.execute(select(forecast_errors))
         return Loaded(
             jobs=[rows.job_of(row) for row in found.mappings()],
             keys={(rows.given(user), rows.given(key)): JobId(job) for user, key, job in keyed},
@@ -91,11 +114,13 @@ class Queries:
             history={
                 rows.given(row["user"]): rows.history_of(row["history"]) for row in known.mappings()
             },
+            outcomes=[rows.outcome_of(packed) for (packed,) in reversed(seen.all())],
+            errors={SiteId(site): rows.error_of(packed) for site, packed in erred},
         )
 
     async def job(self, job: JobId) -> Job | None:
         """Return a job without its script, or None."""
-        found = await self._all(select(jobs).where(jobs.c.job == job))
+        found = await self._all(_TOLD.where(jobs.c.job == job))
         return rows.job_of(found[0]) if found else None
 
     async def present(self, wanted: Collection[JobId]) -> frozenset[JobId]:
@@ -133,7 +158,7 @@ class Queries:
             raise InvalidArgument(
                 f"{page_size} is not between 1 and {_MOST_A_PAGE}", field="page_size"
             )
-        query = _where(select(jobs), wanted).order_by(jobs.c.job.desc()).limit(page_size + 1)
+        query = _where(_TOLD, wanted).order_by(jobs.c.job.desc()).limit(page_size + 1)
         if token:
             query = query.where(jobs.c.job < read_page_token(token, wanted))
         found = await self._all(query)

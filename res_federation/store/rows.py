@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from res_federation.control.effects import JobChanged, SiteChanged
-from res_federation.model.identifiers import JobId, PartitionId
+from res_federation.model.forecast import Forecast, ForecastError, Outcome
+from res_federation.model.identifiers import JobId, PartitionId, site_of
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.job_state import JobState
 
@@ -25,12 +26,17 @@ CHANGING = (
     "cancel_asked", "runs", "refused", "decision", "decided_at",
 )  # fmt: skip
 """Columns that change in a job's life."""
+FORECAST = ("job", "forecast")
+OUTCOME = ("revision", "job", "site", "outcome")
 EVENT = ("revision", "kind", "job", "site", "at", "data")
 
 _encode = msgspec.msgpack.Encoder().encode
 _spec = msgspec.msgpack.Decoder(JobSpec)
 _runs = msgspec.msgpack.Decoder(list[Run])
 _partitions = msgspec.msgpack.Decoder(tuple[PartitionId, ...])
+_forecast = msgspec.msgpack.Decoder(Forecast)
+_outcome = msgspec.msgpack.Decoder(Outcome)
+_error = msgspec.msgpack.Decoder(ForecastError)
 _ratios = msgspec.msgpack.Decoder(tuple[float, ...])
 _data = msgspec.msgpack.Decoder(dict[str, str | int | float])
 
@@ -90,7 +96,11 @@ def changing(job: Job) -> tuple[Any, ...]:
 
 
 def job_of(row: RowMapping) -> Job:
-    """Return the job of a row; the script stays in its own table."""
+    """Return the job of a row; the script stays in its own table.
+
+    What it was told of its start is there if the row was read together with `forecasts`.
+    """
+    told = row.get("forecast")
     return Job(
         id=JobId(row["job"]),
         spec=_spec.decode(row["spec"]),
@@ -108,6 +118,7 @@ def job_of(row: RowMapping) -> Job:
         decision=bytes(row["decision"]),
         decided_at=row["decided_at"],
         estimate_s=row["estimate_s"],
+        forecast=None if told is None else _forecast.decode(told),
     )
 
 
@@ -133,6 +144,31 @@ def pack_history(ratios: tuple[float, ...]) -> bytes:
 def history_of(packed: bytes) -> tuple[float, ...]:
     """Return what is known of a user."""
     return _ratios.decode(packed)
+
+
+def pack_forecast(forecast: Forecast) -> bytes:
+    """Return what a job was told as bytes."""
+    return _encode(forecast)
+
+
+def outcome(revision: int, one: Outcome) -> tuple[Any, ...]:
+    """Return the values of `OUTCOME`."""
+    return (revision, one.job, site_of(one.partition), _encode(one))
+
+
+def outcome_of(packed: bytes) -> Outcome:
+    """Return what became of a forecast."""
+    return _outcome.decode(packed)
+
+
+def pack_error(error: ForecastError) -> bytes:
+    """Return how good forecasts were as bytes."""
+    return _encode(error)
+
+
+def error_of(packed: bytes) -> ForecastError:
+    """Return how good forecasts were."""
+    return _error.decode(packed)
 
 
 def pack_frame(partitions: tuple[PartitionId, ...]) -> bytes:

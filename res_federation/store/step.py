@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from res_federation.control.effects import JobChanged, SiteChanged
+from res_federation.model.forecast import Forecast, Outcome
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 
@@ -19,6 +20,8 @@ class Step:
         events: Appended to the log.
         frames: Lists of partitions that decisions refer to.
         history: Run time over limit of each user's newest ended jobs, where that changes.
+        forecasts: What jobs were told of when they start.
+        outcomes: What became of that, by the number of the event.
 
     """
 
@@ -27,3 +30,9 @@ class Step:
     events: list[JobChanged | SiteChanged] = field(default_factory=list)
     frames: dict[bytes, tuple[PartitionId, ...]] = field(default_factory=dict)
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    forecasts: dict[JobId, Forecast] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to write."""
+        return bool(self.events or self.frames or self.forecasts)

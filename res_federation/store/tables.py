@@ -85,6 +85,32 @@ users = Table(
 )
 """What is known of each user: how long the newest ended jobs ran of their limits."""
 
+forecasts = Table(
+    "forecasts",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("forecast", LargeBinary, nullable=False),
+)
+"""What a job that had to wait was told of when it starts: written once."""
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("job", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("outcome", LargeBinary, nullable=False),
+)
+"""Each of them with when its job started, in that order: what later ones are learnt from."""
+
+forecast_errors = Table(
+    "forecast_errors",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("error", LargeBinary, nullable=False),
+)
+"""How good all of them were, by the site where the jobs started."""
+
 frames = Table(
     "frames",
     metadata,

@@ -17,12 +17,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from res_federation.control.effects import SiteChanged
 from res_federation.errors import FailedPrecondition, InvalidArgument
-from res_federation.model.identifiers import JobId
+from res_federation.model.identifiers import JobId, site_of
 from res_federation.model.job import Job, script_bytes
 from res_federation.store import rows
 from res_federation.store.failures import FIELD
 from res_federation.store.step import Step
-from res_federation.store.tables import events, frames, jobs, scripts, sites, users
+from res_federation.store.tables import (
+    events,
+    forecast_errors,
+    forecasts,
+    frames,
+    jobs,
+    outcomes,
+    scripts,
+    sites,
+    users,
+)
 
 _MOST_ROWS = 256  # of a statement; 20 columns of a job make 5,120 of SQLite's 32,766 values
 _MOST_SCRIPTS = 16  # of a statement: 64 MiB when each is as large as may be
@@ -42,6 +52,9 @@ class Transaction:
         sites: Values by site.
         frames: As they are packed.
         users: What is known of users, as it is packed.
+        forecasts: What jobs were told of when they start.
+        outcomes: What became of that.
+        errors: How good all of them were, by site.
 
     """
 
@@ -52,6 +65,9 @@ class Transaction:
     sites: dict[str, dict[str, Any]]
     frames: list[dict[str, bytes]]
     users: dict[str, bytes]
+    forecasts: list[Row]
+    outcomes: list[Row]
+    errors: dict[str, bytes]
 
 
 def pack(step: Step, known: Container[bytes]) -> Transaction:
@@ -93,6 +109,11 @@ def pack(step: Step, known: Container[bytes]) -> Transaction:
         users={
             rows.storable(user): rows.pack_history(ratios) for user, ratios in step.history.items()
         },
+        forecasts=[(job, rows.pack_forecast(said)) for job, said in step.forecasts.items()],
+        outcomes=[rows.outcome(revision, one) for revision, one in step.outcomes.items()],
+        errors={
+            site_of(one.partition): rows.pack_error(one.error) for one in step.outcomes.values()
+        },
     )
 
 
@@ -120,6 +141,8 @@ def write(connection: Connection, transaction: Transaction) -> None:
         (_MOST_SCRIPTS, _insert_scripts, list(transaction.scripts.items())),
         (_MOST_ROWS, _insert_jobs, transaction.made),
         (_MOST_ROWS, _insert_events, transaction.events),
+        (_MOST_ROWS, _insert_forecasts, transaction.forecasts),
+        (_MOST_ROWS, _insert_outcomes, transaction.outcomes),
     ):
         _each(connection, most, statement, values)
     if transaction.changed:
@@ -133,6 +156,12 @@ def write(connection: Connection, transaction: Transaction) -> None:
     either = postgresql.insert if dialect == "postgresql" else sqlite.insert
     for frame in transaction.frames:
         connection.execute(either(frames).values(frame).on_conflict_do_nothing())
+    for site, error in transaction.errors.items():
+        connection.execute(
+            either(forecast_errors)
+            .values(site=site, error=error)
+            .on_conflict_do_update(index_elements=[forecast_errors.c.site], set_={"error": error})
+        )
     for user, history in transaction.users.items():
         connection.execute(
             either(users)
@@ -177,6 +206,16 @@ def _insert_jobs(dialect: str, count: int) -> str:
 @cache
 def _insert_events(dialect: str, count: int) -> str:
     return _insert(events, rows.EVENT, dialect, count)
+
+
+@cache
+def _insert_forecasts(dialect: str, count: int) -> str:
+    return _insert(forecasts, rows.FORECAST, dialect, count) + " ON CONFLICT DO NOTHING"
+
+
+@cache
+def _insert_outcomes(dialect: str, count: int) -> str:
+    return _insert(outcomes, rows.OUTCOME, dialect, count)
 
 
 @cache

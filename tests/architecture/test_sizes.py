@@ -17,10 +17,6 @@ LONG_FUNCTIONS: dict[str, str] = {
     "res_federation/model/resources.py::layout_numbers": (
         "one flat rule that numba compiles as it stands"
     ),
-    "res_federation/placement/late.py::_decide_late": "holds the next one",
-    "res_federation/placement/late.py::_decide_late.decide_late": (
-        "a loop that numba compiles: cut in two, it only hands a dozen arrays around"
-    ),
     "res_federation/slurm/site_rules.py::ruled": "holds the next one",
     "res_federation/slurm/site_rules.py::ruled.ruled_layout": (
         "one flat rule that numba compiles as it stands"

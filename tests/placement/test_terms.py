@@ -10,6 +10,8 @@ from hypothesis import given
 
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.resources import NodeShape, ResourceRequest
+from res_federation.placement.engine import place
+from res_federation.placement.explain import explain
 from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy, Weight
 from res_federation.placement.rows import encode_rows
@@ -159,3 +161,25 @@ def test_a_policy_that_sends_at_once_ranks_by_completion():
     snapshot = a_snapshot(a_row("bsc", H100), a_row("uv", CPU, nodes=9))
     found = told(snapshot, a_job(0), named("earliest-start"))
     assert found == {"bsc": {"idle_accelerator_s": 3600.0}, "uv": {}}
+
+
+@pytest.mark.parametrize("base", ["earliest-start", "federated"])
+def test_every_term_that_counts_is_told_and_adds_up_to_the_margin(base):
+    policy = with_weight(named(base), "pressure", Weight(0.5, 3600.0))
+    policy = with_weight(policy, "carbon", Weight(10.0, 3600.0))
+    rows = (
+        a_row("bsc", node_watts=1000.0, grams_per_kwh=100.0),
+        a_row("uv", backlog_node_s=4 * 100.0, node_watts=500.0, grams_per_kwh=100.0),
+        a_row("upm"),
+    )
+    job = a_job(0, ResourceRequest(nodes=2, cpus_per_task=64), time_limit_s=36_000)
+    plan = place(a_snapshot(*rows), (job,), policy)
+    told = explain(job.id, plan.assignments[0].decision, plan.frame, 0.0)
+    by_site = {one.partition.split("/")[0]: dict(one.terms) for one in told.candidates}
+    assert by_site["bsc"]["carbon_s"] == pytest.approx(20.0)
+    assert by_site["uv"]["pressure_s"] == 50.0
+    assert "carbon_s" not in by_site["upm"]
+    best, second = (sum(dict(one.terms).values()) for one in told.candidates[:2])
+    assert told.candidates[0].partition == told.chosen == "upm/c/p"
+    assert told.margin_s == pytest.approx(second - best, abs=0.01)
+    assert all(one.feasible for one in told.candidates)

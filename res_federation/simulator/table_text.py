@@ -1,0 +1,191 @@
+"""A table of policies as Markdown, as JSON, and inside a page that people write."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from res_federation.config.campaigns import FRESH, Campaign
+from res_federation.errors import InvalidArgument
+from res_federation.simulator.table import Line, Table
+
+_HEADS = {
+    "mean_wait": "wait", "mean_bounded_slowdown": "slowdown", "p95_wait": "p95",
+    "widest_mean_wait": "widest", "max_wait": "longest",
+    "federated_mean_wait": "federated", "local_mean_wait": "local",
+}  # fmt: skip
+_WORDS = {
+    **{key: f"{word} (ratio)" for key, word in _HEADS.items()},
+    "longer_share": "part of the cases with a longer mean wait",
+    "long_losses": "longer cases among those with long waits",
+    "worst": "wait in the worst case (ratio)",
+    "to_first_condition": "wait over that with fresh news",
+    "never_ran": "jobs that never ran",
+}  # fmt: skip
+
+
+def document(table: Table) -> dict[str, Any]:
+    """Return all of a table for programs."""
+    campaign = table.campaign
+    return {
+        "campaign": campaign.name,
+        "title": campaign.title,
+        "baseline": campaign.baseline,
+        "least_wait": campaign.least_wait_s,
+        "long_wait": campaign.long_wait_s,
+        "cases": {
+            "counted": list(table.counted),
+            "left_out": list(table.left_out),
+            "unfinished": list(table.unfinished),
+        },
+        "lines": [
+            {**asdict(line), "command": line_command(campaign, line)} for line in table.lines
+        ],
+        "targets": [
+            {**asdict(each.target), "found": each.found, "met": each.met} for each in table.judged
+        ],
+        "replays": {name: list(found) for name, found in table.figures.items()},
+        "missing": list(table.ran.missing),
+        "failed": dict(table.ran.failed),
+        "resumed": table.ran.resumed,
+    }
+
+
+def line_command(campaign: Campaign, line: Line) -> str:
+    """Return the command that makes one line of the table."""
+    return shlex.join(
+        ["resfed", "table", str(campaign.file), "--policies", line.policy, "--out", "results"]
+    )
+
+
+def markdown(table: Table) -> str:
+    """Return a table for people, without a heading."""
+    parts = [_summary(table), _rows(_head(table), [_row(table, line) for line in table.lines])]
+    worst = [[_name(table, line), line.worst or "-", _number(line.worst_ratio),
+              ", ".join(line.long_losses) or "none"] for line in table.lines]  # fmt: skip
+    long = f"longer though the baseline waits above {table.campaign.long_wait_s / 60:g} min"
+    parts.append(_rows(["policy", "worst case", "its ratio", long], worst))
+    if table.judged:
+        rows = [
+            [
+                each.target.policy, each.target.condition, _figure(each.target.figure),
+                f"{each.target.at_most:g}", _number(each.found),
+                "-" if each.met is None else "yes" if each.met else "**no**",
+            ]
+            for each in table.judged
+        ]  # fmt: skip
+        parts.append(_rows(["policy", "news", "asked for", "at most", "found", "met"], rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(table: Table) -> str:
+    campaign = table.campaign
+    text = (
+        f"{len(table.counted)} cases; {len(table.left_out)} more are left out, whose mean wait"
+        f" under `{campaign.baseline}` is below {campaign.least_wait_s:g} s. Geometric means of"
+        f" ratios to `{campaign.baseline}`. Made by `resfed table {campaign.file}`, one line by"
+        f" adding `--policies POLICY`; `{campaign.name}/table.json` has the `resfed compare` of"
+        " every replay."
+    )
+    if table.ran.missing:
+        text += f" Without {', '.join(table.ran.missing)}, which was not there."
+    if table.unfinished or table.ran.failed:
+        text += f" **{len(table.unfinished) + len(table.ran.failed)} replays are missing.**"
+    return text
+
+
+def _with(table: Table) -> dict[str, bool]:
+    """Tell which of the columns that are not always there this table has."""
+    lines = table.lines
+    return {
+        "news": len(table.campaign.conditions) > 1 or table.campaign.conditions[0].name != FRESH,
+        "share": any(line.ratios["federated_mean_wait"] is not None for line in lines),
+        "silent": any(each.silent for each in table.campaign.conditions),
+    }
+
+
+def _head(table: Table) -> list[str]:
+    has = _with(table)
+    keys = [key for key in _HEADS if has["share"] or key.split("_")[0] not in _SHARED]
+    head = ["policy", *(["news"] if has["news"] else []), *(_HEADS[key] for key in keys)]
+    head += ["longer", *(f"to {name}" for name in table.campaign.versus)]
+    head += ["to fresh"] if has["news"] else []
+    head += ["silent", "busiest", "never ran"] if has["silent"] else []
+    return head
+
+
+_SHARED = ("federated", "local")
+
+
+def _row(table: Table, line: Line) -> list[str]:
+    has = _with(table)
+    keys = [key for key in _HEADS if has["share"] or key.split("_")[0] not in _SHARED]
+    row = [f"`{line.policy}`", *([line.condition] if has["news"] else [])]
+    row += [_number(line.ratios[key]) for key in keys]
+    share = "-" if line.longer_share is None else f"{line.longer_share:.0%}"
+    row += [share, *(_number(line.versus.get(name)) for name in table.campaign.versus)]
+    row += [_number(line.to_first_condition)] if has["news"] else []
+    if has["silent"]:
+        row += [_number(line.during), _number(line.busiest), str(line.never_ran)]
+    return row
+
+
+def _name(table: Table, line: Line) -> str:
+    return f"`{line.policy}`" + (f", {line.condition}" if _with(table)["news"] else "")
+
+
+def _figure(figure: str) -> str:
+    return _WORDS.get(figure, f"wait over that of `{figure.partition(':')[2]}`")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines
+    )
+
+
+def update(page: Path, found: Mapping[str, str]) -> list[str]:
+    """Put tables between their marks in a page that people write; return the names that it has.
+
+    The marks of ``owned`` are the lines ``<!-- table: owned -->`` and ``<!-- end: owned -->``.
+
+    Args:
+        page: A Markdown file.
+        found: Markdown by name.
+
+    Raises:
+        InvalidArgument: If the page cannot be read or written, or has no place for any of them.
+
+    """
+    try:
+        text = page.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"'{page}' cannot be read: {error}", field="--update") from None
+    put = []
+    for name, table in found.items():
+        marks = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
+        pattern = re.escape(marks[0]) + r".*?" + re.escape(marks[1])
+        text, count = re.subn(pattern, lambda _: marks[0] + table + marks[1], text, flags=re.DOTALL)  # noqa: B023 - called at once
+        put += [name] if count else []
+    if not put:
+        raise InvalidArgument(
+            f"'{page}' has no place for '{next(iter(found))}'",
+            field="--update",
+            way_out="add the lines <!-- table: NAME --> and <!-- end: NAME --> to it",
+        )
+    try:
+        page.write_text(text, "utf-8")
+    except OSError as error:
+        raise InvalidArgument(
+            f"'{page}' cannot be written: {error.strerror}", field="--update"
+        ) from None
+    return put
