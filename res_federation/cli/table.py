@@ -73,7 +73,7 @@ def table(  # noqa: PLR0913 - one argument for each option
     from res_federation.simulator.campaign import cases, run
     from res_federation.simulator.federation import COMPARED
     from res_federation.simulator.table import tabulate
-    from res_federation.simulator.table_text import document, markdown
+    from res_federation.simulator.table_text import document, markdown, places
     from res_federation.simulator.table_text import update as put
 
     asked = [load_campaign(path, COMPARED, traces) for path in campaigns]
@@ -81,6 +81,8 @@ def table(  # noqa: PLR0913 - one argument for each option
     wanted = [name.strip() for name in policies.split(",") if name.strip()]
     for campaign in asked:
         _known(campaign, wanted)
+    if update is not None:
+        places(update, [campaign.name for campaign in asked])
     few = workers if workers or ray else len(os.sched_getaffinity(0))
     made: list[Table] = []
     for campaign in asked:
@@ -140,7 +142,8 @@ def _write(place: Path, text: str, document: dict[str, object]) -> None:
 def _show(made: Table, out: Path, text: str) -> None:
     output.say(made.campaign.title)
     output.say()
-    output.say(text)
+    for line in text.splitlines():
+        output.say(line)
     for name, why in made.ran.failed.items():
         output.note(f"{name} failed: {why}")
     output.say(f"Results are in {out / made.campaign.name}.")
