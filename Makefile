@@ -1,6 +1,6 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: peers help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
+.PHONY: placement-table peers help setup demo test lint format proto bench fuzz faults kill-campaign chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 3    # pytest processes: one of them mostly waits for Slurm
@@ -9,6 +9,7 @@ SEED ?= 1
 DIR ?=
 TRACE ?= ../shared/traces/KTH-SP2-1996-2.1-cln.swf.gz
 FIRST ?= 5000   # job lines of make peers; 0 for all
+CAMPAIGNS ?= owned shared news silent ablation
 ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
 STALE := pyproject.toml .ci/constraints.txt
 
@@ -65,6 +66,9 @@ peers: .venv/.dev ## The same trace through this simulator and AccaSim (from PyP
 	@test -x .venv/peers/bin/python || $(BIN)/python -m venv .venv/peers
 	@.venv/peers/bin/pip -q install accasim==1.1.3
 	@PYTHONPATH=. $(BIN)/python tests/peers/compare.py $(TRACE) $(FIRST) .venv/peers/bin/python
+
+placement-table: .venv/.run ## Replay the campaigns of simulations/placement into docs/placement.md (hours): CAMPAIGNS=, ARGS=
+	@$(BIN)/resfed table $(CAMPAIGNS:%=simulations/placement/%.toml) --out results/placement --update docs/placement.md $(ARGS)
 
 deps: ## Install Debian packages for the tests on real components (root)
 	@.ci/deps

@@ -11,6 +11,7 @@ from res_federation.cli import output, site_discover, site_probe
 from res_federation.cli.documents import instant, site_document
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.client import SiteView
+from res_federation.model.forecast import ForecastError
 
 SiteArgument = Annotated[str, typer.Argument(metavar="ID", help="Identifier of a site.")]
 
@@ -40,7 +41,18 @@ def sites(broker: Broker = "", as_json: Json = False) -> None:
         output.document([site_document(site) for site in found])
         return
     output.table(
-        ("SITE", "MACHINE", "CITY", "STATE", ">NODES FREE", ">CORES", ">ACCEL", ">RUN", ">WAIT"),
+        (
+            "SITE",
+            "MACHINE",
+            "CITY",
+            "STATE",
+            ">NODES FREE",
+            ">CORES",
+            ">ACCEL",
+            ">RUN",
+            ">WAIT",
+            ">IN P90",
+        ),
         (_row(site) for site in found),
         empty="the federation has no members (is the broker's --sites directory right?)",
     )
@@ -63,7 +75,13 @@ def _row(site: SiteView) -> tuple[str, ...]:
         str(sum(group.nodes * group.accelerators for group in free)) if site.capacity else "",
         str(site.running_jobs),
         str(site.waiting_jobs),
+        _within(site.forecasts),
     )
+
+
+def _within(error: ForecastError) -> str:
+    """Say how many of the jobs that started there did so no later than they were told."""
+    return f"{error.within_p90 / error.scored:.0%}" if error.scored else ""
 
 
 def check(

@@ -18,6 +18,45 @@ if TYPE_CHECKING:
     from res_federation.simulator.workload import Workload
 
 
+Trace = Annotated[str, typer.Argument(metavar="TRACE", help="A trace, plain or gzip.")]
+Sites = Annotated[
+    Path,
+    typer.Option(metavar="PATH", help="A federation file, a catalogue of sites, or a node list."),
+]
+Policies = Annotated[str, typer.Option(metavar="A,B", help="Policies by name or FILE.toml.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")]
+Load = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Stretch submissions to this load of the federation."),
+]
+LocalShare = Annotated[
+    float,
+    typer.Option(
+        metavar="S", help="Part of the load that is submitted at the sites.", min=0, max=1
+    ),
+]
+First = Annotated[
+    int | None, typer.Option(metavar="N", help="Take so many job lines of the trace.", min=1)
+]
+Skip = Annotated[int, typer.Option(metavar="N", help="Leave out so many job lines before.", min=0)]
+Seeds = Annotated[str, typer.Option(metavar="1,2", help="Seeds.")]
+Scheduler = Annotated[
+    str, typer.Option(metavar="NAME", help="Of the sites: fcfs, easy, conservative.")
+]
+ReportInterval = Annotated[
+    int, typer.Option(metavar="S", help="Sites report so often; 0 at every change.", min=0)
+]
+LateEnds = Annotated[bool, typer.Option("--late-ends", help="Ends wait for the next report too.")]
+Silent = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SITE:FROM:UNTIL",
+        help="A site that the broker does not hear, in seconds after the first submission.",
+        show_default=False,
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(
@@ -27,49 +66,19 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(  # noqa: PLR0913 - one argument for each option
-    trace: Annotated[str, typer.Argument(metavar="TRACE", help="A trace, plain or gzip.")],
-    sites: Annotated[
-        Path,
-        typer.Option(
-            metavar="PATH", help="A federation file, a catalogue of sites, or a list of nodes."
-        ),
-    ],
-    policies: Annotated[str, typer.Option(metavar="A,B", help="Policies by name or FILE.toml.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
-    load: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Stretch submissions to this load of the federation."),
-    ] = None,
-    local_share: Annotated[
-        float,
-        typer.Option(
-            metavar="S", help="Part of the load that is submitted at the sites.", min=0, max=1
-        ),
-    ] = 0.0,
-    first: Annotated[
-        int | None, typer.Option(metavar="N", help="Take so many job lines of the trace.", min=1)
-    ] = None,
-    skip: Annotated[
-        int, typer.Option(metavar="N", help="Leave out so many job lines before.", min=0)
-    ] = 0,
-    seeds: Annotated[str, typer.Option(metavar="1,2", help="Seeds.")] = "1",
-    scheduler: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the sites: fcfs, easy, conservative.")
-    ] = "easy",
-    report_interval: Annotated[
-        int, typer.Option(metavar="S", help="Sites report so often; 0 at every change.", min=0)
-    ] = 0,
-    late_ends: Annotated[
-        bool, typer.Option("--late-ends", help="Ends wait for the next report too.")
-    ] = False,
-    silent: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SITE:FROM:UNTIL",
-            help="A site that the broker does not hear, in seconds after the first submission.",
-            show_default=False,
-        ),
-    ] = None,
+    trace: Trace,
+    sites: Sites,
+    policies: Policies,
+    out: Out,
+    load: Load = None,
+    local_share: LocalShare = 0.0,
+    first: First = None,
+    skip: Skip = 0,
+    seeds: Seeds = "1",
+    scheduler: Scheduler = "easy",
+    report_interval: ReportInterval = 0,
+    late_ends: LateEnds = False,
+    silent: Silent = None,
     as_json: Json = False,
 ) -> None:
     """Replay a trace under several policies and seeds; print figures, ratios, their confidence.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from res_federation.client import SiteView
 from res_federation.model.capacity import PartitionCapacity
+from res_federation.model.forecast import Forecast, figures
 from res_federation.model.job import Job, Run, TaskOutcome
 from res_federation.model.plan import Counterfactual, Explanation
 from res_federation.model.sentences import sentence
@@ -36,8 +38,19 @@ def job_document(job: Job) -> dict[str, Any]:
         "started": instant(job.started),
         "ended": instant(job.ended),
         "exit_code": job.exit_code,
+        "forecast": None if job.forecast is None else _forecast(job.forecast),
         "notes": list(job.spec.notes),
         "runs": [_run(run) for run in job.runs],
+    }
+
+
+def _forecast(said: Forecast) -> dict[str, Any]:
+    return {
+        "at": instant(said.at),
+        "p50_s": said.p50_s,
+        "p90_s": said.p90_s,
+        "profile_s": said.raw_s if isfinite(said.raw_s) else None,
+        "partition": said.partition,
     }
 
 
@@ -122,6 +135,7 @@ def site_document(site: SiteView) -> dict[str, Any]:
         "partitions": [_partition(part) for part in site.partitions],
         "capacity": [_capacity(part) for part in site.capacity],
         "licenses": [asdict(license_) for license_ in site.licenses],
+        "forecast": figures(site.forecasts),
     }
 
 

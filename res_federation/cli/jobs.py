@@ -18,8 +18,10 @@ from res_federation.cli.options import (
     full_ids,
 )
 from res_federation.errors import InvalidArgument
+from res_federation.model.forecast import Forecast
 from res_federation.model.job import Job
 from res_federation.model.job_state import JobState
+from res_federation.model.sentences import duration
 
 WAIT_PATIENCE_S = 300.0
 """`wait` sits through longer outages than a command that a person waits for."""
@@ -87,6 +89,7 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
         "state": f"{found.state}: {found.reason}" if found.reason else str(found.state),
         "partition": found.partition,
         "submitted": instant(found.submitted) or "",
+        "starts": _expected(found),
         "started": instant(found.started) or "",
         "ended": instant(found.ended) or "",
         "exit code": "" if found.exit_code is None else str(found.exit_code),
@@ -102,6 +105,24 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
             index = "" if task.index < 0 else f"[{task.index}] "
             code = "" if task.exit_code is None else f" exit code {task.exit_code}"
             output.say(f"{'':>10}    {index}{task.state}{code} {task.nodes} {task.reason}".rstrip())
+
+
+def start_words(said: Forecast) -> str:
+    """Say when a job starts, counted from when it was forecast."""
+    if said.p50_s is None or said.p90_s is None:
+        return "no estimate yet of when it starts"
+    return f"starts in ~{duration(said.p50_s)} (P90 {duration(said.p90_s)})"
+
+
+def _expected(job: Job) -> str:
+    """Say when a job that waits should start, by the clock; "" for any other."""
+    said = job.forecast
+    if said is None or job.started is not None or job.state.final:
+        return ""
+    if said.p50_s is None or said.p90_s is None:
+        return "no estimate yet"
+    p50, p90 = (instant(said.at + after) or "" for after in (said.p50_s, said.p90_s))
+    return f"~{p50[:19]}Z (P90 {p90[:19]}Z), as of {(instant(said.at) or '')[:19]}Z"
 
 
 def cancel(
@@ -145,12 +166,15 @@ def wait(
         names = full_ids(federation, jobs)
     with connected(broker, patience_s=WAIT_PATIENCE_S) as federation:
         waiting = dict.fromkeys(names)
-        good = True
+        good, told = True, set[str]()
         for job in federation.watch(names, timeout=timeout):
             if job.state.final and job.id in waiting:
                 del waiting[job.id]
                 good = good and job.state is JobState.COMPLETED
                 tell_end(job, as_json=as_json)
+            elif not as_json and job.id not in told and _expected(job):
+                told.add(job.id)
+                output.note(f"job {job.id} starts {_expected(job)}")
         for name in waiting:
             job = federation.job(name)
             good = False

@@ -9,7 +9,7 @@ import typer
 from res_federation.cli import output
 from res_federation.cli.documents import explanation_document, job_document
 from res_federation.cli.explain import show_explanation, show_refusal
-from res_federation.cli.jobs import WAIT_PATIENCE_S, tell_end
+from res_federation.cli.jobs import WAIT_PATIENCE_S, start_words, tell_end
 from res_federation.cli.options import connected
 from res_federation.cli.script_file import read_script, wrapped
 from res_federation.cli.submit_words import Words, read
@@ -164,7 +164,8 @@ def _tell(federation: Federation, job: Job, *, as_json: bool) -> None:
 def _standing(job: Job) -> str:
     run = job.run
     if job.state is JobState.QUEUED:
-        return f"is queued: {job.reason or 'no round has looked at it yet'}"
+        said = "" if job.forecast is None else f"; {start_words(job.forecast)}"
+        return f"is queued: {job.reason or 'no round has looked at it yet'}{said}"
     if job.state is JobState.INFEASIBLE:
         return f"cannot run anywhere: {job.reason}"
     if run is None:
@@ -172,6 +173,7 @@ def _standing(job: Job) -> str:
     if job.state in (JobState.PLACED, JobState.SUBMITTED):
         start = run.expected_start_s
         when = "starts now" if start < 1 else f"starts in ~{duration(start)}"
+        when = when if job.forecast is None else start_words(job.forecast)
         return f"placed on {run.partition}: {when}"
     return f"placed on {run.partition}: {str(job.state).lower()}"
 

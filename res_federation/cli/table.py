@@ -18,6 +18,41 @@ if TYPE_CHECKING:
     from res_federation.simulator.table import Table
 
 
+Campaigns = Annotated[
+    list[Path], typer.Argument(metavar="CAMPAIGN...", help="Files of simulations/placement/.")
+]
+Out = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where the results go: NAME/table.md, table.json.")
+]
+Traces = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where the traces are [default: as the file says].", show_default=False
+    ),
+]
+Only = Annotated[str, typer.Option(metavar="TEXT", help="Only cases with this in their name.")]
+Policies = Annotated[str, typer.Option(metavar="A,B", help="Only these, and the baseline.")]
+Update = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Put the tables between their marks in a page.", show_default=False
+    ),
+]
+Ray = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster [default: this machine].")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Replays at a time; 1 needs no Ray [default: one a processor].",
+        show_default=False,
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(
@@ -26,44 +61,16 @@ def register(app: typer.Typer) -> None:
 
 
 def table(  # noqa: PLR0913 - one argument for each option
-    campaigns: Annotated[
-        list[Path], typer.Argument(metavar="CAMPAIGN...", help="Files of simulations/placement/.")
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the results go: NAME/table.md, table.json.")
-    ] = Path("results/placement"),
-    traces: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where the traces are [default: as the file says].",
-            show_default=False,
-        ),
-    ] = None,
-    only: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only cases with this in their name.")
-    ] = "",
-    policies: Annotated[
-        str, typer.Option(metavar="A,B", help="Only these, and the baseline.")
-    ] = "",
-    update: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Put the tables between their marks in a page.",
-            show_default=False,
-        ),
-    ] = None,
-    ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster [default: this machine].")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, max=10_000, show_default=False,
-            help="Replays at a time; 1 needs no Ray [default: one a processor].",
-        ),
-    ] = None,
+    campaigns: Campaigns,
+    out: Out = Path("results/placement"),
+    traces: Traces = None,
+    only: Only = "",
+    policies: Policies = "",
+    update: Update = None,
+    ray: Ray = None,
+    workers: Workers = None,
     as_json: Json = False,
-) -> int:  # fmt: skip
+) -> int:
     """Replay every case of a campaign under its policies; print ratios to the baseline.
 
     What is done stays when it is interrupted; the same command goes on where it was, and campaigns
@@ -73,7 +80,7 @@ def table(  # noqa: PLR0913 - one argument for each option
     from res_federation.simulator.campaign import cases, run
     from res_federation.simulator.federation import COMPARED
     from res_federation.simulator.table import tabulate
-    from res_federation.simulator.table_text import document, markdown
+    from res_federation.simulator.table_text import document, markdown, places
     from res_federation.simulator.table_text import update as put
 
     asked = [load_campaign(path, COMPARED, traces) for path in campaigns]
@@ -81,6 +88,8 @@ def table(  # noqa: PLR0913 - one argument for each option
     wanted = [name.strip() for name in policies.split(",") if name.strip()]
     for campaign in asked:
         _known(campaign, wanted)
+    if update is not None:
+        places(update, [campaign.name for campaign in asked])
     few = workers if workers or ray else len(os.sched_getaffinity(0))
     made: list[Table] = []
     for campaign in asked:
@@ -140,7 +149,8 @@ def _write(place: Path, text: str, document: dict[str, object]) -> None:
 def _show(made: Table, out: Path, text: str) -> None:
     output.say(made.campaign.title)
     output.say()
-    output.say(text)
+    for line in text.splitlines():
+        output.say(line)
     for name, why in made.ran.failed.items():
         output.note(f"{name} failed: {why}")
     output.say(f"Results are in {out / made.campaign.name}.")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from res_federation.api.v1 import sites_pb2
 from res_federation.model.capacity import License, PartitionCapacity
+from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import PartitionId, SiteId
 from res_federation.model.site import Confidence, Partition
-from res_federation.wire.sites import partition_capacity_from_message, shape_from_message
+from res_federation.wire.sites import (
+    error_from_message,
+    partition_capacity_from_message,
+    shape_from_message,
+)
 from res_federation.wire.times import from_timestamp
 
 
@@ -46,6 +51,7 @@ class SiteView:
         problem: Why the figures of its newest report are old, or "".
         measured: UTC seconds by the site's clock when those figures were measured, or None.
         licenses: What its batch system counts by licence.
+        forecasts: How good the forecasts were of jobs that have started there.
 
     """
 
@@ -66,6 +72,7 @@ class SiteView:
     problem: str = ""
     measured: float | None = None
     licenses: tuple[License, ...] = ()
+    forecasts: ForecastError = field(default_factory=ForecastError)
 
 
 def site_from_message(message: sites_pb2.Site) -> SiteView:
@@ -91,6 +98,7 @@ def site_from_message(message: sites_pb2.Site) -> SiteView:
         problem=message.capacity.problem,
         measured=_measured(message.capacity),
         licenses=tuple(License(one.name, one.total, one.free) for one in message.capacity.licenses),
+        forecasts=error_from_message(message.forecasts),
     )
 
 

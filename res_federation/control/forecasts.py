@@ -99,7 +99,8 @@ def at_their_sites(
             processors(job.spec.request, late.accelerator_width), float(run_estimate(job)), 0.0,
         )
         for one in assignments
-        if not one.starts_now and (job := jobs.get(one.job)) is not None and job.site
+        if not one.starts_now and one.expected_start_s > 0
+        if (job := jobs.get(one.job)) is not None and job.site
     ]  # fmt: skip
 
 

@@ -131,6 +131,34 @@ class ForecastError:
         )
 
 
+def figures(error: ForecastError) -> dict[str, float | int | None]:
+    """Return what people and programs are told of the error: shares, and mean losses in seconds.
+
+    A figure of no jobs is None. ``pinball_profile`` and ``pinball_mean`` are those of saying the
+    plain profile, or the running mean, for P50 and P90 alike: the mean of both losses.
+    """
+    jobs = error.scored
+
+    def mean(total: float) -> float | None:
+        return total / jobs if jobs else None
+
+    return {
+        "scored": jobs,
+        "untold": error.untold,
+        "coverage_p50": mean(error.within_p50),
+        "coverage_p90": mean(error.within_p90),
+        "pinball": mean((error.pinball_p50 + error.pinball_p90) / 2),
+        "pinball_profile": mean((error.profile_p50 + error.profile_p90) / 2),
+        "pinball_mean": mean((error.mean_p50 + error.mean_p90) / 2),
+        "pinball_p50": mean(error.pinball_p50),
+        "pinball_p90": mean(error.pinball_p90),
+        "pinball_profile_p50": mean(error.profile_p50),
+        "pinball_profile_p90": mean(error.profile_p90),
+        "pinball_mean_p50": mean(error.mean_p50),
+        "pinball_mean_p90": mean(error.mean_p90),
+    }
+
+
 def pinball(said: float, was: float, level: float) -> float:
     """Return the loss of having said that a quantile of *level* is *said*."""
     return (was - said) * level if was >= said else (said - was) * (1.0 - level)

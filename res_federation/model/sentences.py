@@ -101,7 +101,7 @@ _PLAIN: dict[Code, str] = {
     Code.NODES_KEPT_FOR_IT: "it is next there: nodes are kept for it as they come free",
     Code.LEFT_FOR_OTHERS: "could start there now too, and is left to jobs that need it more",
     Code.OUTRANKED: "another partition is expected to complete the job earlier",
-    Code.CHOSEN: "earliest expected completion",
+    Code.CHOSEN: "the fewest seconds in all",
     Code.TIME_LIMIT: "over its time limit",
     Code.TOO_LITTLE_MEMORY_PER_NODE: "too little memory per node",
     Code.ACCELERATOR_MEMORY: "too little memory per accelerator",

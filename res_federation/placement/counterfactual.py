@@ -1,6 +1,6 @@
 """The smallest single change of a request that would flip its outcome.
 
-Found by asking `place`'s own decision about changed requests, so what it promises holds: whoever
+Found by asking `place` itself about changed requests, so what it promises holds: whoever
 resubmits with the change gets the other outcome, as long as capacity stays as it is.  Of each
 amount the largest that flips is searched by halving, so a limit comes out as the site has it.
 """
@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import SupportsBytes
 
-from res_federation.model.identifiers import PartitionId
+from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job, JobSpec
-from res_federation.model.plan import Counterfactual
-from res_federation.model.reason import Code
+from res_federation.model.plan import Assignment, Counterfactual, Plan, Rejection
 from res_federation.model.sentences import duration
 from res_federation.placement.changes import Amount, Change, amounts, dropped
-from res_federation.placement.decide import consider
-from res_federation.placement.order import in_turn
-from res_federation.placement.packing import RowVerdict, pack, unpack
-from res_federation.placement.policy import SMALL, LateStart, Policy
+from res_federation.placement.engine import place
+from res_federation.placement.packing import RowVerdict, unpack
+from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import Snapshot
 
 NO_CHANGE = "no single change of the request helps now"
@@ -57,18 +56,21 @@ class Question:
         """Return what becomes of the job with *spec*; no site has refused that one."""
         refused = self.job.refused if spec is self.job.spec else ()
         job = replace(self.job, spec=spec, refused=refused)
-        queue = in_turn([*self.ahead, job], self.snapshot.at, self.policy)
-        rows, decided = consider(self.snapshot, queue, self.policy)
-        place = next(number for number, one in enumerate(queue) if one.id == job.id)
-        row, verdicts = unpack(pack(rows.frame_id, decided)[place])
+        plan = place(self.snapshot, [*self.ahead, job], self.policy)
+        row, verdicts = unpack(_decision(plan, job.id))
         waits = [
             name
-            for name, one in zip(rows.frame, verdicts, strict=True)
+            for name, one in zip(plan.frame, verdicts, strict=True)
             if one.reason.code.temporary
         ]
         return Outcome(
-            rows.frame[row] if row >= 0 else None, waits[0] if waits else None, verdicts, rows.frame
+            plan.frame[row] if row >= 0 else None, waits[0] if waits else None, verdicts, plan.frame
         )
+
+
+def _decision(plan: Plan, job: JobId) -> SupportsBytes:
+    told: list[Assignment | Rejection] = [*plan.assignments, *plan.rejections]
+    return next(one.decision for one in told if one.job == job)
 
 
 def counterfactual(
@@ -92,7 +94,7 @@ def counterfactual(
     now = question.answer(job.spec)
     if now.chosen is not None:
         found = _smallest(question, now, lambda then: then.chosen not in (None, now.chosen))
-        return found or Counterfactual(_beside(now, policy))
+        return found or Counterfactual(_beside(now))
     if not now.verdicts:
         return Counterfactual(NO_CHANGE)
     found = _smallest(question, now, lambda then: then.chosen is not None)
@@ -163,37 +165,22 @@ def _largest(
     return best[1], best[2]
 
 
-def _beside(now: Outcome, policy: Policy) -> str:
+def _beside(now: Outcome) -> str:
     """Say what the other partitions lack, where no smaller request would change anything."""
-    if policy.late is not None:
-        return _also(now, policy.late)
-    scores = sorted(
-        (verdict.score_s, name)
+    scored = [
+        (verdict.score_s, name, dict(verdict.terms))
         for name, verdict in zip(now.frame, now.verdicts, strict=True)
-        if verdict.score_s is not None and name != now.chosen
-    )
-    if not scores:
-        return ONLY_ONE
-    score, partition = scores[0]
-    mine = min(
-        verdict.score_s
-        for name, verdict in zip(now.frame, now.verdicts, strict=True)
-        if verdict.score_s is not None and name == now.chosen
-    )
-    gap = max(0.0, score - mine)
-    if gap < 1:
-        return f"{partition} is as good: the documented draw between equals decided"
-    return f"{partition} would be chosen if it completed {duration(gap)} earlier"
-
-
-def _also(now: Outcome, late: LateStart) -> str:
-    """Say who else could start the job now, where each is sent only when it can start."""
-    others = [
-        name
-        for name, verdict in zip(now.frame, now.verdicts, strict=True)
-        if verdict.reason.code is Code.LEFT_FOR_OTHERS
+        if verdict.score_s is not None
     ]
+    others = sorted((one for one in scored if one[1] != now.chosen), key=lambda one: one[:2])
     if not others:
-        return "no other partition can start it now"
-    word = "smallest" if late.prefer == SMALL else "emptiest"
-    return f"{others[0]} could start it now too: the policy takes the {word} that can"
+        return ONLY_ONE
+    mine = min((one for one in scored if one[1] == now.chosen), key=lambda one: one[0])
+    score, partition, terms = others[0]
+    gap = score - mine[0]
+    if gap <= 0:
+        return f"{partition} is as good: the documented draw between equals decided"
+    dearer = max(terms, key=lambda name: terms[name] - mine[2].get(name, 0.0))
+    word = dearer.removesuffix("_s").replace("_", " ")
+    amount = duration(gap) if gap >= 1 else f"{gap:.2g} s"
+    return f"{partition} would be chosen but for {amount} more, mostly of {word}"

@@ -89,16 +89,19 @@ def pack_late(of: Round, kind: int, event: int) -> bytes:
 def others(rows: Sequence[int], terms: Floats) -> bytes:
     """Return the records of the terms of *rows* that have no place of their own.
 
+    A term that says nothing of any is left out, and so is what is not known of a row.
+
     Args:
         rows: Where the job could go.
         terms: (rows, len(STATIC)) seconds, of all rows.
 
     """
+    told = [(place, column) for place, column in enumerate(_OTHERS) if terms[rows, column].any()]
     found = [
         (-1 - place, row, terms[row, column])
         for row in rows
-        for place, column in enumerate(_OTHERS)
-        if terms[row, column] and not np.isnan(terms[row, column])
+        for place, column in told
+        if not np.isnan(terms[row, column])
     ]
     records = np.zeros(len(found), _ROW)
     for record, (code, row, seconds) in zip(records, found, strict=True):

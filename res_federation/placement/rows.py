@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 from res_federation.model.identifiers import PartitionId, site_of
-from res_federation.model.resources import shape_numbers
+from res_federation.model.resources import NodeShape, shape_numbers
 from res_federation.placement.accelerator_grades import accelerator_grades
 from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import Profile, Row, Snapshot
@@ -110,13 +111,18 @@ def encode_rows(snapshot: Snapshot, policy: Policy) -> RowArrays:
     )
 
 
+@lru_cache(maxsize=4096)
+def _written(shape: NodeShape) -> str:
+    return repr(shape)
+
+
 def _sorted(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return *rows* by partition and shape; by all that they say where those are equal."""
     alike = Counter((row.partition, row.shape) for row in rows)
 
     def key(row: Row) -> tuple[str, str, str]:
         only = alike[row.partition, row.shape] == 1
-        return (row.partition, repr(row.shape), "" if only else repr(row))
+        return (row.partition, _written(row.shape), "" if only else repr(row))
 
     return tuple(sorted(rows, key=key))
 

@@ -93,11 +93,8 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         workload, of_sites = background.together(workload, local)
     if policy == ONE_MACHINE:
         return replay_pool(workload, model.processors, scheduler)
-    if order == "submit":
-        order = COPIES.get(policy, order)
-    weights = weights or (named(policy, seed) if policy in PLACED else Policy(seed=seed))
-    if policy in CHOSEN:
-        weights = replace(weights, max_waiting_per_partition=NO_BOUND)
+    order = COPIES.get(policy, order) if order == "submit" else order
+    weights = _weights(policy, seed, weights)
     engine = _engine(
         workload, model, weights, rules or Rules(), make_queue or queues(scheduler, order),
         order=order, copies=policy in COPIES,
@@ -108,6 +105,11 @@ def replay_federation(  # noqa: PLR0913 - one argument for each setting of the c
         engine.planner = Chooser(policy, engine.demand, partitions, seed)
     disturb(engine, events)
     return outcome(workload, model, engine.run(), engine.home)
+
+
+def _weights(policy: str, seed: int, given: Policy | None) -> Policy:
+    weights = given or (named(policy, seed) if policy in PLACED else Policy(seed=seed))
+    return replace(weights, max_waiting_per_partition=NO_BOUND) if policy in CHOSEN else weights
 
 
 def _check_names(policy: str, scheduler: str) -> None:

@@ -281,6 +281,8 @@ class Engine:
             self.state.check()
         for effect in effects:
             if isinstance(effect, JobChanged):
+                if effect.outcome is not None:
+                    self.record.told[self.demand.number[effect.job.id]] = effect.outcome
                 if effect.job.state in FINAL:
                     self._ended(effect)
             elif isinstance(effect, SendToSite):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from res_federation.model import forecast
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -49,6 +51,7 @@ class Record:
         start: Seconds, -1 before.
         end: Seconds, -1 before.
         why: Reason of a job that the federation ended without running it.
+        told: Of jobs that had to wait and began: what they were told, and what they waited.
 
     """
 
@@ -56,6 +59,7 @@ class Record:
     start: list[int]
     end: list[int]
     why: dict[int, str] = field(default_factory=dict)
+    told: dict[int, forecast.Outcome] = field(default_factory=dict)
 
 
 def left_out(record: Record) -> Mapping[str, int]:

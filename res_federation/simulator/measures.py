@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from res_federation.simulator.accelerator_hours import accelerator_figures
+from res_federation.simulator.forecast_figures import forecast_figures
 from res_federation.simulator.outcome import Outcome
 from res_federation.simulator.workload import Ints, Workload
 
@@ -74,6 +75,7 @@ def summarise(outcome: Outcome, setting: Setting) -> dict[str, Any]:
             np.ones(jobs, np.bool_), sum(place.processors for place in outcome.places)
         ),
         **accelerator_figures(outcome),
+        "forecast": forecast_figures(outcome),
         "makespan": figures.makespan,
         "first_submit": figures.first,
         "last_end": figures.last,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from res_federation.model import forecast
 from res_federation.model.site import Partition
 from res_federation.simulator.workload import Ints, Workload
 
@@ -41,6 +43,7 @@ class Outcome:
         end: (jobs,) seconds, -1 for a job that never ran.
         local: (jobs,) whether the job was submitted at its site by a local user.
         left_out: Jobs that could not run anywhere, by reason.
+        told: By number of the job: what it was told of its start, and what it then waited.
 
     """
 
@@ -51,3 +54,4 @@ class Outcome:
     end: Ints
     local: npt.NDArray[np.bool_]
     left_out: dict[str, int]
+    told: Mapping[int, forecast.Outcome] = field(default_factory=dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -153,6 +152,35 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def places(page: Path, names: Sequence[str]) -> str:
+    """Return the text of a page that has places for tables.
+
+    Raises:
+        InvalidArgument: If it cannot be read, or has no place for any of *names*.
+
+    """
+    try:
+        text = page.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InvalidArgument(f"'{page}' cannot be read: {why}", field="--update") from None
+    if not any(_end(name) in text.partition(_begin(name))[2] for name in names):
+        raise InvalidArgument(
+            f"'{page}' has no place for '{names[0]}'",
+            field="--update",
+            way_out="add the lines <!-- table: NAME --> and <!-- end: NAME --> to it",
+        )
+    return text
+
+
+def _begin(name: str) -> str:
+    return f"<!-- table: {name} -->\n"
+
+
+def _end(name: str) -> str:
+    return f"<!-- end: {name} -->"
+
+
 def update(page: Path, found: Mapping[str, str]) -> list[str]:
     """Put tables between their marks in a page that people write; return the names that it has.
 
@@ -166,22 +194,13 @@ def update(page: Path, found: Mapping[str, str]) -> list[str]:
         InvalidArgument: If the page cannot be read or written, or has no place for any of them.
 
     """
-    try:
-        text = page.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"'{page}' cannot be read: {error}", field="--update") from None
-    put = []
+    text, put = places(page, list(found)), []
     for name, table in found.items():
-        marks = f"<!-- table: {name} -->\n", f"<!-- end: {name} -->"
-        pattern = re.escape(marks[0]) + r".*?" + re.escape(marks[1])
-        text, count = re.subn(pattern, lambda _: marks[0] + table + marks[1], text, flags=re.DOTALL)  # noqa: B023 - called at once
-        put += [name] if count else []
-    if not put:
-        raise InvalidArgument(
-            f"'{page}' has no place for '{next(iter(found))}'",
-            field="--update",
-            way_out="add the lines <!-- table: NAME --> and <!-- end: NAME --> to it",
-        )
+        before, begin, rest = text.partition(_begin(name))
+        _old, end, after = rest.partition(_end(name))
+        if end:
+            text = f"{before}{begin}{table}{end}{after}"
+            put.append(name)
     try:
         page.write_text(text, "utf-8")
     except OSError as error:

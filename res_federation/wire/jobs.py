@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite
 from typing import Any
 
 from res_federation.api.v1 import jobs_pb2
+from res_federation.model.forecast import Forecast
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job import Job, JobSpec, Run, TaskOutcome
 from res_federation.model.job_state import JobState
@@ -117,7 +119,31 @@ def job_to_message(job: Job, *, spec: JobSpec | None = None) -> jobs_pb2.Job:
         notes=job.spec.notes,
         revision=job.revision,
         spec=None if spec is None else spec_to_message(spec),
+        forecast=None if job.forecast is None else _forecast_to_message(job.forecast),
         **_times(job.started, job.ended),
+    )
+
+
+def _forecast_to_message(said: Forecast) -> jobs_pb2.StartForecast:
+    return jobs_pb2.StartForecast(
+        forecast_time=to_timestamp(said.at),
+        p50_s=said.p50_s,
+        p90_s=said.p90_s,
+        profile_s=said.raw_s if isfinite(said.raw_s) else None,
+        partition=said.partition or "",
+    )
+
+
+def _forecast_from_message(message: jobs_pb2.StartForecast) -> Forecast:
+    return Forecast(
+        at=from_timestamp(message.forecast_time),
+        partition=PartitionId(message.partition) if message.partition else None,
+        raw_s=message.profile_s if message.HasField("profile_s") else inf,
+        width=0.0,  # what it was learnt from stays with the broker
+        length_s=0.0,
+        ahead_s=0.0,
+        p50_s=message.p50_s if message.HasField("p50_s") else None,
+        p90_s=message.p90_s if message.HasField("p90_s") else None,
     )
 
 
@@ -140,6 +166,7 @@ def job_from_message(message: jobs_pb2.Job) -> Job:
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         runs=[run_from_message(run) for run in message.runs],
         revision=message.revision,
+        forecast=_forecast_from_message(message.forecast) if message.HasField("forecast") else None,
     )
 
 

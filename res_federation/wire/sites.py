@@ -19,6 +19,7 @@ from res_federation.model.capacity import (
     WaitingJob,
     Window,
 )
+from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import PartitionId, RunToken, site_id
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
@@ -29,6 +30,11 @@ _LIMITS = ("max_time_s", "max_nodes", "max_array")
 _STATES = ("idle", "mixed", "allocated", "drained", "down", "reserved", "other")
 _QOS_LIMITS = (
     "max_time_s", "max_nodes", "max_jobs", "max_submitted", "max_cores", "max_accelerators",
+)  # fmt: skip
+
+_COUNTS = ("scored", "within_p50", "within_p90", "untold")
+_LOSSES = (
+    "pinball_p50", "pinball_p90", "profile_p50", "profile_p90", "mean_p50", "mean_p90",
 )  # fmt: skip
 
 
@@ -256,6 +262,24 @@ def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
         ),
         needs_account=message.needs_account,
         arranges=message.arranges,
+    )
+
+
+def error_to_message(error: ForecastError) -> sites_pb2.ForecastError:
+    """Return how good forecasts were as a message."""
+    return sites_pb2.ForecastError(
+        **{name: getattr(error, name) for name in _COUNTS},
+        **{f"{name}_s": getattr(error, name) for name in _LOSSES},
+        waited_s=error.waited_s,
+    )
+
+
+def error_from_message(message: sites_pb2.ForecastError) -> ForecastError:
+    """Return how good forecasts were."""
+    return ForecastError(
+        **{name: getattr(message, name) for name in _COUNTS},
+        **{name: getattr(message, f"{name}_s") for name in _LOSSES},
+        waited_s=message.waited_s,
     )
 
 

@@ -165,7 +165,7 @@ def test_a_job_that_waits_for_its_turn_learns_what_would_let_it_start_now():
 def test_for_a_placed_job_the_runner_up_is_named_with_the_gap():
     rows = (a_row("bsc"), a_row("uv", backlog_node_s=4 * 7200.0))
     assert counterfactual(a_snapshot(*rows), a_job(0), POLICY).sentence == (
-        "uv/c/p would be chosen if it completed 2 h earlier"
+        "uv/c/p would be chosen but for 2 h more, mostly of start"
     )
     alike = counterfactual(a_snapshot(a_row("bsc"), a_row("uv")), a_job(0), POLICY)
     assert "documented draw" in alike.sentence

@@ -247,6 +247,7 @@ class Job(_message.Message):
     NOTES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
+    FORECAST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"jobs/{ULID}"."""
     uid: _builtins.str
@@ -291,6 +292,10 @@ class Job(_message.Message):
     def spec(self) -> _specs_pb2.JobSpec:
         """What was asked; only in GetJob, and without the script's text unless asked for."""
 
+    @_builtins.property
+    def forecast(self) -> Global___StartForecast:
+        """When it was expected to start, as it was told when it first had to wait."""
+
     def __init__(
         self,
         *,
@@ -310,16 +315,68 @@ class Job(_message.Message):
         notes: _abc.Iterable[_builtins.str] | None = ...,
         revision: _builtins.int = ...,
         spec: _specs_pb2.JobSpec | None = ...,
+        forecast: Global___StartForecast | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "spec", b"spec", "start_time", b"start_time", "submit_time", b"submit_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "forecast", b"forecast", "spec", b"spec", "start_time", b"start_time", "submit_time", b"submit_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "display_name", b"display_name", "end_time", b"end_time", "exit_code", b"exit_code", "name", b"name", "notes", b"notes", "partition", b"partition", "reason", b"reason", "revision", b"revision", "runs", b"runs", "site", b"site", "spec", b"spec", "start_time", b"start_time", "state", b"state", "submit_time", b"submit_time", "uid", b"uid", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "display_name", b"display_name", "end_time", b"end_time", "exit_code", b"exit_code", "forecast", b"forecast", "name", b"name", "notes", b"notes", "partition", b"partition", "reason", b"reason", "revision", b"revision", "runs", b"runs", "site", b"site", "spec", b"spec", "start_time", b"start_time", "state", b"state", "submit_time", b"submit_time", "uid", b"uid", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class StartForecast(_message.Message):
+    """When a job that waits should start. Without the percentiles there is no estimate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORECAST_TIME_FIELD_NUMBER: _builtins.int
+    P50_S_FIELD_NUMBER: _builtins.int
+    P90_S_FIELD_NUMBER: _builtins.int
+    PROFILE_S_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    p50_s: _builtins.float
+    """As likely before as after."""
+    p90_s: _builtins.float
+    """Nine times of ten before."""
+    profile_s: _builtins.float
+    """What the release profiles and the queue alone say."""
+    partition: _builtins.str
+    """Partition where the profiles have it start."""
+    @_builtins.property
+    def forecast_time(self) -> _timestamp_pb2.Timestamp:
+        """When this was said; the seconds count from here."""
+
+    def __init__(
+        self,
+        *,
+        forecast_time: _timestamp_pb2.Timestamp | None = ...,
+        p50_s: _builtins.float | None = ...,
+        p90_s: _builtins.float | None = ...,
+        profile_s: _builtins.float | None = ...,
+        partition: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_p50_s", b"_p50_s", "_p90_s", b"_p90_s", "_profile_s", b"_profile_s", "forecast_time", b"forecast_time", "p50_s", b"p50_s", "p90_s", b"p90_s", "profile_s", b"profile_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_p50_s", b"_p50_s", "_p90_s", b"_p90_s", "_profile_s", b"_profile_s", "forecast_time", b"forecast_time", "p50_s", b"p50_s", "p90_s", b"p90_s", "partition", b"partition", "profile_s", b"profile_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__p50_s: _TypeAlias = _typing.Literal["p50_s"]  # noqa: Y015
+    _WhichOneofArgType__p50_s: _TypeAlias = _typing.Literal["_p50_s", b"_p50_s"]  # noqa: Y015
+    _WhichOneofReturnType__p90_s: _TypeAlias = _typing.Literal["p90_s"]  # noqa: Y015
+    _WhichOneofArgType__p90_s: _TypeAlias = _typing.Literal["_p90_s", b"_p90_s"]  # noqa: Y015
+    _WhichOneofReturnType__profile_s: _TypeAlias = _typing.Literal["profile_s"]  # noqa: Y015
+    _WhichOneofArgType__profile_s: _TypeAlias = _typing.Literal["_profile_s", b"_profile_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p50_s) -> _WhichOneofReturnType__p50_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__p90_s) -> _WhichOneofReturnType__p90_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__profile_s) -> _WhichOneofReturnType__profile_s | None: ...
+
+Global___StartForecast: _TypeAlias = StartForecast  # noqa: Y015
 
 @_typing.final
 class CreateJobRequest(_message.Message):

@@ -670,6 +670,7 @@ class Site(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     DRAIN_REASON_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    FORECASTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"sites/{id}"."""
     uid: _builtins.str
@@ -706,6 +707,10 @@ class Site(_message.Message):
     def capacity(self) -> Global___CapacityReport:
         """What it has now; empty before the first report."""
 
+    @_builtins.property
+    def forecasts(self) -> Global___ForecastError:
+        """How good the forecasts were of jobs that have started there."""
+
     def __init__(
         self,
         *,
@@ -724,10 +729,11 @@ class Site(_message.Message):
         capacity: Global___CapacityReport | None = ...,
         drain_reason: _builtins.str = ...,
         batch: _builtins.str = ...,
+        forecasts: Global___ForecastError | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "capacity", b"capacity", "latitude", b"latitude", "longitude", b"longitude", "report_time", b"report_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "capacity", b"capacity", "forecasts", b"forecasts", "latitude", b"latitude", "longitude", b"longitude", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "forecasts", b"forecasts", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latitude: _TypeAlias = _typing.Literal["latitude"]  # noqa: Y015
     _WhichOneofArgType__latitude: _TypeAlias = _typing.Literal["_latitude", b"_latitude"]  # noqa: Y015
@@ -739,6 +745,68 @@ class Site(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__longitude) -> _WhichOneofReturnType__longitude | None: ...
 
 Global___Site: _TypeAlias = Site  # noqa: Y015
+
+@_typing.final
+class ForecastError(_message.Message):
+    """How good forecasts of starts were: counts, and sums of losses in seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCORED_FIELD_NUMBER: _builtins.int
+    WITHIN_P50_FIELD_NUMBER: _builtins.int
+    WITHIN_P90_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
+    PINBALL_P50_S_FIELD_NUMBER: _builtins.int
+    PINBALL_P90_S_FIELD_NUMBER: _builtins.int
+    PROFILE_P50_S_FIELD_NUMBER: _builtins.int
+    PROFILE_P90_S_FIELD_NUMBER: _builtins.int
+    MEAN_P50_S_FIELD_NUMBER: _builtins.int
+    MEAN_P90_S_FIELD_NUMBER: _builtins.int
+    WAITED_S_FIELD_NUMBER: _builtins.int
+    scored: _builtins.int
+    """Jobs that were told an estimate and have started."""
+    within_p50: _builtins.int
+    """Those that started no later than P50."""
+    within_p90: _builtins.int
+    """Those that started no later than P90."""
+    untold: _builtins.int
+    """Jobs that started and had been told that there is no estimate."""
+    pinball_p50_s: _builtins.float
+    """Pinball loss of P50."""
+    pinball_p90_s: _builtins.float
+    """Pinball loss of P90."""
+    profile_p50_s: _builtins.float
+    """Of the plain profile, said for P50."""
+    profile_p90_s: _builtins.float
+    """Of the plain profile, said for P90."""
+    mean_p50_s: _builtins.float
+    """Of the running mean, said for P50."""
+    mean_p90_s: _builtins.float
+    """Of the running mean, said for P90."""
+    waited_s: _builtins.float
+    """What they waited."""
+    def __init__(
+        self,
+        *,
+        scored: _builtins.int = ...,
+        within_p50: _builtins.int = ...,
+        within_p90: _builtins.int = ...,
+        untold: _builtins.int = ...,
+        pinball_p50_s: _builtins.float = ...,
+        pinball_p90_s: _builtins.float = ...,
+        profile_p50_s: _builtins.float = ...,
+        profile_p90_s: _builtins.float = ...,
+        mean_p50_s: _builtins.float = ...,
+        mean_p90_s: _builtins.float = ...,
+        waited_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mean_p50_s", b"mean_p50_s", "mean_p90_s", b"mean_p90_s", "pinball_p50_s", b"pinball_p50_s", "pinball_p90_s", b"pinball_p90_s", "profile_p50_s", b"profile_p50_s", "profile_p90_s", b"profile_p90_s", "scored", b"scored", "untold", b"untold", "waited_s", b"waited_s", "within_p50", b"within_p50", "within_p90", b"within_p90"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForecastError: _TypeAlias = ForecastError  # noqa: Y015
 
 @_typing.final
 class ListSitesRequest(_message.Message):

@@ -13,9 +13,10 @@ from res_federation.control.leases import stale
 from res_federation.control.sites import member
 from res_federation.control.state import SiteState
 from res_federation.errors import InvalidArgument
+from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import SiteId, site_id
 from res_federation.model.job_state import JobState
-from res_federation.wire.sites import partition_to_message, report_to_message
+from res_federation.wire.sites import error_to_message, partition_to_message, report_to_message
 from res_federation.wire.times import to_timestamp
 
 
@@ -83,8 +84,9 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
         return member(self._federation.state, site_id(name.removeprefix("sites/"))).site.id
 
     def _message(self, name: SiteId) -> sites_pb2.Site:
-        known = self._federation.state.sites[name]
-        site, jobs = known.site, self._federation.state.jobs
+        state = self._federation.state
+        known = state.sites[name]
+        site, jobs = known.site, state.jobs
         running = sum(1 for job in known.runs.values() if jobs[job].state is JobState.RUNNING)
         return sites_pb2.Site(
             name=f"sites/{site.id}",
@@ -102,6 +104,7 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
             capacity=report_to_message(known.report) if known.report else None,
             drain_reason=known.drain_reason,
             batch=site.batch,
+            forecasts=error_to_message(state.forecasts.errors.get(name, ForecastError())),
         )
 
     def _state(self, known: SiteState) -> sites_pb2.SiteState.ValueType:
