@@ -21,7 +21,7 @@ from res_federation.model.job import Job
 from res_federation.model.plan import Plan
 from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape, ResourceRequest
-from res_federation.placement import kept_places, kernels, turns, walk
+from res_federation.placement import held_places, kept_places, kernels, turns, walk
 from res_federation.placement.counterfactual import counterfactual
 from res_federation.placement.decide import consider, recheck, spent
 from res_federation.placement.decide_late import decide_late
@@ -358,7 +358,7 @@ def test_the_counterfactual_knows_that_others_could_start_it():
 
 # --- loops and their twins
 
-ROOMS = (kernels, kept_places, turns, walk)
+ROOMS = (kernels, held_places, kept_places, turns, walk)
 
 
 def test_every_loop_has_its_twin():
