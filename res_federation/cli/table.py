@@ -52,6 +52,10 @@ Workers = Annotated[
     ),
 ]
 
+Done = Annotated[
+    bool, typer.Option("--done", help="A table of the replays that are there; replay nothing.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -67,6 +71,7 @@ def table(  # noqa: PLR0913 - one argument for each option
     only: Only = "",
     policies: Policies = "",
     update: Update = None,
+    done: Done = False,
     ray: Ray = None,
     workers: Workers = None,
     as_json: Json = False,
@@ -77,7 +82,7 @@ def table(  # noqa: PLR0913 - one argument for each option
     that write to one DIR share the replays that they have in common.
     """
     from res_federation.config.campaigns import load_campaign
-    from res_federation.simulator.campaign import cases, run
+    from res_federation.simulator.campaign import cases, missing, run
     from res_federation.simulator.federation import COMPARED
     from res_federation.simulator.table import tabulate
     from res_federation.simulator.table_text import document, markdown, places
@@ -93,9 +98,18 @@ def table(  # noqa: PLR0913 - one argument for each option
     few = workers if workers or ray else len(os.sched_getaffinity(0))
     made: list[Table] = []
     for campaign in asked:
-        for name in dict.fromkeys(each.name for each in campaign.windows if each.file is None):
+        for name in missing(campaign):
             output.note(f"{campaign.name}: '{name}' is not there and left out; --traces DIR")
-        ran = run(campaign, out, only=only, policies=wanted, workers=few, address=ray, tell=_tell)
+        ran = run(
+            campaign,
+            out,
+            only=only,
+            policies=wanted,
+            workers=few,
+            address=ray,
+            tell=_tell,
+            replay=not done,
+        )
         found = tabulate(campaign, cases(campaign, only), ran)
         _write(out / campaign.name, markdown(found), document(found))
         made.append(found)

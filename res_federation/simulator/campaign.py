@@ -89,6 +89,7 @@ class Ran:
         failed: Cells that could not be replayed, and why.
         resumed: Cells that were there already.
         missing: Traces that are not there.
+        left: Cells that are not done and were not to be replayed.
 
     """
 
@@ -97,6 +98,7 @@ class Ran:
     failed: dict[str, str] = field(default_factory=dict)
     resumed: int = 0
     missing: tuple[str, ...] = ()
+    left: int = 0
 
 
 def cases(campaign: Campaign, only: str = "") -> list[Case]:
@@ -144,6 +146,7 @@ def run(
     workers: int | None,
     address: str | None,
     tell: Tell,
+    replay: bool = True,
 ) -> Ran:
     """Replay every cell that is not done yet and write its files below *out*.
 
@@ -155,20 +158,20 @@ def run(
         workers: Cells at a time; 1 without *address* replays in this process, without Ray.
         address: Of a Ray cluster, or None for this machine.
         tell: Told after each cell.
+        replay: Whether cells that are not done are replayed, or left out.
 
     Raises:
         InvalidArgument: If no trace is there, no case is left, or a silent site is none.
         Unavailable: If no Ray could be had.
 
     """
-    missing = tuple(dict.fromkeys(each.name for each in campaign.windows if each.file is None))
     grid = cells(campaign, only, policies)
     if not grid:
-        _nothing(campaign, missing, only)
+        raise _nothing(campaign, only)
     ready(out)
     make = _Maker(campaign)
     make.check(case.federation for case in cases(campaign, only))
-    ran = Ran(missing=missing)
+    ran = Ran(missing=missing(campaign))
     todo: list[tuple[Cell, str]] = []
 
     def add(cell: Cell, summary: dict[str, Any], *, was_there: bool) -> None:
@@ -184,7 +187,8 @@ def run(
             continue
         ran.resumed += 1
         add(cell, summary, was_there=True)
-    for done in replay_all(make, [cell for cell, _ in todo], workers, address):
+    ran.left = 0 if replay else len(todo)
+    for done in replay_all(make, [cell for cell, _ in todo] if replay else [], workers, address):
         cell, inputs = todo[done.number]
         if done.result is None:
             ran.failed[cell.place] = done.error
@@ -197,15 +201,21 @@ def run(
     return ran
 
 
-def _nothing(campaign: Campaign, missing: tuple[str, ...], only: str) -> None:
-    if missing and not only:
-        raise InvalidArgument(
-            f"none of its traces is there: {', '.join(missing)}",
+def missing(campaign: Campaign) -> tuple[str, ...]:
+    """Return the traces that are not there."""
+    return tuple(dict.fromkeys(each.name for each in campaign.windows if each.file is None))
+
+
+def _nothing(campaign: Campaign, only: str) -> InvalidArgument:
+    gone = missing(campaign)
+    if gone and not only:
+        return InvalidArgument(
+            f"none of its traces is there: {', '.join(gone)}",
             field=str(campaign.file),
             way_out="name their directory: --traces DIR",
         )
     known = ", ".join(dict.fromkeys(case.window.label for case in cases(campaign)))
-    raise InvalidArgument(
+    return InvalidArgument(
         f"no case of '{campaign.file}' has '{only}' in its name",
         field="--only",
         way_out=f"such as {known or 'a trace that is there'}",

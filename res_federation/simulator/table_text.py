@@ -51,6 +51,7 @@ def document(table: Table) -> dict[str, Any]:
         "missing": list(table.ran.missing),
         "failed": dict(table.ran.failed),
         "resumed": table.ran.resumed,
+        "not_done": table.ran.left,
     }
 
 
@@ -92,8 +93,9 @@ def _summary(table: Table) -> str:
     )
     if table.ran.missing:
         text += f" Without {', '.join(table.ran.missing)}, which was not there."
-    if table.unfinished or table.ran.failed:
-        text += f" **{len(table.unfinished) + len(table.ran.failed)} replays are missing.**"
+    lacking = len(table.ran.failed) + table.ran.left
+    if lacking:
+        text += f" **{lacking} replays are not done: each line has its own number of cases.**"
     return text
 
 
@@ -104,6 +106,7 @@ def _with(table: Table) -> dict[str, bool]:
         "news": len(table.campaign.conditions) > 1 or table.campaign.conditions[0].name != FRESH,
         "share": any(line.ratios["federated_mean_wait"] is not None for line in lines),
         "silent": any(each.silent for each in table.campaign.conditions),
+        "cases": any(line.cases != len(table.counted) for line in lines),
     }
 
 
@@ -114,6 +117,7 @@ def _head(table: Table) -> list[str]:
     head += ["longer", *(f"to {name}" for name in table.campaign.versus)]
     head += ["to fresh"] if has["news"] else []
     head += ["silent", "busiest", "never ran"] if has["silent"] else []
+    head += ["cases"] if has["cases"] else []
     return head
 
 
@@ -130,6 +134,7 @@ def _row(table: Table, line: Line) -> list[str]:
     row += [_number(line.to_first_condition)] if has["news"] else []
     if has["silent"]:
         row += [_number(line.during), _number(line.busiest), str(line.never_ran)]
+    row += [str(line.cases)] if has["cases"] else []
     return row
 
 

@@ -180,6 +180,19 @@ def test_the_command_of_a_replay_makes_the_same_starts(made, tmp_path, capsys):
     assert base["policy"] == "slurm-federation"
 
 
+def test_a_table_of_what_is_there(made, tmp_path, capsys):
+    shutil.copytree(made / "out", tmp_path / "out")
+    name = found(made)["cases"]["counted"][0]
+    (tmp_path / "out" / "cells" / name / "first-come" / "summary.json").unlink()
+    assert table(made / "drawn.toml", tmp_path / "out", "--done", "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)["tables"]
+    assert told["not_done"] == 1
+    assert [line["cases"] for line in told["lines"]] == [2, 1, 2]
+    text = (tmp_path / "out" / "drawn" / "table.md").read_text()
+    assert "**1 replays are not done" in text
+    assert "| cases |" in text
+
+
 def test_a_page_is_filled_between_its_marks(made, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A\n<!-- table: drawn -->\nold\n<!-- end: drawn -->\nafter\n")
