@@ -100,6 +100,11 @@ class Ran:
     missing: tuple[str, ...] = ()
     left: int = 0
 
+    @property
+    def over(self) -> int:
+        """How many cells have ended, well or not."""
+        return len(self.summaries) + len(self.failed)
+
 
 def cases(campaign: Campaign, only: str = "") -> list[Case]:
     """Return the cases whose traces are there and whose names have *only* in them."""
@@ -177,7 +182,7 @@ def run(
     def add(cell: Cell, summary: dict[str, Any], *, was_there: bool) -> None:
         ran.summaries[cell], ran.places[cell] = summary, out / CELLS / cell.place
         words = cell_words(summary, was_there=was_there)
-        tell(len(ran.summaries) + len(ran.failed), len(grid), f"{cell.place}: {words}")
+        tell(ran.over, len(grid), f"{cell.place}: {words}")
 
     for cell in grid:
         inputs = fingerprint(make(cell))
@@ -192,13 +197,16 @@ def run(
         cell, inputs = todo[done.number]
         if done.result is None:
             ran.failed[cell.place] = done.error
-            count = len(ran.summaries) + len(ran.failed)
-            tell(count, len(grid), f"{cell.place}: {done.error}")
+            tell(ran.over, len(grid), f"{cell.place}: {done.error}")
             continue
-        labels = {"case": cell.case.name, "condition": "+".join(_words(cell.condition))}
         place = out / CELLS / cell.place
-        add(cell, write_cell(place, done.result, make(cell), inputs, labels), was_there=False)
+        summary = write_cell(place, done.result, make(cell), inputs, _labels(cell))
+        add(cell, summary, was_there=False)
     return ran
+
+
+def _labels(cell: Cell) -> dict[str, str]:
+    return {"case": cell.case.name, "condition": "+".join(_words(cell.condition))}
 
 
 def missing(campaign: Campaign) -> tuple[str, ...]:
