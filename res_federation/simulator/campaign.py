@@ -199,9 +199,8 @@ def run(
             ran.failed[cell.place] = done.error
             tell(ran.over, len(grid), f"{cell.place}: {done.error}")
             continue
-        place = out / CELLS / cell.place
-        summary = write_cell(place, done.result, make(cell), inputs, _labels(cell))
-        add(cell, summary, was_there=False)
+        at, one = out / CELLS / cell.place, make(cell)
+        add(cell, write_cell(at, done.result, one, inputs, _labels(cell)), was_there=False)
     return ran
 
 
