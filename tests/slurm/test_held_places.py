@@ -30,7 +30,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.order import Arrange, Begin, Order, Renew, Start, Withdraw
 from res_federation.model.site import SlurmAccess
 from res_federation.slurm.dialect import conservative
-from tests.slurm.federation import PATIENCE_S
+from tests.slurm.federation import PATIENCE_S, resume_nodes
 
 ACCOUNT = "nobody"
 WHOLE = ("-N", "3", "--exclusive", "-t", "5", "--mem=100M")
@@ -122,7 +122,15 @@ async def agent(arranging: Cluster) -> AsyncIterator[Agent]:
 
 def foreign(cluster: Cluster, name: str, body: str) -> str:
     argv = ["sbatch", "--parsable", "-J", name, "-o", "/dev/null", "-D", "/", *WHOLE]
-    return cluster.run([*argv, "--wrap", body]).stdout.strip()
+    done = cluster.run([*argv, "--wrap", body])
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _runs(cluster: Cluster, job: str) -> bool:
+    """Tell whether a job runs; nodes that a test before let go down are taken back meanwhile."""
+    resume_nodes(cluster)
+    return cluster.run(["squeue", "-h", "-o", "%t", "-j", job]).stdout.split() == ["R"]
 
 
 def priorities(cluster: Cluster) -> dict[str, int]:
@@ -133,10 +141,7 @@ def priorities(cluster: Cluster) -> dict[str, int]:
 async def test_waiting_runs_change_places_and_a_withdrawn_one_never_begins(agent: Agent):
     cluster = agent.cluster
     holder = foreign(cluster, "holder", "sleep 300")
-    wait_for(
-        lambda: "R" in cluster.run(["squeue", "-h", "-o", "%t", "-j", holder]).stdout.split(),
-        PATIENCE_S, "a full cluster",
-    )  # fmt: skip
+    wait_for(lambda: _runs(cluster, holder), PATIENCE_S, "a full cluster")
     await agent.exchange(agent.order(A))
     theirs = agent.state / "stranger"
     foreign(cluster, "stranger", f"date +%s%N > {theirs}")
