@@ -27,8 +27,10 @@ from res_federation.placement.order import processors, run_estimate
 from res_federation.placement.policy import LateStart
 
 LEVEL, LOWEST, HIGHEST = 0.9, 0.6, 0.995
+AIM = 0.91
+"""Share of jobs that are to start no later than P90: a little more, as those to come differ."""
 PACE = 0.008
-"""By how much the level moves with one job that was late; a ninth of it back with one in time."""
+"""By how much the level moves with one job that was late; a tenth of it back with one in time."""
 STILL_WAITING = 100
 """Jobs that wait, the newest, of which it counts that they do."""
 _ROW = struct.Struct(f"{likely.COLUMNS}d")
@@ -190,17 +192,18 @@ def _late(forecasts: Forecasts, jobs: Mapping[JobId, Job], at: float) -> None:
 
 
 def _move(forecasts: Forecasts, *, late: bool) -> None:
-    step = PACE * LEVEL if late else -PACE * (1.0 - LEVEL)
+    step = PACE * AIM if late else -PACE * (1.0 - AIM)
     forecasts.level = min(max(forecasts.level + step, LOWEST), HIGHEST)
 
 
 def _known(
     forecasts: Forecasts, jobs: Mapping[JobId, Job], at: float
 ) -> tuple[Floats, likely.Flags]:
-    """Return what is known of started jobs, and of the newest that still wait."""
-    begun = np.frombuffer(bytes(forecasts.known)).reshape(-1, likely.COLUMNS)
+    """Return what is known of started jobs, the newest first, and of some that still wait."""
+    ring = np.frombuffer(bytes(forecasts.known)).reshape(-1, likely.COLUMNS)
+    begun = np.roll(ring, -(forecasts.seen % likely.WINDOW), axis=0)[::-1]
     waiting = []
-    for name in forecasts.newest:
+    for name in reversed(forecasts.newest):
         job = jobs.get(name)
         said = None if job is None else job.forecast
         if said is not None and not said.scored and not isinf(said.raw_s):

@@ -22,7 +22,7 @@ from res_federation.placement.rows import draw
 Flags = npt.NDArray[np.bool_]
 COLUMNS = 6
 """Of what is remembered of a job: raw, width, length, ahead (each weighed), place, multiple."""
-WINDOW = 1000
+WINDOW = 1500
 """Started jobs that are remembered."""
 ALIKE = 60
 """Jobs from which a quantile is taken."""
@@ -30,8 +30,12 @@ PROFILE = 2
 """Jobs for which the profile itself counts, as if they had waited just what it said."""
 LEAST = 20
 """Started jobs below which there is no estimate."""
+OLD = 0.3
+"""Distance of the oldest job that is remembered from the newest: what is new counts more."""
 SLACK_S = 600.0
 """Added to waits and to what was said of them, so that a multiple of little means little."""
+GROWTH = 0.7
+"""How an excess over the profile grows with what the profile said: 1 for in proportion."""
 _RAW, _WIDTH, _LENGTH, _AHEAD, _PLACE = 1.0, 0.3, 0.3, 0.5, 0.1
 
 
@@ -52,13 +56,25 @@ def place_of(said: Expected | Forecast) -> float:
 
 
 def multiple(wait_s: float, raw_s: float) -> float:
-    """Return a wait as a multiple of what the profile said."""
-    return (wait_s + SLACK_S) / (raw_s + SLACK_S)
+    """Return a wait as a multiple of what the profile said, slack added to both.
+
+    What it is above 1 is taken for longer profiles to be less: an excess grows with `GROWTH`.
+    """
+    if wait_s <= raw_s:
+        return (wait_s + SLACK_S) / (raw_s + SLACK_S)
+    return 1.0 + (wait_s - raw_s) / _excess(raw_s)
 
 
 def seconds(times: float, raw_s: float) -> float:
     """Return the wait that is so many times what the profile said; at least 0."""
-    return max(0.0, times * (raw_s + SLACK_S) - SLACK_S)
+    if times <= 1.0:
+        return max(0.0, times * (raw_s + SLACK_S) - SLACK_S)
+    return raw_s + (times - 1.0) * _excess(raw_s)
+
+
+def _excess(raw_s: float) -> float:
+    """Return the seconds above the profile that count as one multiple."""
+    return float((raw_s + SLACK_S) ** GROWTH * SLACK_S ** (1.0 - GROWTH))
 
 
 @compiled
@@ -68,7 +84,7 @@ def quantiles(
     """Return two quantiles of the multiples of those jobs that are most alike.
 
     Args:
-        known: (jobs, COLUMNS) at least one.
+        known: (jobs, COLUMNS) at least one; those that started the newest first.
         waits: (jobs,) whether a job still waits: its multiple is more than what is known.
         mine: (COLUMNS - 1,) features of the job in question.
         first: Level of the lower quantile.
@@ -85,7 +101,7 @@ def quantiles(
         apart = 0.0 if known[j, 4] == mine[4] else _PLACE
         for c in range(4):
             apart += abs(known[j, c] - mine[c])
-        distance[j] = apart
+        distance[j] = apart + OLD * j / WINDOW
     count = min(ALIKE, jobs)
     near = np.argsort(distance, kind="mergesort")[:count]
     reach = distance[near[count - 1]] + 1e-9

@@ -32,7 +32,7 @@ from res_federation.store.tables import (
 _MOST_A_PAGE = 1000
 _MOST_IN_A_QUESTION = 1000
 # "Is one of these" finds the few live jobs by the index of states; "is none of those" reads all.
-_MOST_OUTCOMES = 1000
+_MOST_OUTCOMES = 1500
 """That is what later forecasts are learnt from."""
 _TOLD = select(jobs, forecasts.c.forecast).outerjoin(forecasts, jobs.c.job == forecasts.c.job)
 _LIVE = sorted(str(state) for state in JobState if state not in FINAL)
