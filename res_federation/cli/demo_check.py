@@ -127,7 +127,7 @@ def why(explanation: Explanation) -> str:
             )
             others = sum(other.feasible for other in explanation.candidates) - 1
             score = duration(candidate.score_s or 0)
-            return f"ends earliest of {others + 1}: in {score}" + (f" ({terms})" if terms else "")
+            return f"the best of {others + 1}: {score}" + (f" ({terms})" if terms else "")
     return most_common(
         sentence(candidate.reasons[0]) for candidate in explanation.candidates if candidate.reasons
     )

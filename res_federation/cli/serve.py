@@ -65,8 +65,8 @@ def serve(
     ] = None,
     policy: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="Policy of placement.", show_default=False),
-    ] = "",
+        typer.Option(metavar="NAME|FILE", help="Policy of placement."),
+    ] = "federated",
     as_json: Json = False,
 ) -> None:
     """Run the broker alone, in the foreground; prints `ready HOST:PORT`."""
@@ -77,7 +77,6 @@ def serve(
     from res_federation.config.places import default_sites
     from res_federation.config.policy import policy_at
     from res_federation.config.sites import load_distances, load_sites
-    from res_federation.placement.policy import Policy
     from res_federation.telemetry import logs
 
     settings = broker_settings(listen=listen, db=db, home=home, ray=ray)
@@ -91,7 +90,7 @@ def serve(
                 sites=members,
                 distances=load_distances(catalogue, members),
                 dialects=load_dialects(catalogue, members),
-                policy=policy_at(policy) if policy else Policy(),
+                policy=policy_at(policy),
                 on_ready=lambda address: tell_ready(address, as_json=as_json),
             )
         )

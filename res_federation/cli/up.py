@@ -53,8 +53,8 @@ def up(
     ] = "",
     policy: Annotated[
         str,
-        typer.Option(metavar="NAME|FILE", help="Policy of placement.", show_default=False),
-    ] = "",
+        typer.Option(metavar="NAME|FILE", help="Policy of placement."),
+    ] = "federated",
     as_json: Json = False,
 ) -> None:
     """Run a broker, Ray and an agent for each site in the foreground.
@@ -132,7 +132,7 @@ def _children(
     logs = home / "logs"
     logs.mkdir(exist_ok=True)
     broker = [*RESFED, "broker", "serve", "--listen", address, "--home", str(home)]
-    broker += ["--sites", str(catalogue), *(["--policy", policy] if policy else [])]
+    broker += ["--sites", str(catalogue), "--policy", policy]
     children = [Child("broker", broker, logs / "broker.log")]
     for site, file in sites.items():
         state = home / "agents" / site

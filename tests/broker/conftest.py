@@ -19,7 +19,7 @@ from res_federation.client import FederationClient, SiteState
 from res_federation.config.broker import broker_settings
 from res_federation.config.sites import load_distances, load_sites
 from res_federation.model.site import Site
-from res_federation.placement.policy import Policy
+from res_federation.placement.policies import named
 
 SITES = Path(__file__).resolve().parents[2] / "sites"
 
@@ -65,7 +65,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
             settings,
             sites=members,
             distances=load_distances(SITES, members),
-            policy=Policy(),
+            policy=named("federated"),
             on_ready=ready.set_result,
         )
     )
