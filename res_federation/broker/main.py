@@ -74,16 +74,9 @@ async def run_broker(
             )  # fmt: skip
 
         scatter = _scatter(settings)
-
-        def run_round(effect: RunRound) -> Plan:
-            plan = place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
-            if plan.caught:  # a change of capacity was overlooked: the sweep made good for it
-                log.warning("sweep_caught", jobs=plan.caught)
-            return plan
-
         carrier = Carrier(
             clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
-            sites=parts.site_watchers, place=run_round,
+            sites=parts.site_watchers, place=_rounds(policy, scatter),
             put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - the loop comes later
             among=lambda kinds, ids: parts.state.held_of(kinds, ids),  # noqa: PLW0108 - so too
         )  # fmt: skip
@@ -97,6 +90,18 @@ async def run_broker(
         await _serve(parts, carrier, settings, scatter, on_ready, record)
     finally:
         await store.close()
+
+
+def _rounds(policy: Policy, scatter: Scatter) -> Callable[[RunRound], Plan]:
+    """Return what carries out rounds."""
+
+    def run_round(effect: RunRound) -> Plan:
+        plan = place(effect.snapshot, effect.jobs, policy, scatter=scatter, sweep=effect.sweep)
+        if plan.caught:  # a change of capacity was overlooked: the sweep made good for it
+            log.warning("sweep_caught", jobs=plan.caught)
+        return plan
+
+    return run_round
 
 
 def _scatter(settings: BrokerSettings) -> Scatter:

@@ -58,7 +58,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         account: Local account of the federation: its jobs with a run's token as name are runs.
 
     """
-    members = _members(nodes)
+    members, found = _members(nodes), list[PartitionCapacity]()
     held = queue_depth.holdings(jobs, frozenset(node.name for node in nodes), now)
     cluster_now = _Now(
         at=now,
@@ -70,15 +70,9 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         qos=qos,
     )
     nameless = [holding for holding in held if not holding.names]
-    found: list[PartitionCapacity] = []
     for partition in partitions:
-        part_id = partition_id(site, cluster, partition.name)
-        groups = node_groups.groups(
-            partition,
-            members.get(partition.name, ()),
-            declared.get(part_id),
-            whole_nodes=whole_nodes,
-        )
+        part_id, its = partition_id(site, cluster, partition.name), members.get(partition.name, ())
+        groups = node_groups.groups(partition, its, declared.get(part_id), whole_nodes=whole_nodes)
         depths = queue_depth.depths(groups, jobs)
         fronts = queue_front.fronts(groups, jobs, account)
         strays = _strays(groups, nameless)
