@@ -202,4 +202,5 @@ def outcome(
         end=np.array(record.end, np.int64),
         local=np.array(home, np.int64) >= 0,
         left_out=dict(left_out(record)),
+        told=record.told,
     )
