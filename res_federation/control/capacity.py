@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
@@ -11,6 +11,7 @@ from operator import attrgetter
 import numpy as np
 
 from res_federation.accounting.fair_share import factors
+from res_federation.control.known_rows import KnownRows, Place
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
@@ -20,23 +21,39 @@ from res_federation.model.reason import Code
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
 from res_federation.placement.declared import declared, nowhere
-from res_federation.placement.snapshot import First, Floats, Ordered, Profile, Row, Snapshot
+from res_federation.placement.row_memo import Same
+from res_federation.placement.snapshot import (
+    First,
+    Floats,
+    Ordered,
+    Profile,
+    Row,
+    Snapshot,
+    released,
+)
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import Moving
+
+Known = tuple[object, ...]
 
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
     rows: list[Row] = []
+    known = state.known_rows()
     for site in state.sites.values():
-        known = _with_power(_site_rows(site, at, state.terms.shared_s), site)
-        rows += _with_dialect(known, site, state.dialects.get(site.site.id))
-    rows.sort(key=lambda row: (row.partition, _written(row.shape)))
+        dialect = state.dialects.get(site.site.id)
+        rows += _site_rows(known, site, dialect, at, state.terms.shared_s)
+    rows.sort(key=_place)
     ordered = tuple(_ordered(state))
     return Snapshot(
         state.version, at, tuple(rows), state.distances, ordered, tuple(_moving(ordered)),
         shares=_shares(state, at),
     )  # fmt: skip
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row.partition, _written(row.shape)
 
 
 def _shares(state: FederationState, at: float) -> Mapping[str, float]:
@@ -64,46 +81,81 @@ def _ordered(state: FederationState) -> Iterator[Ordered]:
                 yield Ordered(job, PartitionId(job.partition))
 
 
-def _site_rows(site: SiteState, at: float, shared_s: float) -> list[Row]:
-    problem, have = _problem(site, at)
+def _site_rows(
+    known: KnownRows, site: SiteState, dialect: Dialect | None, at: float, shared_s: float
+) -> Iterator[Row]:
+    problem, name = _problem(site, at), site.site.id
     if site.report is None and not site.site.partitions:
-        return [nowhere(site.site)]
-    rows = []
+        yield known.row((name, ""), (), lambda: _finished(nowhere(site.site), site, None))
+    reported = set()
     if site.report is not None:
-        age = at - site.received
+        now_there = site.report.taken_at + (at - site.received)
         for place, part in enumerate(site.report.partitions):
-            profile = _profile(site, place, part, site.report.taken_at + age)
-            row = _reported(part, site.declared.get(part.id), site.pins, profile)
-            if at - site.others.get(part.id, -inf) < shared_s:
-                row = _shared(row, part, site)
-            if problem is not Code.FITS:
-                row = replace(row, problem=problem, problem_have=have)
-            rows.append(row)
-    reported = {row.partition for row in rows}
-    missing = Code.PARTITION_DOWN if site.report is not None else Code.SITE_NOT_CONNECTED
-    rows += [
-        declared(partition, site.pins, problem if site.report and problem else missing)
-        for partition in site.site.partitions
-        if partition.id not in reported
-    ]
-    return rows
+            reported.add(part.id)
+            ends, nodes = _profile(known, (name, place), part)
+            of, make = _part(site, part, dialect, problem, at - shared_s)
+            row = known.row((name, place), of, make)
+            yield released(row, Profile(ends, nodes, now_there)) if len(ends) else row
+    if len(reported) == len(site.declared) and reported == site.declared.keys():
+        return
+    if site.report is None:
+        problem = Code.SITE_NOT_CONNECTED, -1
+    elif problem[0] is Code.FITS:
+        problem = Code.PARTITION_DOWN, -1
+    for partition in site.site.partitions:
+        if partition.id not in reported:
+            of, make = _declared(site, partition, dialect, problem[0])
+            yield known.row((name, partition.id), of, make)
 
 
-def _with_power(rows: list[Row], site: SiteState) -> list[Row]:
-    grams = site.site.grams_per_kwh
-    if grams is None:
-        return rows
-    watts = {part.id: part.node_watts for part in site.site.partitions}
-    return [replace(row, grams_per_kwh=grams, node_watts=watts.get(row.partition)) for row in rows]
+def _part(
+    site: SiteState, part: PartitionCapacity, dialect: Dialect | None, problem: tuple[Code, int],
+    since: float,
+) -> tuple[Known, Callable[[], Row]]:  # fmt: skip
+    """Return all that the row of a part of the report is made of, and what makes it.
+
+    Without its releases; the part is shared where others were seen there after *since*.
+    """
+    report = site.report
+    assert report is not None, "it reported"
+    shared = site.others.get(part.id, -inf) > since
+    ours: tuple[bool, ...] = ()
+    if shared:
+        ours = (site.fences, report.arranges, *[one.token in site.runs for one in part.queue])
+
+    def make() -> Row:
+        row = _reported(part, site.declared.get(part.id), site.pins)
+        if shared:
+            row = _shared(row, part, site)
+        if problem[0] is not Code.FITS:
+            row = replace(row, problem=problem[0], problem_have=problem[1])
+        return _finished(row, site, dialect)
+
+    return (problem, shared, ours, report.needs_account, Same(dialect), Same(part)), make
 
 
-def _with_dialect(rows: list[Row], site: SiteState, dialect: Dialect | None) -> list[Row]:
-    if dialect is None:
-        return rows
+def _declared(
+    site: SiteState, partition: Partition, dialect: Dialect | None, problem: Code
+) -> tuple[Known, Callable[[], Row]]:
     unpaid = site.report is not None and site.report.needs_account
-    return [
-        replace(row, dialect=dialect, needs_account=unpaid) if row.names else row for row in rows
-    ]
+
+    def make() -> Row:
+        return _finished(declared(partition, site.pins, problem), site, dialect)
+
+    return (problem, unpaid, Same(dialect)), make
+
+
+def _finished(row: Row, site: SiteState, dialect: Dialect | None) -> Row:
+    """Add what is known of a member besides its reports: its words, and its electricity."""
+    grams = site.site.grams_per_kwh
+    if grams is not None:
+        part = site.declared.get(row.partition)
+        watts = None if part is None else part.node_watts
+        row = replace(row, grams_per_kwh=grams, node_watts=watts)
+    if dialect is not None and row.names:
+        unpaid = site.report is not None and site.report.needs_account
+        row = replace(row, dialect=dialect, needs_account=unpaid)
+    return row
 
 
 def _problem(site: SiteState, at: float) -> tuple[Code, int]:
@@ -118,9 +170,7 @@ def _problem(site: SiteState, at: float) -> tuple[Code, int]:
     return Code.FITS, -1
 
 
-def _reported(
-    part: PartitionCapacity, declared: Partition | None, pins: tuple[str, ...], profile: Profile
-) -> Row:
+def _reported(part: PartitionCapacity, declared: Partition | None, pins: tuple[str, ...]) -> Row:
     shape = part.shape
     names, features = _words(part.id, declared, part.features)
     return Row(
@@ -133,7 +183,6 @@ def _reported(
         nodes=part.nodes,
         available=part.available,
         free=part.free,
-        releases=profile,
         backlog_node_s=_nodes_worth(shape, part.pending_core_s, part.pending_accelerator_s),
         waiting=part.pending_jobs,
         max_time_s=part.max_time_s,
@@ -170,16 +219,15 @@ def _shared(row: Row, part: PartitionCapacity, site: SiteState) -> Row:
     )
 
 
-def _profile(site: SiteState, place: int, part: PartitionCapacity, now_there: float) -> Profile:
-    """Return the release profile from now on; the arrays are made once for a report's part."""
-    kept = site.profiles.get(place)
-    if kept is None or kept[0] is not part:
+def _profile(known: KnownRows, place: Place, part: PartitionCapacity) -> tuple[Floats, Floats]:
+    """Return when nodes come free by the site's clock, and how many; made once for each part."""
+    profile = known.profiles.get(place)
+    if profile is None or profile[0] is not part:
         worth = _worth(part)
         ends = _each(part, "at")
         order = np.argsort(ends, kind="stable")
-        kept = site.profiles[place] = (part, ends[order], worth[order])
-    _, ends, nodes = kept
-    return Profile(np.maximum(ends - now_there, 0.0), nodes)
+        profile = known.profiles[place] = (part, ends[order], worth[order])
+    return profile[1], profile[2]
 
 
 def _worth(part: PartitionCapacity) -> Floats:

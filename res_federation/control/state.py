@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from res_federation.accounting.fair_share import Usage
 from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
+from res_federation.control.known_rows import KnownRows
 from res_federation.control.shared import Shared
-from res_federation.model.capacity import CapacityReport, PartitionCapacity
+from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
 from res_federation.model.site import Partition, Site
 from res_federation.placement.pins import pin_words
 from res_federation.placement.policy import Policy
-from res_federation.placement.snapshot import Floats
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable
 
@@ -74,7 +74,6 @@ class SiteState:
         declared: Its partitions by identifier.
         others: Of partitions when others than the federation last waited or ran there.
         arranged: Of partitions the order in which the places of our runs were dealt last.
-        profiles: Of each part of the report its releases as arrays: ends, nodes' worth.
 
     """
 
@@ -93,7 +92,6 @@ class SiteState:
     declared: dict[PartitionId, Partition] = field(init=False)
     others: dict[PartitionId, float] = field(default_factory=dict)
     arranged: dict[PartitionId, tuple[RunToken, ...]] = field(default_factory=dict)
-    profiles: dict[int, tuple[PartitionCapacity, Floats, Floats]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep what follows from the site and every snapshot asks for."""
@@ -129,6 +127,7 @@ class FederationState:
         swept: When a round last looked at all that wait.
         sweep_caught: Jobs that only a sweep sent: none, or a change was overlooked.
         shared: Words of specs that are kept once; made by the first submission.
+        known: Rows of the snapshot before; made by the first one.
         frames: Lists of partitions that stored decisions refer to, by identifier.
         history: Of each user's newest ended jobs run time over limit, the newest last.
         usage: What each user has used, where the policy's order asks for it.
@@ -160,6 +159,7 @@ class FederationState:
     swept: float = 0.0
     sweep_caught: int = 0
     shared: Shared | None = field(default=None, repr=False)
+    known: KnownRows | None = field(default=None, repr=False)
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
     forecasts: Forecasts = field(default_factory=Forecasts)
@@ -174,6 +174,12 @@ class FederationState:
         if self.shared is None:
             self.shared = Shared()
         return self.shared.spec(spec)
+
+    def known_rows(self) -> KnownRows:
+        """Return what is known of rows; from the first call on it is kept up."""
+        if self.known is None:
+            self.known = KnownRows()
+        return self.known
 
     def enqueue(self, job: Job) -> None:
         """Let a job wait for its first round, or for the first one since it came back."""

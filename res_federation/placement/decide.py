@@ -16,7 +16,8 @@ from res_federation.placement import kernels, terms
 from res_federation.placement.decide_late import decide_late, triples
 from res_federation.placement.ground import GONE
 from res_federation.placement.policy import LateStart, Policy
-from res_federation.placement.rows import Floats, Ints, RowArrays, encode_rows
+from res_federation.placement.row_memo import RowMemo
+from res_federation.placement.rows import Floats, Ints, RowArrays
 from res_federation.placement.score import Board, Narrow, Scatter, in_process, score
 from res_federation.placement.shapes import Queue, encode_jobs
 from res_federation.placement.snapshot import Snapshot
@@ -55,6 +56,7 @@ def consider(
     *,
     scatter: Scatter = in_process,
     held_to: Sequence[PartitionRow] | None = None,
+    known: RowMemo | None = None,
 ) -> tuple[RowArrays, Decided]:
     """Decide *jobs* in their order on *snapshot*: every question about placement comes here.
 
@@ -67,11 +69,12 @@ def consider(
         scatter: Spreads the scoring.
         held_to: For each job the one partition, and the row where it is known, that it is held
             against; every row where not given.
+        known: Rows of the snapshot before.
 
     """
     if policy.late is not None and held_to is None:
         return _consider_late(snapshot, jobs, policy, policy.late, scatter)
-    rows = encode_rows(snapshot, policy)
+    rows = (known or RowMemo()).encode(snapshot, policy)
     spent = len(snapshot.ordered)
     queue = encode_jobs(
         [*(one.job for one in snapshot.ordered), *jobs], rows, snapshot.distances, policy
@@ -111,9 +114,13 @@ def _decide(
     return found
 
 
-def spent(snapshot: Snapshot, policy: Policy, scatter: Scatter) -> RowArrays:
+def spent(
+    snapshot: Snapshot, policy: Policy, scatter: Scatter, known: RowMemo | None = None
+) -> RowArrays:
     """Return the rows of *snapshot* after what is ordered already was taken off."""
-    return consider(snapshot, (), policy, scatter=scatter, held_to=())[0]
+    if not snapshot.ordered:
+        return (known or RowMemo()).encode(snapshot, policy)
+    return consider(snapshot, (), policy, scatter=scatter, held_to=(), known=known)[0]
 
 
 def _consider_late(

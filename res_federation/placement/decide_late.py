@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from res_federation.placement.order import share
 from res_federation.placement.policy import EMPTIEST, LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.score import Scatter
-from res_federation.placement.snapshot import Row, Snapshot
+from res_federation.placement.snapshot import Snapshot
 from res_federation.placement.terms import Considered, static_terms
 from res_federation.placement.waiting import View
 
@@ -26,7 +27,7 @@ class Round:
     Attributes:
         rows: As the round leaves them: free nodes and releases spent.
         scores: Of the classes.
-        of: What terms look at, rows as the round found them.
+        considered: Returns what terms look at, rows as the round found them.
         found: What the loops found.
         kept: (places, 10) nodes that are kept, as `kept_places` has them; the job is a slot.
         full: (rows,) whether the federation may not let more runs wait there.
@@ -39,7 +40,7 @@ class Round:
 
     rows: RowArrays
     scores: Scores
-    of: Considered
+    considered: Callable[[], Considered]
     found: ground.Found
     kept: Floats
     full: Flags
@@ -56,9 +57,13 @@ def decide_late(
     With *sweep* every class is looked at, whether anything changed for it or not.
     """
     memo = view.memo
-    scores = memo.scores(view.specimens, rows, snapshot, policy, scatter)
-    before = replace(rows, backlog=rows.backlog.copy())
-    of = memo.considered(scores.columns, view.specimens, before, snapshot, policy)
+    scores = memo.scores(view, rows, snapshot, policy, scatter)
+    backlog = rows.backlog.copy()
+
+    def considered() -> Considered:
+        before = replace(rows, backlog=backlog)
+        return memo.considered(scores.columns, view.specimens, before, snapshot, policy)
+
     count = len(view.head)
     dozes = memo.asleep.of(count, rows, scores.scored)
     classes = ground.Classes(
@@ -74,7 +79,7 @@ def decide_late(
     places = _places(rows)
     found = ground.Found(
         *walk.walk(
-            _ground(rows, late), classes, jobs, places, float(snapshot.at), float(late.age_s),
+            _ground(rows), classes, jobs, places, float(snapshot.at), float(late.age_s),
             float(late.patience_s), float(policy.unknown_release_s), late.prefer == EMPTIEST,
         )
     )  # fmt: skip
@@ -82,7 +87,7 @@ def decide_late(
     memo.looked = int(found.looked)
     full = rows.waiting >= rows.fixed[:, 10]
     return Round(
-        rows, scores, of, found, places.columns[: places.used[0]], full,
+        rows, scores, considered, found, places.columns[: places.used[0]], full,
         turns.nearest(scores.scored[:count], found.codes, found.failed, rows.fixed, rows.waiting),
         int(dozes[found.kind[found.row >= 0]].sum()) if sweep else 0,
     )  # fmt: skip
@@ -98,33 +103,16 @@ def _wide(scores: Scores, view: View, snapshot: Snapshot, late: LateStart) -> Fl
     return wide
 
 
-def _ground(rows: RowArrays, late: LateStart) -> ground.Ground:
+def _ground(rows: RowArrays) -> ground.Ground:
     idle = (rows.free[:, :, 0] * rows.free[:, :, 1]).sum(axis=1)
     count = len(rows.frame)
-    depth = [_depth(row, late) for row in rows.rows]
-    others = np.array([row.others_node_s for row in rows.rows], np.float64).reshape(count, 1)
-    ahead = np.repeat(others, max([1, *depth]), axis=1)
-    first = np.zeros((count, 4), np.int64)
-    for number, row in enumerate(rows.rows):
-        if row.shared:
-            known = min(len(row.ahead), ahead.shape[1])
-            ahead[number, :known] = row.ahead[:known]
-            first[number] = row.first or 0
     return ground.Ground(
         rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes, rows.backlog,
         rows.waiting, rows.salt, idle.astype(np.float64),
         rows.waiting >= rows.fixed[:, 10], rows.free[:, 0].copy(),
-        np.array([row.shared for row in rows.rows], np.bool_), np.array(depth, np.int64),
-        np.zeros(count, np.int64), np.zeros(count), ahead, first, np.zeros(count, np.bool_),
+        rows.shared, rows.depth, np.zeros(count, np.int64), np.zeros(count), rows.ahead,
+        rows.first, np.zeros(count, np.bool_),
     )  # fmt: skip
-
-
-def _depth(row: Row, late: LateStart) -> int:
-    if not row.shared:
-        return late.reservations
-    if not row.places:
-        return 0
-    return late.places if row.arranges else late.fixed_places
 
 
 def _places(rows: RowArrays) -> ground.Places:
@@ -170,5 +158,5 @@ def triples(one: Round, number: int, event: int) -> Narrow:
 
 def terms_of(one: Round, number: int) -> Floats:
     """Return (rows, len(STATIC)) the seconds that ranked the rows for a class."""
-    found: Floats = static_terms(one.of.some([number]))[0]
+    found: Floats = static_terms(one.considered().some([number]))[0]
     return found

@@ -52,7 +52,7 @@ def place(
         view = (
             jobs if isinstance(jobs, View) else Waiting(policy.seed, jobs, by_user=by_user).view()
         )
-        rows = spent(snapshot, policy, scatter)
+        rows = spent(snapshot, policy, scatter, view.memo.rows)
         found = decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
         plan = _plan_by_class(view, found)
         return replace(plan, expected=foretell(found, view, policy.late, snapshot.at))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from res_federation.model.job import Job
 from res_federation.placement.asleep import Asleep
 from res_federation.placement.order import run_estimate, weight
 from res_federation.placement.policy import Policy
+from res_federation.placement.price import Prices, cost_of, prices
+from res_federation.placement.row_memo import RowMemo, Same
 from res_federation.placement.rows import Floats, Ints, RowArrays, grades
 from res_federation.placement.score import Board, Narrow, Scatter, Shard, score, score_shard
 from res_federation.placement.shapes import (
@@ -25,7 +27,28 @@ from res_federation.placement.shapes import (
     encode_shapes,
 )
 from res_federation.placement.snapshot import Snapshot
-from res_federation.placement.terms import Considered, stands_on, static_cost
+from res_federation.placement.terms import Considered, stands_on
+
+_NONE: Ints = np.zeros(0, np.int64)
+
+
+class Renewed(Protocol):
+    """Classes of jobs, as `waiting.View` has them."""
+
+    @property
+    def specimens(self) -> Sequence[Job]:
+        """A job of each."""
+        ...
+
+    @property
+    def since(self) -> int:
+        """How many there had been, one after the other, when the memo last looked."""
+        ...
+
+    @property
+    def renewed(self) -> Sequence[int]:
+        """Those that are new since then, or whose number means something else now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +79,41 @@ class Memo:
     def __init__(self) -> None:
         """Begin with nothing known."""
         self._key: tuple[Any, ...] = ()
-        self._stands_on: tuple[object, ...] = ()  # keeps alive what the key names by its address
+        self._words: tuple[Any, ...] | None = None
         self._tables: Tables | None = None
-        self._seen: list[Job] = []
         self._fixed: Ints = np.zeros((0, 0), np.int64)
         self._scores: Scores | None = None
         self._dear_as: tuple[object, ...] = ()
         self._grade: Ints = np.zeros(0, np.int64)
+        self._prices: Prices | None = None
+        self._count = 0
         self.scored_shapes = 0
         """Classes that were scored on all rows so far: jobs of a class share it."""
         self.looked = 0
         """Classes that the newest round looked at."""
         self.asleep = Asleep()
+        self.rows = RowMemo()
+        self.known = 0
+        """How many classes there had been, one after the other, when the newest round looked."""
 
     def scores(
         self,
-        specimens: Sequence[Job],
+        view: Renewed,
         rows: RowArrays,
         snapshot: Snapshot,
         policy: Policy,
         scatter: Scatter,
     ) -> Scores:
-        """Return what is known of the classes of *specimens* on *rows*."""
-        key = _key(rows, snapshot, policy)
-        if self._tables is None or key != self._key:
-            self._key, self._tables, self._seen = key, Tables(rows.rows), []
-            self._scores, self._fixed = None, rows.fixed
-            self._stands_on, self._dear_as = (rows.rows, snapshot.distances), ()
-            self.asleep = Asleep()
-        seen = self._seen
-        fresh = [
-            number
-            for number, job in enumerate(specimens)
-            if number >= len(seen) or seen[number] is not job
-        ]
-        changed = np.flatnonzero((self._fixed != rows.fixed).any(axis=1))
+        """Return what is known of the classes of *view* on *rows*."""
+        specimens = view.specimens
+        fresh = self._fresh(view, rows, snapshot, policy)
+        changed: Ints = _NONE
+        if rows.fixed is not self._fixed:
+            changed = np.flatnonzero((self._fixed != rows.fixed).any(axis=1))
         stand = stands_on(snapshot, rows, policy)
         as_dear = stand == self._dear_as and not len(changed)
         if self._scores is not None and not fresh and as_dear:
+            self.known = view.since + len(view.renewed)
             return self._scores
         found = self._room(len(specimens), len(rows.frame))
         if len(changed):
@@ -103,14 +123,20 @@ class Memo:
         if not as_dear:
             self._grade = grades(rows)
         of = self.considered(found.columns, specimens, rows, snapshot, policy)
-        cost = found.cost
-        if not as_dear or cost.shape != found.columns.transfer.shape:
+        cost: Floats = found.cost
+        if not as_dear:
+            self._prices = prices(of)
             cost = np.zeros_like(found.columns.transfer)
-            cost[: len(specimens)] = static_cost(of)
-        elif fresh:
-            cost[fresh] = static_cost(of.some(fresh))
+        elif cost.shape != found.columns.transfer.shape:
+            cost = np.zeros_like(found.columns.transfer)
+            cost[: len(found.cost)] = found.cost
+        priced = fresh if as_dear else range(len(specimens))
+        cost[priced] = cost_of(of, self._prices, found.columns, priced)
         self._fixed, self._dear_as = rows.fixed, stand
-        self._scores = replace(found, cost=cost)
+        self._scores = Scores(
+            found.columns, found.scored, found.estimate, found.wide, found.long, cost
+        )
+        self.known = view.since + len(view.renewed)
         return self._scores
 
     def considered(
@@ -151,12 +177,13 @@ class Memo:
                 new[:have] = past
         numbers, tables, transfer, reference, throttle, scored, estimate, wide, long = grown
         columns = ShapeColumns(numbers, tables, transfer, reference, throttle)
-        return Scores(columns, scored, estimate, wide, long, np.zeros((0, 0)))
+        cost = np.zeros((0, 0)) if old is None else old.cost
+        return Scores(columns, scored, estimate, wide, long, cost)
 
     def _rescore(self, found: Scores, rows: RowArrays, changed: Ints) -> Scores:
         """Score all known classes on the rows that changed, in arrays that nobody reads yet."""
         assert self._tables is not None, "classes are known"
-        count = len(self._seen)
+        count = self._count
         board = Board(rows.version, rows.fixed[changed], self._tables.array()[:, changed])
         numbers, tables = found.columns.numbers[:count], found.columns.tables[:count]
         scored = found.scored.copy()
@@ -182,20 +209,19 @@ class Memo:
             found.wide[fresh] = [wide for wide, _ in weights]
             found.long[fresh] = [long for _, long in weights]
         self.scored_shapes += len(fresh)
-        self._seen = list(specimens)
+        self._count = len(specimens)
         self.asleep.forget(fresh)
 
-
-def _key(rows: RowArrays, snapshot: Snapshot, policy: Policy) -> tuple[Any, ...]:
-    """Return what a memo stands on: with another one all is computed anew."""
-    words = tuple(
-        (
-            row.partition, row.names, row.site_names, row.shape, row.family, row.features,
-            id(row.dialect), row.needs_account,
-        )
-        for row in rows.rows
-    )  # fmt: skip
-    return (
-        words, id(snapshot.distances), policy.unknown_path_mib_s, policy.accelerator_speed,
-        policy.late, policy.idle_accelerator_s, policy.max_waiting_per_partition,
-    )  # fmt: skip
+    def _fresh(
+        self, view: Renewed, rows: RowArrays, snapshot: Snapshot, policy: Policy
+    ) -> Sequence[int]:
+        """Return the classes of which nothing is known: all, where what is known stands on else."""
+        key = (Same(snapshot.distances), policy)
+        words = rows.words is self._words or rows.words == self._words
+        if words and key == self._key and self._scores is not None:
+            self._words = rows.words
+            return sorted(set(view.renewed[max(0, self.known - view.since) :]))
+        self._key, self._words, self._tables = key, rows.words, Tables(rows.rows)
+        self._scores, self._fixed, self._count, self._dear_as = None, rows.fixed, 0, ()
+        self.asleep = Asleep()
+        return range(len(view.specimens))

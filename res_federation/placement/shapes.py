@@ -97,6 +97,7 @@ class Tables:
         self.codes: list[list[Triple]] = []
         self.time_steps = _time_steps(rows)
         self._known = np.zeros((0, len(rows), 3), np.int64)
+        self._sites: dict[str, int] | None = None
 
     def array(self) -> Ints:
         """Return (tables, rows, 3) the codes; what was returned before is not changed."""
@@ -107,6 +108,15 @@ class Tables:
             )
             self._known = np.concatenate((self._known, more))
         return self._known
+
+    def sites(self, rows: RowArrays) -> Mapping[str, int]:
+        """Return the numbers of the sites of *rows*."""
+        if self._sites is None:
+            places = rows.fixed[:, SITE].tolist()
+            self._sites = {
+                site_of(row.partition): place for row, place in zip(rows.rows, places, strict=True)
+            }
+        return self._sites
 
     def index(self, kind: int, key: Any, verdict: Callable[[Row], Reason | None]) -> int:
         """Return the number of a table, made by *verdict* if it is new."""
@@ -190,10 +200,7 @@ def encode_shapes(
     firsts: Sequence[Job], tables: Tables, rows: RowArrays, distances: DistanceTable, policy: Policy
 ) -> ShapeColumns:
     """Return the shapes of *firsts*, one each, as arrays; *tables* gains what is new to it."""
-    places = rows.fixed[:, SITE].tolist()
-    sites: dict[str, int] = {
-        site_of(row.partition): place for row, place in zip(rows.rows, places, strict=True)
-    }
+    sites = tables.sites(rows)
     count = len(firsts)
     numbers = [(*request_numbers(job.spec.request), *_others(job.spec, sites)) for job in firsts]
     which = [_tables_of(job, tables) for job in firsts]
@@ -291,6 +298,8 @@ def transfers(
     Where no path is known the policy's slow speed is assumed: an unknown path is never free.
     """
     seconds = np.zeros((len(firsts), len(rows)))
+    if not any(job.spec.input_mib > 0 and job.spec.input_site for job in firsts):
+        return seconds
     sites = sorted({(site_of(row.partition), row.site_names) for row in rows})
     column = {site: number for number, site in enumerate(sites)}
     place = np.array([column[site_of(row.partition), row.site_names] for row in rows], np.int64)

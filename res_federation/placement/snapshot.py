@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -30,15 +31,26 @@ class ReleaseIn(NamedTuple):
 class Profile(Sequence[ReleaseIn]):
     """A release profile kept as two arrays, by time: long ones are read once a round."""
 
-    __slots__ = ("after", "nodes")
+    __slots__ = ("_after", "ends", "nodes", "now")
 
-    def __init__(self, after: Floats, nodes: Floats) -> None:
-        """Take seconds, ascending, and nodes' worth; neither is changed any more."""
-        self.after, self.nodes = after, nodes
+    def __init__(self, ends: Floats, nodes: Floats, now: float = 0.0) -> None:
+        """Take when releases are, ascending, by the same clock as *now*, and nodes' worth.
+
+        What is past already is now.  Nobody changes the arrays any more.
+        """
+        self.ends, self.nodes, self.now = ends, nodes, now
+        self._after: Floats | None = None
+
+    @property
+    def after(self) -> Floats:
+        """Seconds from now on, ascending."""
+        if self._after is None:
+            self._after = np.maximum(self.ends - self.now, 0.0)
+        return self._after
 
     def __len__(self) -> int:
         """Return the number of releases."""
-        return len(self.after)
+        return len(self.ends)
 
     @overload
     def __getitem__(self, place: int) -> ReleaseIn: ...
@@ -47,7 +59,7 @@ class Profile(Sequence[ReleaseIn]):
     def __getitem__(self, place: int | slice) -> ReleaseIn | Sequence[ReleaseIn]:
         """Return one release, or several."""
         if isinstance(place, slice):
-            return Profile(self.after[place], self.nodes[place])
+            return Profile(self.ends[place], self.nodes[place], self.now)
         return ReleaseIn(float(self.after[place]), float(self.nodes[place]))
 
     def __eq__(self, other: object) -> bool:
@@ -61,6 +73,12 @@ class Profile(Sequence[ReleaseIn]):
     def __repr__(self) -> str:
         """Write the releases as a tuple of them is written."""
         return repr(tuple(self))
+
+
+class Still:
+    """What stays of a row while only time passes: made anew with every other change of it."""
+
+    __slots__ = ()
 
 
 class First(NamedTuple):
@@ -101,13 +119,14 @@ class Row:
         needs_account: Whether a job must name its account where the dialect wants one.
         node_watts: Power of a busy node, or None where it is not known.
         grams_per_kwh: CO2 of the electricity there, cooling counted in, or None.
-
         shared: Whether others than the federation wait or run there, now or lately.
         places: Whether runs of the federation can wait there, and be taken back.
         arranges: Whether they can take one another's places.
         others_node_s: Node-seconds of others that wait, where it is shared.
         ahead: Node-seconds of others before each place that the federation has there, by age.
         first: Who waits first there, if he is somebody else.
+        still: Rows that have the same one differ in nothing but their releases.
+
     """
 
     partition: PartitionId
@@ -137,6 +156,27 @@ class Row:
     first: First | None = None
     node_watts: float | None = None
     grams_per_kwh: float | None = None
+    still: Still | None = field(default=None, init=False, repr=False, compare=False)
+
+
+_FIGURES = [one.name for one in fields(Row) if one.init]
+_figures = attrgetter(*_FIGURES)
+_RELEASES = _FIGURES.index("releases")
+
+
+def kept(row: Row) -> Row:
+    """Note on a row that was just made that its like will come again, later; return it."""
+    object.__setattr__(row, "still", Still())
+    return row
+
+
+def released(row: Row, releases: Sequence[ReleaseIn]) -> Row:
+    """Return a row that was `kept` with another release profile: all else is known to be as was."""
+    figures = list(_figures(row))
+    figures[_RELEASES] = releases
+    later = Row(*figures)
+    object.__setattr__(later, "still", row.still)
+    return later
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.placement.memo import Memo
 from res_federation.placement.order import run_estimate
-from res_federation.placement.rows import Floats, draw
+from res_federation.placement.rows import Floats, Ints, draw
 from res_federation.placement.shapes import shape_key
 
 Links = npt.NDArray[np.int32]
@@ -46,12 +46,14 @@ class View(Sequence[Job]):
         sizes: (classes,) jobs.
         holders: Slot, class and partition of each job that holds a place in a site's queue.
         asked: Slot and class of jobs whose start is to be foretold if they stay.
+        since: How many classes there had been when the memo last looked.
+        renewed: Those that are new since then, or whose number means something else now.
 
     """
 
     __slots__ = (
-        "_jobs", "after", "asked", "head", "holders", "memo", "name", "salt", "seed", "sizes",
-        "specimens", "store", "submitted", "total",
+        "_jobs", "after", "asked", "head", "holders", "memo", "name", "renewed", "salt", "seed",
+        "since", "sizes", "specimens", "store", "submitted", "total",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +70,8 @@ class View(Sequence[Job]):
         self.submitted, self.salt, self.name = columns.submitted, columns.salt, columns.name
         self.after = columns.after.copy()
         classes = len(self.specimens)
-        self.head = np.array(store.heads, np.int32).reshape(classes)
-        self.sizes = np.array(store.counts, np.int64).reshape(classes)
+        self.head, self.sizes = store.heads[:classes].copy(), store.counts[:classes].copy()
+        self.since, self.renewed = store.renewed_since()
         self.total = len(store)
         self.holders = store.holders()
 
@@ -161,9 +163,11 @@ class Waiting:
         self.seed, self.by_user = seed, by_user
         self.memo = Memo()
         self.specimens: list[Job] = []
-        self.heads: list[int] = []
-        self.counts: list[int] = []
+        self.heads: Links = np.zeros(0, np.int32)
+        self.counts: Ints = np.zeros(0, np.int64)
         self._tails: list[int] = []
+        self._renewed: list[int] = []
+        self._forgotten = 0  # how many were taken off the beginning of those: the memo has them
         self._keys: list[tuple[Any, ...]] = []
         self._classes: dict[tuple[Any, ...], int] = {}
         self._empty: dict[int, None] = {}
@@ -273,17 +277,30 @@ class Waiting:
         return number
 
     def _new_class(self, job: Job, key: tuple[Any, ...]) -> int:
-        specimen = replace(job, spec=replace(job.spec, script=""), runs=[])
+        spec = replace(job.spec, script="") if job.spec.script else job.spec
+        specimen = Job(job.id, spec, job.submitted, refused=job.refused, estimate_s=job.estimate_s)
         if self._spare:
             number = self._spare.pop()
             self.specimens[number], self._keys[number] = specimen, key
-            return number
-        self.specimens.append(specimen)
-        self._keys.append(key)
-        self.heads.append(NOBODY)
-        self._tails.append(NOBODY)
-        self.counts.append(0)
-        return len(self.specimens) - 1
+        else:
+            number = len(self.specimens)
+            self.specimens.append(specimen)
+            self._keys.append(key)
+            self._tails.append(NOBODY)
+            if number >= len(self.heads):
+                more = max(_ROOM, number)
+                self.heads = np.append(self.heads, np.full(more, NOBODY, np.int32))
+                self.counts = np.append(self.counts, np.zeros(more, np.int64))
+        self._renewed.append(number)
+        return number
+
+    def renewed_since(self) -> tuple[int, tuple[int, ...]]:
+        """Return how many classes there had been when the memo last looked, and those since."""
+        known = self.memo.known - self._forgotten
+        if known > 0:
+            del self._renewed[:known]
+            self._forgotten += known
+        return self._forgotten, tuple(self._renewed)
 
     def _slot(self, job: Job) -> int:
         if self._free:
@@ -300,7 +317,7 @@ class Waiting:
         columns, key = self._columns, self._key(slot)
         before, after = self._tails[number], NOBODY
         if before != NOBODY and key < self._key(before):
-            before, after = NOBODY, self.heads[number]
+            before, after = NOBODY, int(self.heads[number])
             while self._key(after) < key:
                 before, after = after, int(columns.after[after])
         columns.before[slot], columns.after[slot] = before, after

@@ -14,7 +14,7 @@ from res_federation.model.resources import layout_numbers
 from res_federation.placement import fit, kernels
 from res_federation.placement.engine import place
 from res_federation.placement.policy import Policy
-from res_federation.placement.rows import encode_rows
+from res_federation.placement.row_memo import encode_rows
 from res_federation.placement.score import Board, Shard, score_shard
 from res_federation.placement.shapes import encode_jobs
 from res_federation.slurm.site_rules import NO_RULES, ruled_layout

@@ -14,7 +14,7 @@ from res_federation.placement.engine import place
 from res_federation.placement.explain import explain
 from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy, Weight
-from res_federation.placement.rows import encode_rows
+from res_federation.placement.row_memo import encode_rows
 from res_federation.placement.shapes import encode_jobs
 from res_federation.placement.terms import (
     STATIC,
