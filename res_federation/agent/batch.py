@@ -26,6 +26,7 @@ class RunRequest:
         spec: What.
         directory: The run's own directory, made by the agent: script, output, start-once mark,
             lease. Nothing is written outside it.
+        yields_s: In the queue it stands as if it came so many seconds later, where that can be.
 
     """
 
@@ -33,6 +34,7 @@ class RunRequest:
     partition: PartitionId
     spec: JobSpec
     directory: Path
+    yields_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class Held:
         seen: What the batch system was last seen to know of it.
         cancels: Tasks (None for all) that are still to be cancelled at the batch system.
         unwanted: Whether the broker wants it back, if it surely has not begun.
+        yields_s: In the queue it stands as if it came so many seconds later.
 
     """
 
@@ -65,6 +66,7 @@ class Held:
     seen: Found | None = None
     cancels: set[int | None] = field(default_factory=set)
     unwanted: bool = False
+    yields_s: float = 0.0
 
 
 class Holdings:
@@ -104,6 +106,7 @@ class Holdings:
             observation=entry.observation or RunObservation(entry.token, state, begun=unknown),
             doubt_since=self.now() if doubtful else None,
             since=self.now(),
+            yields_s=entry.yields_s,
         )
         if unknown:
             held.lease_until = held.lease_written = self.directory(entry.token).lease()

@@ -60,6 +60,8 @@ class Entry:
     batch_id: str = ""
     observation: RunObservation | None = None
     fenced: bool = False
+    yields_s: float = 0.0
+    """Not kept over a restart: a run that was not submitted by then gives way to nobody."""
 
 
 def _take_lock(path: Path) -> int:

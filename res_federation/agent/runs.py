@@ -147,8 +147,9 @@ class Runs:
             if order.token in fresh:
                 fresh.discard(order.token)
                 entry = Entry(
-                    order.token, order.partition, Phase.INTENDED, order.spec, fenced=order.fenced
-                )
+                    order.token, order.partition, Phase.INTENDED, order.spec, fenced=order.fenced,
+                    yields_s=order.yields_s,
+                )  # fmt: skip
                 self._holdings.take_up(entry, since)
                 self.news.set()
 

@@ -141,7 +141,7 @@ class Submitting:
             if not _on_its_way(held):
                 continue  # withdrawn before its turn came
             path = self._holdings.directory(held.token).path
-            request = RunRequest(held.token, held.partition, held.spec, path)
+            request = RunRequest(held.token, held.partition, held.spec, path, held.yields_s)
             try:
                 outcome = await self._batch.submit(request)
             except FederationError:

@@ -29,6 +29,8 @@ class _Late(Strict):
     reservations: Annotated[int, Field(ge=0, le=1000)] | None = None
     places: Annotated[int, Field(ge=0, le=1000)] | None = None
     fixed_places: Annotated[int, Field(ge=0, le=1000)] | None = None
+    yield_s: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    stay: Annotated[float, Field(ge=0, le=1)] | None = None
     prefer: Literal["small", "emptiest"] | None = None
     slowest: Annotated[float, Field(ge=1, le=1e6)] | None = None
     history: Annotated[int, Field(ge=0, le=1000)] | None = None

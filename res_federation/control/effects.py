@@ -105,11 +105,15 @@ class RunRound:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Start a run at a site, once, whatever happens; a fenced one only begins when it is let."""
+    """Start a run at a site, once, whatever happens; a fenced one only begins when it is let.
+
+    In the site's queue it stands as if it had come *yields_s* later.
+    """
 
     token: RunToken
     job: JobId
     fenced: bool = False
+    yields_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

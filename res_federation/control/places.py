@@ -40,25 +40,28 @@ class _Wanted:
 
 def hold(state: FederationState, plan: Plan, alone: Iterable[Rejection], at: float) -> list[Effect]:
     """Let the places at sites be held as *plan* says; *alone* are its answers for single jobs."""
+    lined: dict[PartitionId, list[Rejection]] = {}
+    for one in alone:
+        if one.place is not None and one.job in state.jobs:
+            lined.setdefault(one.place, []).append(one)
     effects: list[Effect] = []
     wanted: dict[PartitionId, _Wanted] = {}
     stays = _starting(state, plan.assignments)
-    for one in alone:
-        if one.place is None or one.job not in state.jobs:
-            continue
-        job = state.jobs[one.job]
-        run = job.run
-        if one.job in state.holding and run is not None:
-            if run.partition == one.place and not run.leaving:
-                stays.add(run.token)
-                wanted.setdefault(one.place, _Wanted()).order.append(run.token)
-        elif one.reason.code is Code.PLACE_AT_SITE and job.state is JobState.QUEUED:
-            run = _send(state, job, one, at)
-            effects.append(_told(state, job, run, at))
-            part = wanted.setdefault(one.place, _Wanted())
-            part.order.append(run.token)
-            part.new.append(StartRun(run.token, job.id, fenced=True))
-            stays.add(run.token)
+    yields = 0.0 if state.policy.late is None else state.policy.late.yield_s
+    for partition, jobs in lined.items():
+        part = wanted[partition] = _Wanted()
+        for one in jobs:
+            job = state.jobs[one.job]
+            run = job.run
+            if one.job in state.holding and run is not None:
+                if run.partition == partition and not run.leaving:
+                    part.order.append(run.token)
+            elif job.state is JobState.QUEUED and one.reason.code is Code.PLACE_AT_SITE:
+                run = _send(state, job, one, at)
+                effects.append(_told(state, job, run, at))
+                part.order.append(run.token)
+                part.new.append(StartRun(run.token, job.id, fenced=True, yields_s=yields))
+        stays.update(part.order)
     _take_back(state, stays, wanted)
     return effects + _orders(state, wanted)
 
@@ -133,7 +136,7 @@ def _orders(state: FederationState, wanted: dict[PartitionId, _Wanted]) -> list[
         arranges = site.report is not None and site.report.arranges
         if arranges and len(order) > 1 and order != site.arranged.get(partition):
             said.append(ArrangeRuns(partition, order))
-            site.arranged[partition] = tuple(part.order)
+        site.arranged[partition] = tuple(part.order)
         if part.back:
             said.append(WithdrawRuns(tuple(part.back)))
         if said:

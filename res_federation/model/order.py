@@ -10,12 +10,16 @@ from res_federation.model.job import JobSpec
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this run, once, whatever happens; a fenced one only begins after `Begin`."""
+    """Start this run, once, whatever happens; a fenced one only begins after `Begin`.
+
+    It gives way to others that come to the queue within *yields_s* seconds, if the site can do so.
+    """
 
     token: RunToken
     partition: PartitionId
     spec: JobSpec
     fenced: bool = False
+    yields_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

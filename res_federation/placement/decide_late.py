@@ -81,6 +81,7 @@ def decide_late(
         *walk.walk(
             _ground(rows), classes, jobs, places, float(snapshot.at), float(late.age_s),
             float(late.patience_s), float(policy.unknown_release_s), late.prefer == EMPTIEST,
+            float(late.stay),
         )
     )  # fmt: skip
     memo.asleep.keep(found.sleeps, rows)

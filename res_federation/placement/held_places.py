@@ -138,26 +138,26 @@ def _keeps(code: int) -> Callable[..., tuple[int, float]]:
 
     def keep_place(  # noqa: PLR0913
         c: int, job: int, at: int, ground: Ground, classes: Classes, places: Places, lies: Ints,
-        codes: Codes, unknown_release: float,
+        codes: Codes, unknown_release: float, stay: float,
     ) -> tuple[int, float]:  # fmt: skip
         """Keep a place for a job where it is expected to start first; return the row, or -1.
 
-        One that has a place at row *at* keeps it there while that row has places enough.  Of a
-        row's places the first has nodes kept for it, unless others wait before it there.
+        One that has a place at row *at* leaves it only to start in less than *stay* of the time.
+        Of a row's places the first has nodes kept for it, unless others wait before it there.
         """
         soonest, soonest_key, begin = -1 if code >= 0 else -2, (0.0, 0.0), 0.0
-        stays = at >= 0 and has_room(at, ground, codes)
         able = classes.able[c]
         for n in range(able.shape[0]):
             r = able[n]
             if r < 0:
                 break
-            if (stays and r != at) or not has_room(r, ground, codes):
+            if not has_room(r, ground, codes):
                 continue
-            begin = expected(c, r, ground, classes, lies, unknown_release)
-            key = (begin, float(ground.fixed[r, 4] * ground.fixed[r, 0]))
+            guess = expected(c, r, ground, classes, lies, unknown_release)
+            size = float(ground.fixed[r, 4] * ground.fixed[r, 0])
+            key = (guess * stay if r == at else guess, size)
             if soonest < 0 or key < soonest_key:
-                soonest, soonest_key = r, key
+                soonest, soonest_key, begin = r, key, guess
         if soonest < 0:
             return -1, 0.0
         kernels.lie(classes.scored[c, soonest], lies)
@@ -168,7 +168,7 @@ def _keeps(code: int) -> Callable[..., tuple[int, float]]:
         part = kernels.share_of_node(lies, ground.fixed[soonest])
         ground.ours[soonest] += float(lies[0] * tasks) * part * float(classes.estimate[c])
         ground.held[soonest] += 1
-        return soonest, soonest_key[0]
+        return soonest, begin
 
     return keep_place
 

@@ -84,6 +84,10 @@ class LateStart:
         places: So many hold one in a partition with users of its own, whose site lets waiting
             runs of the federation take one another's places.
         fixed_places: So many where it does not.
+        yield_s: A place in a queue that is shared is taken so long after it was first wanted, or
+            after the last one who had it began: whose machine it is goes before.
+        stay: A job leaves its place for another where it is expected to start in less than this
+            part of the time.
         prefer: Of several partitions where it can start: "small", the one with fewest processors,
             or "emptiest", the one with most of them free.
         slowest: An accelerator on which a job would run for so many times its limit is its last
@@ -103,6 +107,8 @@ class LateStart:
     reservations: int = 1
     places: int = 12
     fixed_places: int = 4
+    yield_s: float = 2 * 3600.0
+    stay: float = 0.3
     prefer: str = SMALL
     slowest: float = 4.0
     history: int = 5

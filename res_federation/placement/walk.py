@@ -195,7 +195,7 @@ WalkFound = tuple[Ints, Ints, Ints, Ints, Floats, Floats, Codes, Ints, Links, Fl
 @compiled
 def walk(  # noqa: PLR0912, PLR0913, PLR0915
     ground: Ground, classes: Classes, jobs: Jobs, places: Places, at: float, age: float,
-    patience: float, unknown_release: float, emptiest: bool,
+    patience: float, unknown_release: float, emptiest: bool, stay: float,
 ) -> WalkFound:  # fmt: skip
     """Ask the classes in the order of their oldest jobs; what is sent is spent.
 
@@ -242,7 +242,8 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
                     events += 1
                     codes[events] = mine
                 r, begin = keep_place(
-                    c, slot, jobs.at[slot], ground, classes, places, lies, mine, unknown_release
+                    c, slot, jobs.at[slot], ground, classes, places, lies, mine, unknown_release,
+                    stay,
                 )
                 if r >= 0:
                     told[events, 0], told[events, 1], told[events, 2] = slot, c, -1

@@ -320,7 +320,9 @@ class Engine:
                     job = self.state.jobs[order.job]
                     run = job.run
                     assert run is not None, f"{order.token} has no run"
-                    orders.append(Start(order.token, run.partition, job.spec, order.fenced))
+                    orders.append(
+                        Start(order.token, run.partition, job.spec, order.fenced, order.yields_s)
+                    )
                 case BeginRuns():
                     orders.append(Begin(order.tokens))
                 case ForgetRuns():

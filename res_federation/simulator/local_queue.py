@@ -121,7 +121,7 @@ class LocalQueue:
             key: The caller's name for the job, its own among waiting and running ones.
             procs: Processors, at least 1; more than the pool has wait until it has them.
             estimate: Seconds that the scheduler believes it takes, at least 1.
-            at: When it came.  Jobs are handed in as they come: order is that of the calls.
+            at: When it came, or when it is to be taken to have come; equal ones as they came.
             priority: Higher first, unless the order is ``submit``.
 
         Raises:
@@ -129,7 +129,6 @@ class LocalQueue:
             InvalidArgument: If a figure is out of range.
 
         """
-        del at  # the order of the calls says it; kept in the signature for whoever records
         if key in self._slot:
             raise AlreadyExists(f"job {key} is here already")
         if procs < 1 or estimate < 1 or math.isnan(priority):
@@ -143,7 +142,7 @@ class LocalQueue:
             self._grow()
         slot = self._spare.pop()
         self._slot[key], self._key[slot] = slot, key
-        rank = 0 if self.order == "submit" else -_rank(priority)
+        rank = at if self.order == "submit" else -_rank(priority)
         self._count += 1
         self._take_seat(slot, (rank, self._count, key), procs, min(estimate, LONGEST))
 

@@ -98,12 +98,11 @@ class ShapedQueue:
     def submit(
         self, key: int, procs: Layout, estimate: int, at: int, priority: float = 0.0
     ) -> None:
-        """Add a job to the queue; jobs are handed in as they come."""
-        del at
+        """Add a job to the queue as if it came at second *at*; equal ones as they come."""
         self._count += 1
         need = (procs.cores_per_node, procs.memory_per_node_mib, procs.accelerators_per_node)
         job = _Job(
-            -priority if self._by_priority else 0.0, self._count, key, procs, estimate,
+            -priority if self._by_priority else float(at), self._count, key, procs, estimate,
             np.array(need, np.int64), np.zeros(0, np.int64),
         )  # fmt: skip
         self._waiting[key] = job

@@ -114,8 +114,12 @@ class VirtualSite:
         token: RunToken | None = None,
         *,
         fenced: bool = False,
+        yields: int = 0,
     ) -> Held | None:
-        """Put a job into the queue of a partition; None if it never fits there."""
+        """Put a job into the queue of a partition; None if it never fits there.
+
+        It stands there as if it had come *yields* seconds later.
+        """
         demand = self.demand
         it = part.size(demand.kind[job], demand.requests[demand.kind[job]])
         if it is None:
@@ -124,11 +128,13 @@ class VirtualSite:
         cores, accelerators = it.nodes * it.cores_per_node, it.nodes * it.accelerators_per_node
         held = Held(
             self._next_key(), job, part, token,
-            limit, (it.nodes, cores, accelerators), now, fenced,
+            limit, (it.nodes, cores, accelerators), now + yields, fenced,
         )  # fmt: skip
         self.held[held.key] = held
         held.size = it.nodes if part.pool else it
-        part.enqueue(held.key, held.size, limit, now, self._order.rank(job, now, now))
+        since = held.submitted
+        rank = self._order.rank(job, since, now)
+        part.enqueue(held.key, held.size, limit, now, since, rank)
         part.pending_core_s += cores * limit
         part.pending_accelerator_s += accelerators * limit
         part.entries[held.key] = WaitingJob(it.nodes, cores, accelerators, limit, token)
@@ -171,7 +177,10 @@ class VirtualSite:
         job = self.demand.number[job_of(token)]
         held = None
         if part is not None and part.up:
-            held = self.submit(job, part, now, token, fenced=order.fenced and self.fences)
+            held = self.submit(
+                job, part, now, token, fenced=order.fenced and self.fences,
+                yields=int(order.yields_s),
+            )  # fmt: skip
         if held is None:
             refusal = RunObservation(
                 token, JobState.FAILED, reason="never fits here", ended=float(now), refused=True
@@ -337,7 +346,7 @@ class VirtualSite:
             if held.part is part and held.given < 0:
                 part.cancel(held.key)
                 rank = self._order.rank(held.job, held.submitted, now)
-                part.enqueue(held.key, held.size, held.limit, now, rank)
+                part.enqueue(held.key, held.size, held.limit, now, held.submitted, rank)
         if part.waiting:
             self.dirty[part] = None
 

@@ -125,14 +125,19 @@ class VirtualPartition:
 
     # --- the queue, around maintenance that is announced
 
-    def enqueue(self, key: int, size: Any, limit: int, now: int, priority: float) -> None:
-        """Add a job; one that would run into maintenance is kept aside until it is over."""
+    def enqueue(
+        self, key: int, size: Any, limit: int, now: int, since: int, priority: float
+    ) -> None:
+        """Add a job that is taken to have come at second *since*.
+
+        One that would run into maintenance is kept aside until it is over.
+        """
         if self.windows:
             if now + limit > self.windows[0].start:
                 self._aside.add(key)
                 return
             heappush(self._by_limit, (-limit, key))
-        self.queue.submit(key, size, limit, now, priority)
+        self.queue.submit(key, size, limit, since, priority)
 
     def start(self, now: int) -> list[int]:
         """Make one pass over what ends before the next maintenance by its limit."""

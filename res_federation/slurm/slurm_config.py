@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from res_federation.slurm import slurm_times
+from res_federation.slurm import durations, slurm_times
 
 ARGV = ("scontrol", "show", "config")
 _LINE = re.compile(r"^[ \t]*([A-Za-z]\w*(?:\[\d+\])?)[ \t]*=[ \t]?(.*?)[ \t\r]*$", re.MULTILINE)
@@ -32,6 +32,8 @@ class SlurmConfig:
         requeue: Whether Slurm may start a job again that did not forbid it.
         user_top: Whether users may put their own waiting jobs into another order
             (``SchedulerParameters=enable_user_top``).
+        age_points_per_s: Points of priority that a job gains with each second of its wait, until
+            ``PriorityMaxAge`` (``priority/multifactor``); 0 where age alone says nothing.
         booted: UTC seconds when the controller that answers was started, or None.
 
     """
@@ -50,6 +52,7 @@ class SlurmConfig:
     message_timeout_s: int = 10
     requeue: bool = True
     user_top: bool = False
+    age_points_per_s: float = 0.0
     booted: int | None = None
 
 
@@ -74,8 +77,16 @@ def read(text: str) -> SlurmConfig:
         message_timeout_s=_number(found, "MessageTimeout", 10),
         requeue=_number(found, "JobRequeue", 1) != 0,
         user_top="enable_user_top" in found.get("SchedulerParameters", "").split(","),
+        age_points_per_s=_age_points(found),
         booted=slurm_times.read(found.get("BOOT_TIME", "")),
     )
+
+
+def _age_points(found: dict[str, str]) -> float:
+    most = durations.seconds(found.get("PriorityMaxAge", "7-00:00:00"))
+    if found.get("PriorityType", "") != "priority/multifactor" or not most or most < 0:
+        return 0.0
+    return _number(found, "PriorityWeightAge", 0) / most
 
 
 def _number(found: dict[str, str], key: str, default: int) -> int:

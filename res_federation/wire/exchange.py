@@ -31,6 +31,8 @@ from res_federation.wire.jobs import (
 from res_federation.wire.specs import spec_from_message, spec_to_message
 from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 
+MOST_YIELDS_S = 366 * 86400.0
+
 
 def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
     """Return what an agent says of a run as a message."""
@@ -108,10 +110,14 @@ def report_from_message(
 def order_to_message(order: Order) -> agents_pb2.Order:
     """Return an order as a message."""
     match order:
-        case Start(token, partition, spec, fenced):
+        case Start(token, partition, spec, fenced, yields_s):
             return agents_pb2.Order(
                 start=agents_pb2.StartOrder(
-                    token=token, partition=partition, spec=spec_to_message(spec), fenced=fenced
+                    token=token,
+                    partition=partition,
+                    spec=spec_to_message(spec),
+                    fenced=fenced,
+                    yields_seconds=yields_s,
                 )
             )
         case Cancel(token, task):
@@ -155,6 +161,7 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
                 PartitionId(start.partition),
                 spec_from_message(start.spec),
                 start.fenced,
+                start.yields_seconds if 0 <= start.yields_seconds < MOST_YIELDS_S else 0.0,
             )
         case "cancel":
             cancel = message.cancel

@@ -39,3 +39,11 @@ def test_what_is_not_told_keeps_slurms_own_default() -> None:
 def test_any_text_is_read_without_failing(text: str) -> None:
     assert slurm_config.read(text).max_array_size >= 0
     assert slurm_config.read(f"MaxArraySize = {text}").max_array_size >= 0
+
+
+def test_age_is_worth_points_where_priority_has_many_factors():
+    text = "PriorityType = priority/{}\nPriorityMaxAge = {}\nPriorityWeightAge = 6000\n"
+    assert slurm_config.read(text.format("multifactor", "01:00:00")).age_points_per_s == 6000 / 3600
+    assert slurm_config.read(text.format("basic", "01:00:00")).age_points_per_s == 0.0
+    assert slurm_config.read(text.format("multifactor", "UNLIMITED")).age_points_per_s == 0.0
+    assert slurm_config.read(text.format("multifactor", "never")).age_points_per_s == 0.0

@@ -51,6 +51,8 @@ from res_federation.slurm.render import Unrenderable, render_understood
 from res_federation.slurm.slurm_states import Phase
 
 _STALE_AFTER_S = 20.0
+_MOST_NICE = 2_147_483_645
+"""As sbatch takes it."""
 _SHAKEN_S = 600.0
 """How long after its start a controller may still end jobs for numbers that it gave away twice."""
 
@@ -185,6 +187,8 @@ class SlurmBatch:
         ]  # fmt: skip
         argv += [f"--array={piece.array}"] if piece.array else []
         argv += [f"--dependency=afterany:{after}"] if after else []
+        nice = round(request.yields_s * self._view.age_points_per_s)
+        argv += [f"--nice={min(nice, _MOST_NICE)}"] if nice > 0 else []
         argv.append(f"{request.directory}/batch.{piece.number}")
         done = await self._calls.act(argv, environment=dict(spec.environment))
         what, text = outcome.of_submission(done.code, done.out, done.err)

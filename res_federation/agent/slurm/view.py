@@ -117,6 +117,11 @@ class ClusterView:
         return self._seldom.config.user_top
 
     @property
+    def age_points_per_s(self) -> float:
+        """How many points of priority a job gains for each second that it waits."""
+        return self._seldom.config.age_points_per_s
+
+    @property
     def accounting(self) -> bool:
         """Whether the cluster keeps an accounting."""
         return self._seldom.config.accounting

@@ -227,12 +227,15 @@ class StartOrder(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     FENCED_FIELD_NUMBER: _builtins.int
+    YIELDS_SECONDS_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Names the run for ever."""
     partition: _builtins.str
     """"site/cluster/partition"."""
     fenced: _builtins.bool
     """It is to wait at the site: no payload of it begins before a BeginOrder."""
+    yields_seconds: _builtins.float
+    """It gives way to others that come to the queue within so many seconds."""
     @_builtins.property
     def spec(self) -> _specs_pb2.JobSpec:
         """What to run."""
@@ -244,10 +247,11 @@ class StartOrder(_message.Message):
         partition: _builtins.str = ...,
         spec: _specs_pb2.JobSpec | None = ...,
         fenced: _builtins.bool = ...,
+        yields_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fenced", b"fenced", "partition", b"partition", "spec", b"spec", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fenced", b"fenced", "partition", b"partition", "spec", b"spec", "token", b"token", "yields_seconds", b"yields_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -120,12 +120,12 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
 
     async def _order(self, effect: Order | orders.Read) -> orders.Order | None:
         match effect:
-            case StartRun(token, job_id, fenced):
+            case StartRun(token, job_id, fenced, yields_s):
                 job = self._federation.state.jobs.get(job_id)
                 if job is None or job.run is None or job.run.token != token:
                     return None  # it ended or was withdrawn while the order waited
                 spec = await self._federation.full_spec(job)
-                return orders.Start(token, job.run.partition, spec, fenced)
+                return orders.Start(token, job.run.partition, spec, fenced, yields_s)
             case CancelRun(token, task):
                 return orders.Cancel(token, task)
             case WithdrawRuns(tokens):
