@@ -120,7 +120,7 @@ def _expected(job: Job) -> str:
     if said is None or job.started is not None or job.state.final:
         return ""
     if said.p50_s is None or said.p90_s is None:
-        return "no estimate yet"
+        return "no estimate yet of when"
     p50, p90 = (instant(said.at + after) or "" for after in (said.p50_s, said.p90_s))
     return f"~{p50[:19]}Z (P90 {p90[:19]}Z), as of {(instant(said.at) or '')[:19]}Z"
 
@@ -174,7 +174,7 @@ def wait(
                 tell_end(job, as_json=as_json)
             elif not as_json and job.id not in told and _expected(job):
                 told.add(job.id)
-                output.note(f"job {job.id} starts {_expected(job)}")
+                output.note(f"job {job.id} starts: {_expected(job)}")
         for name in waiting:
             job = federation.job(name)
             good = False
