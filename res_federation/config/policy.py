@@ -31,6 +31,7 @@ class _Late(Strict):
     fixed_places: Annotated[int, Field(ge=0, le=1000)] | None = None
     yield_s: Annotated[float, Field(ge=0, le=1e9)] | None = None
     stay: Annotated[float, Field(ge=0, le=1)] | None = None
+    settle_s: Annotated[float, Field(gt=0, le=1e9)] | None = None
     prefer: Literal["small", "emptiest"] | None = None
     slowest: Annotated[float, Field(ge=1, le=1e6)] | None = None
     history: Annotated[int, Field(ge=0, le=1000)] | None = None

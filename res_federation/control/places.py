@@ -62,7 +62,7 @@ def hold(state: FederationState, plan: Plan, alone: Iterable[Rejection], at: flo
                 part.order.append(run.token)
                 part.new.append(StartRun(run.token, job.id, fenced=True, yields_s=yields))
         stays.update(part.order)
-    _take_back(state, stays, wanted)
+    _take_back(state, plan, stays, wanted, at)
     return effects + _orders(state, wanted)
 
 
@@ -113,13 +113,20 @@ def _told(state: FederationState, job: Job, run: Run, at: float) -> Effect:
 
 
 def _take_back(
-    state: FederationState, stays: set[RunToken], wanted: dict[PartitionId, _Wanted]
+    state: FederationState,
+    plan: Plan,
+    stays: set[RunToken],
+    wanted: dict[PartitionId, _Wanted],
+    at: float,
 ) -> None:
     """Ask for the runs back whose places somebody else is to have, or nobody."""
+    late = state.policy.late
+    settled = at - (0.0 if late is None else late.settle_s)
+    start = {one.job for one in plan.assignments}
     for job_id in state.holding:
         run = state.jobs[job_id].run
         assert run is not None, "it holds a place"
-        if run.leaving or run.token in stays:
+        if run.leaving or run.token in stays or (run.placed > settled and job_id not in start):
             continue
         run.leaving = True
         wanted.setdefault(run.partition, _Wanted()).back.append(run.token)

@@ -88,6 +88,8 @@ class LateStart:
             after the last one who had it began: whose machine it is goes before.
         stay: A job leaves its place for another where it is expected to start in less than this
             part of the time.
+        settle_s: For so long a run that came to a shared queue is taken back only to start
+            elsewhere at once: no two guesses of a start send it to and fro.
         prefer: Of several partitions where it can start: "small", the one with fewest processors,
             or "emptiest", the one with most of them free.
         slowest: An accelerator on which a job would run for so many times its limit is its last
@@ -107,8 +109,9 @@ class LateStart:
     reservations: int = 1
     places: int = 12
     fixed_places: int = 4
-    yield_s: float = 2 * 3600.0
-    stay: float = 0.3
+    yield_s: float = 3600.0
+    stay: float = 0.6
+    settle_s: float = 60.0
     prefer: str = SMALL
     slowest: float = 4.0
     history: int = 5
