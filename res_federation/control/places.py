@@ -93,8 +93,8 @@ def _send(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
         held=True,
     )
     job.runs.append(run)
-    job.state, job.decision, job.decided_at = JobState.PLACED, bytes(one.decision), at
-    job.reason = "waits in the site's queue for its turn"
+    job.state, job.reason = JobState.PLACED, "waits in the site's queue for its turn"
+    state.decide(job, one.decision, at)
     state.take_place(job)
     site.runs[run.token] = job.id
     site.uncounted[run.token] = None

@@ -11,6 +11,7 @@ from itertools import islice
 from res_federation.control import places, runs
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import (
+    ClassesHeld,
     Effect,
     FrameSeen,
     JobHeld,
@@ -23,7 +24,7 @@ from res_federation.control.effects import (
 )
 from res_federation.control.events import PlanReady, RoundFailed
 from res_federation.control.forecasts import at_their_sites, tell
-from res_federation.control.held import Held, tell_held
+from res_federation.control.held import MANY, Held
 from res_federation.control.leases import lease_of
 from res_federation.control.state import FederationState
 from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
@@ -74,20 +75,21 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     """Return the round over all that wait, if one is due."""
     sweep = at - state.swept >= state.terms.sweep_s
     changed = state.version != state.seen_version or (sweep and ticked)
-    if not state.fresh and not (changed and (state.held or state.holding)):
+    waits = state.held or state.holding
+    untold = state.late is not None and state.late.untold
+    if not state.fresh and not untold and not (changed and waits):
         state.seen_version = state.version
         return []
     if at < state.pause_until:
         return [WakeAt(state.pause_until)]
     held = state.by_class()
-    held.asked = tuple(state.fresh)
+    view = held.ask(state.jobs[job] for job in state.fresh)
     state.swept = at if sweep else state.swept
     state.seen_version = state.version
     state.planning = frozenset(held.asked)
     state.pause_until = at + state.terms.round_interval_s
     state.asked = (state.events, at)
-    untold = (job for job in held.asked if state.jobs[job].forecast is None)
-    return [RunRound(snapshot(state, at), held.waiting.view(untold), sweep)]
+    return [RunRound(snapshot(state, at), view, sweep)]
 
 
 def _next(state: FederationState) -> list[JobId]:
@@ -105,6 +107,8 @@ def fail(state: FederationState, event: RoundFailed) -> list[Effect]:
     state.planning = None
     state.seen_version = 0
     state.swept = 0.0
+    if state.late is not None:
+        state.late.again()
     state.pause_until = event.at + _PAUSE_S
     return []
 
@@ -147,16 +151,36 @@ def _stay(state: FederationState, held: Held, plan: Plan, at: float) -> list[Eff
             del state.fresh[job_id]
             state.held[job_id] = None
     assert plan.queue is not None, "it is a plan by class"
-    for kind, first, permanent, reason, decision in plan.refusals:
-        if not permanent:
-            continue
+    for kind, first, permanent, reason, decision in plan.ended:
         for job_id in [*plan.queue.names_from(first)]:
             if job_id in held.waiting and held.waiting.class_of(job_id) == kind:
                 rejection = Rejection(job_id, permanent, reason, decision)
                 effects += _reject(state, state.jobs[job_id], rejection, at)
     state.sweep_caught += plan.caught
     effects += places.hold(state, plan, plan.alone, at)
-    return effects + tell_held(held, state.jobs, state.held, plan, at)
+    return effects + _tell(state, held, plan, at)
+
+
+def _tell(state: FederationState, held: Held, plan: Plan, at: float) -> list[Effect]:
+    """Take what a plan says of those that stay; say who has another reason now.
+
+    Few jobs that were new are told each; the others hear by their class.
+    """
+    changed = held.answer(plan, at)
+    alone = held.answer_apart(plan.alone, at)
+    asked: tuple[JobId, ...] = held.asked
+    if len(asked) > MANY:
+        changed, asked = held.every_kind(), ()
+    effects: list[Effect] = []
+    for job_id in (*asked, *sorted(alone.difference(asked))):
+        if job_id in state.held:
+            job = state.jobs[job_id]
+            before = job.reason
+            if state.tell(job).reason != before:
+                effects.append(JobHeld(job))
+    if changed:
+        effects.append(ClassesHeld(changed))
+    return effects
 
 
 def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
@@ -202,9 +226,8 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         fenced=waits and state.sites[site].fences and not job.spec.requeue,
     )
     job.runs.append(run)
-    job.state, job.decision = JobState.PLACED, bytes(assignment.decision)
-    job.reason = "placed; on its way to the site"
-    job.decided_at = at
+    job.state, job.reason = JobState.PLACED, "placed; on its way to the site"
+    state.decide(job, assignment.decision, at)
     state.dequeue(job.id)
     state.sites[site].runs[run.token] = job.id
     state.sites[site].uncounted[run.token] = None
@@ -218,7 +241,7 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
 
 
 def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -> list[Effect]:
-    job.decision, job.decided_at = bytes(rejection.decision), at
+    state.decide(job, rejection.decision, at)
     if rejection.permanent:
         reason = f"no member can run it; the nearest: {sentence(rejection.reason)}"
         return [runs.finish(state, job, JobState.INFEASIBLE, at, reason)]

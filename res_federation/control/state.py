@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import SupportsBytes
 
 from res_federation.accounting.fair_share import Usage
 from res_federation.control.forecasts import Forecasts, reopen
@@ -38,6 +39,7 @@ class Terms:
             for it, a stream of jobs shares rounds.
         shared_s: So long after others were seen in a partition it is taken for one that is shared.
         sweep_s: After so long a round looks at all that wait, whether anything changed or not.
+        explains: Whether every job keeps its newest decision, packed: nobody asks in a replay.
 
     """
 
@@ -51,6 +53,7 @@ class Terms:
     round_interval_s: float = 0.1
     shared_s: float = 7 * 86400.0
     sweep_s: float = 60.0
+    explains: bool = True
 
 
 @dataclass(slots=True)
@@ -221,10 +224,20 @@ class FederationState:
             self.late = Held(policy.seed, waits, by_user=by_user)
         return self.late
 
+    def decide(self, job: Job, decision: SupportsBytes, at: float) -> None:
+        """Note the newest decision about a job."""
+        job.decided_at = at
+        if self.terms.explains:
+            job.decision = bytes(decision)
+
     def tell(self, job: Job) -> Job:
         """Return *job*, which learns the newest answer if it is held."""
+        answer = None
         if self.late is not None and job.id in self.held:
-            self.late.tell(job)
+            answer = self.late.answer_of(job.id)
+        if answer is not None:
+            job.reason = answer.text
+            self.decide(job, answer.decision, answer.at)
         return job
 
     def held_of(self, kinds: frozenset[int], jobs: Iterable[JobId] | None) -> Iterator[Job]:

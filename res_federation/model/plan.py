@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, SupportsBytes
 
@@ -158,6 +158,7 @@ class Plan:
         assignments: In the order in which the jobs were decided.
         alone: Jobs that stay, each with a reason of its own, in the same order.
         refusals: Jobs that stay, by class.
+        ended: Those of the refusals that are permanent.
         queue: What refusals refer to.
         looked: How many classes were looked at.
         caught: Jobs that were sent though nothing had changed for their class: none, or something
@@ -171,7 +172,8 @@ class Plan:
     frame_id: bytes
     assignments: tuple[Assignment, ...]
     alone: tuple[Rejection, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: Sequence[Refusal] = ()
+    ended: tuple[Refusal, ...] = ()
     queue: JobQueue | None = field(default=None, repr=False)
     looked: int = 0
     caught: int = 0

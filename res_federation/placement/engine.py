@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from res_federation.model.forecast import Expected
 from res_federation.model.job import Job
-from res_federation.model.plan import Assignment, Plan, Refusal, Rejection
+from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Code, Reason
 from res_federation.placement import packing
 from res_federation.placement.decide import Decided, consider, spent
 from res_federation.placement.decide_late import Round, decide_late
 from res_federation.placement.foretell import foretell
-from res_federation.placement.ground import GONE
 from res_federation.placement.order import in_turn
 from res_federation.placement.packing import Decision
 from res_federation.placement.policy import Policy
+from res_federation.placement.refusals import Refusals
 from res_federation.placement.rows import RowArrays
 from res_federation.placement.score import Scatter, in_process
 from res_federation.placement.snapshot import Snapshot
@@ -54,8 +54,7 @@ def place(
         )
         rows = spent(snapshot, policy, scatter, view.memo.rows)
         found = decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
-        plan = _plan_by_class(view, found)
-        return replace(plan, expected=foretell(found, view, policy.late, snapshot.at))
+        return _plan_by_class(view, found, foretell(found, view, policy.late, snapshot.at))
     ordered = in_turn(jobs, snapshot.at, policy)
     rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
     return _plan(rows, ordered, decided)
@@ -85,16 +84,14 @@ def _plan(rows: RowArrays, jobs: Sequence[Job], decided: Decided) -> Plan:
     return Plan(rows.version, rows.frame, rows.frame_id, tuple(assignments), tuple(rejections))
 
 
-def _plan_by_class(view: View, found: Round) -> Plan:
+def _plan_by_class(view: View, found: Round, expected: tuple[Expected, ...]) -> Plan:
     rows, told = found.rows, found.found
-    frame, slots, kinds = rows.frame, told.slot.tolist(), told.kind.tolist()
+    frame, kinds = rows.frame, told.kind.tolist()
     assignments, alone = [], []
-    reasons: dict[tuple[int, ...], Reason] = {}
-    places, begins = told.place.tolist(), told.begin.tolist()
+    places, begins, slots = told.place.tolist(), told.begin.tolist(), told.slot.tolist()
     for event, row in enumerate(told.row.tolist()):
-        kind = kinds[event]
         if row >= 0:
-            decision = Decision(found, kind, event)
+            decision = Decision(found, kinds[event], event)
             job = view.job(slots[event]).id
             assignments.append(Assignment(job, frame[row], row, True, 0.0, decision))
         elif places[event] >= 0:
@@ -102,27 +99,14 @@ def _plan_by_class(view: View, found: Round) -> Plan:
             alone.append(
                 Rejection(
                     view.job(slots[event]).id, False, Reason(Code(told.codes[event, held])),
-                    Decision(found, kind, event), frame[held], begins[event],
+                    Decision(found, kinds[event], event), frame[held], begins[event],
                 )
             )  # fmt: skip
-    refusals = []
-    first, failed, nearest = told.rest.tolist(), told.failed.tolist(), found.nearest.tolist()
-    for kind in np.flatnonzero((told.failed != GONE) & (told.rest >= 0)).tolist():
-        permanent, *numbers = nearest[kind]
-        key = tuple(numbers)
-        reason = reasons.get(key) or reasons.setdefault(key, _reason(key))
-        decision = Decision(found, kind, failed[kind])
-        refusals.append(Refusal(kind, first[kind], permanent == 1, reason, decision))
+    refusals = Refusals(found)
     return Plan(
-        rows.version, frame, rows.frame_id, tuple(assignments), tuple(alone), tuple(refusals),
-        view, int(told.looked), found.caught,
+        rows.version, frame, rows.frame_id, tuple(assignments), tuple(alone), refusals,
+        refusals.permanent, view, int(told.looked), found.caught, expected,
     )  # fmt: skip
-
-
-def _reason(numbers: tuple[int, ...]) -> Reason:
-    """Return a reason; where there are no rows at all nobody is connected."""
-    code, needed, have = numbers
-    return Reason(Code(code), needed, have) if code else Reason(Code.SITE_NOT_CONNECTED)
 
 
 def _nearest(

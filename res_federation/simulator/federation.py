@@ -181,6 +181,7 @@ def terms_of(rules: Rules) -> Terms:
     there_and_back = rules.order_delay_s + rules.report_delay_s + rules.report_interval_s
     return replace(
         terms,
+        explains=False,
         round_interval_s=float(rules.round_interval_s),
         resend_s=max(terms.resend_s, 2.0 * there_and_back + 1.0),
     )

@@ -105,8 +105,8 @@ def _ended(plan: Plan) -> list[tuple[JobId, bytes]]:
     """Return the jobs of a plan by class that can never run, by name."""
     return sorted(
         (job, bytes(one.decision))
-        for one in plan.refusals
-        if one.permanent and plan.queue is not None
+        for one in plan.ended
+        if plan.queue is not None
         for job in plan.queue.names_from(one.first)
     )
 
