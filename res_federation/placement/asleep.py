@@ -40,16 +40,14 @@ class Asleep:
         known = [number for number in classes if number < len(self._classes)]
         self._classes[known] = False
 
-    def of(self, count: int, rows: RowArrays, scored: Narrow) -> Flags:
-        """Return (classes,) who sleeps, the rows being as they are before a round."""
+    def of(self, count: int, rows: RowArrays) -> tuple[Flags, Ints]:
+        """Return (classes,) who slept when a round last ended, and the rows that changed since."""
         found = np.zeros(count, np.bool_)
         known = min(count, len(self._classes))
         if not known or len(self._prints) != len(rows.frame):
-            return found
+            return found, np.zeros(0, np.int64)
         found[:known] = self._classes[:known]
-        changed = np.flatnonzero(self._prints != prints_of(rows))
-        wake(found, scored, changed)
-        return found
+        return found, np.flatnonzero(self._prints != prints_of(rows))
 
     def keep(self, classes: Flags, rows: RowArrays) -> None:
         """Note who sleeps, the rows being as a round leaves them."""

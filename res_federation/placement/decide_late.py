@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from res_federation.placement import ground, kept_places, turns, walk
+from res_federation.placement.asleep import wake
 from res_federation.placement.ground import Flags
 from res_federation.placement.kernels import Floats, Narrow
 from res_federation.placement.memo import Scores
@@ -65,13 +66,13 @@ def decide_late(
         return memo.considered(scores.columns, view.specimens, before, snapshot, policy)
 
     count = len(view.head)
-    dozes = memo.asleep.of(count, rows, scores.scored)
+    dozes, changed = memo.asleep.of(count, rows)
     classes = ground.Classes(
         scores.scored[:count], scores.columns.numbers, scores.columns.throttle, scores.estimate,
         _wide(scores, view, snapshot, late), scores.long, scores.cost,
         memo.asleep.able(scores, scores.scored[:count]),
         view.head.copy(),
-        np.zeros_like(dozes) if sweep else dozes,
+        np.zeros_like(dozes) if sweep else dozes, changed,
     )  # fmt: skip
     jobs = ground.Jobs(
         view.after, view.submitted, view.name, view.salts(policy.seed), _held(view, rows, scores)
@@ -86,11 +87,15 @@ def decide_late(
     )  # fmt: skip
     memo.asleep.keep(found.sleeps, rows)
     memo.looked = int(found.looked)
+    caught = 0
+    if sweep:
+        wake(dozes, scores.scored, changed)
+        caught = int(dozes[found.kind[found.row >= 0]].sum())
     full = rows.waiting >= rows.fixed[:, 10]
     return Round(
         rows, scores, considered, found, places.columns[: places.used[0]], full,
         turns.nearest(scores.scored[:count], found.codes, found.failed, rows.fixed, rows.waiting),
-        int(dozes[found.kind[found.row >= 0]].sum()) if sweep else 0,
+        caught,
     )  # fmt: skip
 
 

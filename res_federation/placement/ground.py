@@ -13,6 +13,7 @@ from res_federation.placement.kernels import Floats, Ints, Narrow, Salts
 Codes = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 Links = npt.NDArray[np.int32]
+Able = npt.NDArray[np.int16]
 Names = npt.NDArray[np.uint8]
 AS_SCORED, QUEUE_FULL, REFUSED = 255, 45, 47
 NODES_BUSY, WAITS_FOR_TURN, NODES_KEPT_FOR_IT, LEFT_FOR_OTHERS = 48, 49, 50, 51
@@ -57,9 +58,10 @@ class Classes(NamedTuple):
     wide: Floats
     long: Floats
     cost: Floats
-    able: npt.NDArray[np.int16]  # as `asleep.able_rows` gives it
+    able: Able  # as `asleep.able_rows` gives it
     head: Links
-    sleeps: Flags
+    sleeps: Flags  # (classes,) whether nothing was free for it anywhere when a round last ended
+    changed: Ints  # the rows that have changed since
 
 
 class Jobs(NamedTuple):

@@ -18,6 +18,7 @@ from res_federation.placement import kernels
 from res_federation.placement.ground import (
     NODES_BUSY,
     WAITS_FOR_TURN,
+    Able,
     Classes,
     Codes,
     Ground,
@@ -49,13 +50,12 @@ def has_room(r: int, ground: Ground, codes: Codes) -> bool:
 
 
 @compiled
-def may_hold(c: int, ground: Ground, classes: Classes) -> bool:
+def may_hold(able: Able, held: Ints, depth: Ints) -> bool:
     """Tell whether any row has a place left for a class, as far as is known without a look."""
-    able = classes.able[c]
     for n in range(able.shape[0]):
         if able[n] < 0:
             break
-        if ground.held[able[n]] < ground.depth[able[n]]:
+        if held[able[n]] < depth[able[n]]:
             return True
     return False
 

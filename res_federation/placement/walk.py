@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -39,8 +40,17 @@ from res_federation.placement.held_places import (
     may_hold,
     stands_on,
 )
-from res_federation.placement.kernels import Floats, Ints, compiled
+from res_federation.placement.kernels import Floats, Function, Ints, Narrow, compiled
 from res_federation.placement.turns import line_up, sink, turn_of
+
+LEFT_ASLEEP = 32
+"""Classes that were left asleep in their turn, at least, before all others like them are."""
+
+
+def merged(function: Function) -> Function:
+    """Compile *function* into whoever calls it: to hand many arrays over takes long."""
+    made: Function = numba.njit(inline="always", nogil=True)(function)
+    return made
 
 
 @compiled
@@ -115,6 +125,54 @@ def _looks(code: int) -> Callable[..., int]:
 
 
 @compiled
+def stirs(  # noqa: PLR0913 - whole bundles are slow to hand over
+    c: int, changed: Ints, scored: Narrow, numbers: Ints, full: Flags, idle: Floats, free: Ints,
+    bars: Ints, lies: Ints,
+) -> bool:  # fmt: skip
+    """Tell whether a class that sleeps could start on a row that changed; on no other one it can.
+
+    What is free only becomes less in a round, so who does not stir once does not in this round.
+    """
+    for k in range(changed.shape[0]):
+        r = changed[k]
+        if scored[c, r, 2] & 255 != 0 or full[r]:
+            continue
+        kernels.lie(scored[c, r], lies)
+        if idle[r] < lies[0] * lies[1]:
+            continue
+        one = max(lies[0], 1)
+        if kernels.fitting_up_to(free[r], bars[r], lies, numbers[c, 13], one) >= one:
+            return True
+    return False
+
+
+@compiled
+def left_asleep(c: int, ground: Ground, classes: Classes, lies: Ints) -> bool:
+    """Tell whether a class that sleeps still does: nothing is free for it, no place is left."""
+    return not may_hold(classes.able[c], ground.held, ground.depth) and not stirs(
+        c, classes.changed, classes.scored, classes.numbers, ground.full, ground.idle, ground.free,
+        ground.bars, lies,
+    )  # fmt: skip
+
+
+@compiled
+def let_sleep(
+    heap: Ints, failed: Ints, sleeps: Flags, ground: Ground, classes: Classes, lies: Ints
+) -> int:
+    """Take all off a heap at once that would be left asleep in their turn; return who remains."""
+    awake = 0
+    for k in range(heap.shape[0]):
+        c = heap[k]
+        dozes = classes.sleeps[c] and failed[c] == GONE
+        if dozes and left_asleep(c, ground, classes, lies):
+            failed[c], sleeps[c] = SLEPT, True
+        else:
+            heap[awake] = c
+            awake += 1
+    return awake
+
+
+@compiled
 def choose(
     c: int,
     salt: np.uint64,
@@ -184,7 +242,7 @@ def _sends(code: int) -> Callable[..., None]:
     return send
 
 
-look = compiled(_looks(stands_on()))
+look = merged(_looks(stands_on()))
 send = compiled(_sends(stands_on()))
 
 
@@ -205,7 +263,7 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
     turn, lies, ready = np.zeros(count), np.zeros(4, np.int64), np.zeros(rows, np.int64)
     failed = np.full(count, GONE, np.int64)
     sleeps = np.zeros(count, np.bool_)
-    events, looked, could = 0, 0, 0
+    events, looked, could, left = 0, 0, 0, 0
     told: npt.NDArray[Any] = np.empty((256, 4), np.int64)  # slot, class, row, row of its place
     waves: npt.NDArray[Any] = np.empty((256, 2))  # and seconds to its expected start
     codes: npt.NDArray[Any] = np.empty((256, rows), np.uint8)
@@ -217,8 +275,10 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
             told, waves, codes = taller(told), taller(waves), taller(codes)
         c, slot = heap[0], classes.head[heap[0]]
         goes_on = False
-        if classes.sleeps[c] and failed[c] == GONE and not may_hold(c, ground, classes):
+        dozes = classes.sleeps[c] and failed[c] == GONE
+        if dozes and left_asleep(c, ground, classes, lies):
             failed[c], sleeps[c] = SLEPT, True
+            left += 1
         else:
             mine = codes[events]
             looked += 1
@@ -241,10 +301,12 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
                             sleeps[c] = False
                     events += 1
                     codes[events] = mine
-                r, begin = keep_place(
-                    c, slot, jobs.at[slot], ground, classes, places, lies, mine, unknown_release,
-                    stay,
-                )
+                r, begin = -1, 0.0
+                if may_hold(classes.able[c], ground.held, ground.depth):
+                    r, begin = keep_place(
+                        c, slot, jobs.at[slot], ground, classes, places, lies, mine,
+                        unknown_release, stay,
+                    )  # fmt: skip
                 if r >= 0:
                     told[events, 0], told[events, 1], told[events, 2] = slot, c, -1
                     told[events, 3], waves[events, 0], waves[events, 1] = r, 0.0, begin
@@ -259,6 +321,10 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
         else:
             size -= 1
             heap[0] = heap[size]
+        if left > max(LEFT_ASLEEP, size // 4):
+            left, size = 0, let_sleep(heap[:size], failed, sleeps, ground, classes, lies)
+            for k in range(size // 2 - 1, 0, -1):
+                sink(heap, size, k, turn, classes.head, jobs.submitted, jobs.name)
         sink(heap, size, 0, turn, classes.head, jobs.submitted, jobs.name)
     return (
         told[:events, 0], told[:events, 1], told[:events, 2], told[:events, 3], waves[:events, 0],
