@@ -13,8 +13,8 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
 from res_federation.broker.server import Server
+from res_federation.broker.warming import warm
 from res_federation.config.broker import BrokerSettings
-from res_federation.control.capacity import snapshot
 from res_federation.control.effects import RunRound
 from res_federation.control.events import Ticked
 from res_federation.control.forecasts import recalled
@@ -147,7 +147,7 @@ async def _serve(
             tasks.create_task(record.keep())
             address = await server.start(settings.listen)
             log.info("listening", address=address)
-            await asyncio.to_thread(_warm, parts.state, parts.clock.now(), scatter)
+            await asyncio.to_thread(warm, parts.state, scatter)
             parts.loop.put(Ticked(parts.clock.now()))
             await server.serving()
             on_ready(address)
@@ -160,13 +160,3 @@ async def _serve(
         await server.stop(_STOP_GRACE_S)
         if isinstance(scatter, RayScatter):
             await asyncio.to_thread(scatter.close)
-
-
-def _warm(state: FederationState, at: float, scatter: Scatter) -> None:
-    """Start the workers and compile the kernels before the first user waits for them."""
-    try:
-        place(snapshot(state, at), (), state.policy, scatter=scatter)
-        if isinstance(scatter, RayScatter):
-            scatter.start()
-    except Exception as error:  # noqa: BLE001 - rounds will try again; users can submit already
-        log.warning("workers_not_started", why=f"{type(error).__name__}: {error}"[:500])
