@@ -99,9 +99,7 @@ def repeat(path: Path, policy: Policy | None = None) -> Repeated:
             ) from None
         for effect in effects:
             if isinstance(effect, RunRound):
-                pending = place(
-                    effect.snapshot, effect.jobs, state.policy, sweep=effect.sweep
-                )
+                pending = place(effect.snapshot, effect.jobs, state.policy, sweep=effect.sweep)
     return found
 
 
