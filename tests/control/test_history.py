@@ -10,7 +10,7 @@ from res_federation.control.events import JobSubmitted
 from res_federation.control.history import KEPT, estimate, learn
 from res_federation.control.machine import handle
 from res_federation.control.state import FederationState, federation
-from res_federation.model.identifiers import new_job_id, run_token
+from res_federation.model.identifiers import PartitionId, SiteId, new_job_id, run_token
 from res_federation.model.job import Job, JobSpec, Run, TaskOutcome
 from res_federation.model.job_state import JobState
 from res_federation.placement.order import run_estimate
@@ -24,7 +24,7 @@ RATIOS = st.lists(st.floats(0, 1), max_size=12)
 def ended(state: FederationState, ran: float, state_at_end: JobState = JobState.COMPLETED) -> None:
     job = a_job(time_limit_s=1000)
     run = Run(
-        run_token(job.id, 1), 1, "a/c/p", "a", 0.0, state=state_at_end, started=10.0,
+        run_token(job.id, 1), 1, PartitionId("a/c/p"), SiteId("a"), 0.0, state=state_at_end, started=10.0,
         ended=10.0 + ran,
     )  # fmt: skip
     job.runs.append(run)
@@ -113,7 +113,16 @@ def test_of_an_array_the_longest_task_counts():
         TaskOutcome(number, JobState.COMPLETED, started=at, ended=at + length)
         for number, at, length in ((0, 0.0, 100.0), (1, 500.0, 300.0))
     )
-    run = Run(run_token(job.id, 1), 1, "a/c/p", "a", 0.0, started=0.0, ended=800.0, tasks=tasks)
+    run = Run(
+        run_token(job.id, 1),
+        1,
+        PartitionId("a/c/p"),
+        SiteId("a"),
+        0.0,
+        started=0.0,
+        ended=800.0,
+        tasks=tasks,
+    )
     job.runs.append(run)
     job.state = JobState.COMPLETED
     assert learn(state, job) == (0.3,)

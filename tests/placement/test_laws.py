@@ -171,7 +171,7 @@ def test_every_decision_is_explained_for_every_partition(snapshot: Snapshot, que
     plan = place(snapshot, queue, POLICY)
     for job, answer in answers(plan).items():
         assert frame_of(answer.decision) == plan.frame_id
-        found = explain(job, answer.decision, plan.frame, 5.0)
+        found = explain(job, bytes(answer.decision), plan.frame, 5.0)
         assert {one.partition for one in found.candidates} == set(plan.frame)
         assert len(found.candidates) == len(set(plan.frame))
         assert found.chosen == (answer.partition if isinstance(answer, Assignment) else None)

@@ -213,4 +213,4 @@ def test_no_members_is_a_wait():
     found = answer(a_job(0))
     assert isinstance(found, Rejection)
     assert not found.permanent
-    assert explain(found.job, found.decision, (), 1.0).candidates == ()
+    assert explain(found.job, bytes(found.decision), (), 1.0).candidates == ()

@@ -174,7 +174,7 @@ def test_every_term_that_counts_is_told_and_adds_up_to_the_margin(base):
     )
     job = a_job(0, ResourceRequest(nodes=2, cpus_per_task=64), time_limit_s=36_000)
     plan = place(a_snapshot(*rows), (job,), policy)
-    told = explain(job.id, plan.assignments[0].decision, plan.frame, 0.0)
+    told = explain(job.id, bytes(plan.assignments[0].decision), plan.frame, 0.0)
     by_site = {one.partition.split("/")[0]: dict(one.terms) for one in told.candidates}
     assert by_site["bsc"]["carbon_s"] == pytest.approx(20.0)
     assert by_site["uv"]["pressure_s"] == 50.0
