@@ -18,13 +18,14 @@ from res_federation.placement.policies import named
 from tests.builders import a_job
 from tests.control.test_fences import member
 
+WHERE, SITE = PartitionId("a/c/p"), SiteId("a")
 RATIOS = st.lists(st.floats(0, 1), max_size=12)
 
 
 def ended(state: FederationState, ran: float, state_at_end: JobState = JobState.COMPLETED) -> None:
     job = a_job(time_limit_s=1000)
     run = Run(
-        run_token(job.id, 1), 1, PartitionId("a/c/p"), SiteId("a"), 0.0, state=state_at_end, started=10.0,
+        run_token(job.id, 1), 1, WHERE, SITE, 0.0, state=state_at_end, started=10.0,
         ended=10.0 + ran,
     )  # fmt: skip
     job.runs.append(run)
