@@ -30,6 +30,11 @@ def compiled(function: Function) -> Function:
         return numba.njit(nogil=True)(function)
 
 
+def merged(function: Function) -> Function:
+    """Compile *function* into whoever calls it: to hand many arrays over takes long."""
+    return numba.njit(inline="always", nogil=True)(function)
+
+
 @compiled
 def score_shapes(  # noqa: C901, PLR0912, PLR0915
     numbers: Ints, tables: Ints, codes: Ints, fixed: Ints, laid: Ints

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -40,17 +39,11 @@ from res_federation.placement.held_places import (
     may_hold,
     stands_on,
 )
-from res_federation.placement.kernels import Floats, Function, Ints, Narrow, compiled
+from res_federation.placement.kernels import Floats, Ints, Narrow, compiled, merged
 from res_federation.placement.turns import line_up, sink, turn_of
 
 LEFT_ASLEEP = 32
 """Classes that were left asleep in their turn, at least, before all others like them are."""
-
-
-def merged(function: Function) -> Function:
-    """Compile *function* into whoever calls it: to hand many arrays over takes long."""
-    made: Function = numba.njit(inline="always", nogil=True)(function)
-    return made
 
 
 @compiled

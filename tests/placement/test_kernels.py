@@ -30,7 +30,7 @@ def test_every_loop_has_its_twin():
         for name, value in vars(kernels).items()
         if isinstance(value, FunctionType) and value.__module__ == kernels.__name__
     }
-    assert loops == {"compiled"}
+    assert loops == {"compiled", "merged"}
     assert {"score_shapes", "decide", "fitting", "take", "wait_for"} <= set(KERNELS)
 
 
