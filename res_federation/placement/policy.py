@@ -89,7 +89,7 @@ class LateStart:
         stay: A job leaves its place for another where it is expected to start in less than this
             part of the time.
         settle_s: For so long a run that came to a shared queue is taken back only to start
-            elsewhere at once: no two guesses of a start send it to and fro.
+            elsewhere at once: two guesses of a start do not send it back and forth.
         prefer: Of several partitions where it can start: "small", the one with fewest processors,
             or "emptiest", the one with most of them free.
         slowest: An accelerator on which a job would run for so many times its limit is its last

@@ -72,7 +72,7 @@ def test_half_a_weight_keeps_the_other_half(tmp_path):
         ("[late]\nreservation = 1", r"policy.toml:2: late.reservation: .*'reservations'"),
         ('[late]\nprefer = "big"', r"policy.toml:2: late.prefer: .*'small' or 'emptiest'"),
         ("[late]\nreservations = -1", r"policy.toml:2: late.reservations: .*at least 0"),
-        ("[weights.sise]\nrate = 1", r"policy.toml:1: weights.sise: .*'size'"),
+        ("[weights.sizes]\nrate = 1", r"policy.toml:1: weights.sizes: .*'size'"),
         ("[weights.size]\nrate = nan", r"policy.toml:2: weights.size.rate: "),
         ('base = "best"', r"policy.toml:1: base: .*'federated' or 'earliest-start'"),
         ('base = "earliest-start"\n[late]\nwidth = 1', r"policy.toml:2: late: .*take it out"),
