@@ -9,7 +9,8 @@ loses copies makes the next one at the next second at which anything happens.
 from __future__ import annotations
 
 from res_federation.simulator.federation_engine import Engine
-from res_federation.simulator.virtual_site import Held, VirtualSite
+from res_federation.simulator.held_jobs import Held
+from res_federation.simulator.virtual_site import VirtualSite
 
 
 class CopiesEngine(Engine):

@@ -34,7 +34,8 @@ from res_federation.model.plan import Plan
 from res_federation.simulator.clockwork import Clockwork, Phase
 from res_federation.simulator.demand import Demand
 from res_federation.simulator.federation_rules import Record, Rules
-from res_federation.simulator.virtual_site import Held, VirtualSite
+from res_federation.simulator.held_jobs import Held
+from res_federation.simulator.virtual_site import VirtualSite
 from res_federation.simulator.virtual_site_partition import VirtualPartition
 
 JOURNAL = "replay"

@@ -8,17 +8,15 @@ asked for a whole lease is given back.  Only the disk and the wire are missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from res_federation.model.capacity import CapacityReport, WaitingJob
 from res_federation.model.identifiers import RunToken, job_of
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Arrange, Begin, Cancel, Forget, Order, Start, Withdraw
-from res_federation.model.resources import Layout
 from res_federation.model.site import Site
 from res_federation.simulator.demand import Demand
-from res_federation.simulator.release_profile import Amounts
+from res_federation.simulator.held_jobs import Held, seen
 from res_federation.simulator.site_order import SiteOrder
 from res_federation.simulator.virtual_site_partition import MakeQueue, VirtualPartition
 
@@ -30,23 +28,6 @@ LASTING_S = 1e12
 _UNANSWERED = "its broker has not answered for a whole lease"
 
 Begun = Callable[["VirtualSite", "Held", int], None]
-
-
-@dataclass(slots=True)
-class Held:
-    """A job in the site's queue or on its processors: a run, or a local user's (no token)."""
-
-    key: int
-    job: int
-    part: VirtualPartition
-    token: RunToken | None
-    limit: int
-    amounts: Amounts
-    submitted: int
-    fenced: bool = False
-    given: int = -1
-    begun: int = -1
-    size: int | Layout = 0
 
 
 class VirtualSite:
@@ -391,17 +372,7 @@ class VirtualSite:
         news: list[Held | RunObservation] = list(self._news.values())
         if full:
             news = [*self.runs.values(), *self.ended.values()]
-        told = tuple([_seen(one) if isinstance(one, Held) else one for one in news])
+        told = tuple([seen(one) if isinstance(one, Held) else one for one in news])
         self._news.clear()
         self.touched = self.urgent = self.asking = False
         return figures, told
-
-
-def _seen(held: Held) -> RunObservation:
-    """Return how a run stands that the site holds."""
-    assert held.token is not None, "a local job is not told"
-    if held.begun >= 0:
-        return RunObservation(held.token, JobState.RUNNING, begun=True, started=float(held.begun))
-    return RunObservation(
-        held.token, JobState.SUBMITTED, fenced=held.fenced, asks=held.fenced and held.given >= 0
-    )
