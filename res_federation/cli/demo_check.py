@@ -127,7 +127,8 @@ def why(explanation: Explanation) -> str:
             )
             others = sum(other.feasible for other in explanation.candidates) - 1
             score = duration(candidate.score_s or 0)
-            return f"the best of {others + 1}: {score}" + (f" ({terms})" if terms else "")
+            best = f"the best of {others + 1}" if others else "the only one that can run it now"
+            return best + (f", at a cost of {score}: {terms}" if terms else "")
     return most_common(
         sentence(candidate.reasons[0]) for candidate in explanation.candidates if candidate.reasons
     )

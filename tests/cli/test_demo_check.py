@@ -95,5 +95,7 @@ def test_why_is_told_for_the_chosen_and_for_the_refused() -> None:
     chosen = Candidate(GPU, True, (Reason(Code.CHOSEN),), 90.0, (("wait", 30.0), ("run", 60.0)))
     other = Candidate(CPU, False, (Reason(Code.NO_ACCELERATOR),))
     placed = why(Explanation(ID, GPU, (chosen, other)))
-    assert placed == "the best of 1: 1.5 min (wait 30 s + run 1 min)"
+    assert placed == (
+        "the only one that can run it now, at a cost of 1.5 min: wait 30 s + run 1 min"
+    )
     assert why(Explanation(ID, None, (other, other))) == "has no accelerators (2x)"
