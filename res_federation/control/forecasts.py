@@ -78,7 +78,7 @@ def tell(
     made: dict[tuple[float, ...], Forecast] = {}
     told = []
     for one in new:
-        key = (one.raw_s, *likely.features(one, likely.place_of(one)))
+        key = (one.raw_s, one.near_s, *likely.features(one, likely.place_of(one)))
         if key not in made:
             made[key] = _forecast(forecasts, one, known, waits, mean, at)
         said = made[key]
@@ -97,7 +97,7 @@ def at_their_sites(
     """Return what a plan says of jobs that it sends to wait at a site."""
     return [
         Expected(
-            job.id, one.partition, one.expected_start_s,
+            job.id, one.partition, one.expected_start_s, one.expected_start_s,
             processors(job.spec.request, late.accelerator_width), float(run_estimate(job)), 0.0,
         )
         for one in assignments
@@ -115,12 +115,22 @@ def _forecast(
     at: float,
 ) -> Forecast:
     p50 = p90 = None
-    if forecasts.seen >= likely.LEAST and not isinf(one.raw_s):
+    if forecasts.seen >= likely.LEAST and not isinf(one.near_s):
         mine = np.array(likely.features(one, likely.place_of(one)))
-        low, high = likely.quantiles(known, waits, mine, 0.5, forecasts.level)
-        p50, p90 = likely.seconds(low, one.raw_s), likely.seconds(high, one.raw_s)
+        doubted = likely.multiple(likely.DOUBTED * one.near_s, one.near_s)
+        low, high = likely.quantiles(known, waits, mine, 0.5, forecasts.level, doubted)
+        p50, p90 = likely.seconds(low, one.near_s), likely.seconds(high, one.near_s)
     return Forecast(
-        at, one.partition, one.raw_s, one.width, one.length_s, one.ahead_s, p50, p90, mean
+        at,
+        one.partition,
+        one.raw_s,
+        one.near_s,
+        one.width,
+        one.length_s,
+        one.ahead_s,
+        p50,
+        p90,
+        mean,
     )
 
 
@@ -148,10 +158,10 @@ def remember(forecasts: Forecasts, outcome: Outcome) -> None:
     said, wait = outcome.forecast, outcome.wait_s
     forecasts.errors[site_of(outcome.partition)] = outcome.error
     forecasts.level = outcome.level
-    if isinf(said.raw_s):
+    if isinf(said.near_s):
         return
     row = _ROW.pack(
-        *likely.features(said, likely.place_of(said)), likely.multiple(wait, said.raw_s)
+        *likely.features(said, likely.place_of(said)), likely.multiple(wait, said.near_s)
     )
     place = forecasts.seen % likely.WINDOW * _ROW.size
     forecasts.known[place : place + _ROW.size] = row
@@ -206,8 +216,8 @@ def _known(
     for name in reversed(forecasts.newest):
         job = jobs.get(name)
         said = None if job is None else job.forecast
-        if said is not None and not said.scored and not isinf(said.raw_s):
-            so_far = likely.multiple(max(0.0, at - said.at), said.raw_s)
+        if said is not None and not said.scored and not isinf(said.near_s):
+            so_far = likely.multiple(max(0.0, at - said.at), said.near_s)
             waiting.append((*likely.features(said, likely.place_of(said)), so_far))
     known = np.concatenate([begun, np.array(waiting).reshape(-1, likely.COLUMNS)])
     return known, np.arange(len(known)) >= len(begun)

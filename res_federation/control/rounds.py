@@ -6,6 +6,8 @@ with the planner's own check, against what is known now.  What no longer fits is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from res_federation.control import places, runs
@@ -34,7 +36,9 @@ from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
+from res_federation.placement.early import early
 from res_federation.placement.policy import LateStart
+from res_federation.placement.snapshot import Early
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
@@ -89,7 +93,22 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     state.planning = frozenset(held.asked)
     state.pause_until = at + state.terms.round_interval_s
     state.asked = (state.events, at)
-    return [RunRound(snapshot(state, at), view, sweep)]
+    seen = snapshot(state, at)
+    if view.asked:
+        seen = replace(seen, early=tuple(_early(state, at)))
+    return [RunRound(seen, view, sweep)]
+
+
+def _early(state: FederationState, at: float) -> Iterator[Early]:
+    """Yield the runs that should end before their limits."""
+    for site in state.sites.values():
+        for job_id in site.runs.values():
+            job = state.jobs[job_id]
+            run = job.run
+            if run is not None and run.started is not None and run.counted:
+                found = early(job, run.partition, max(0.0, at - run.started))
+                if found is not None:
+                    yield found
 
 
 def _next(state: FederationState) -> list[JobId]:

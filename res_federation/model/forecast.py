@@ -14,7 +14,9 @@ class Expected:
     Attributes:
         job: Which job.
         partition: Where the profiles have it start, "" where they do not foretell it.
-        raw_s: Seconds from the round until then; infinite where they do not foretell it.
+        raw_s: Seconds from the round until then, if all that runs takes its limit; infinite where
+            they do not foretell it.
+        near_s: The same, if runs end when those of their users mostly do.
         width: Processors that it asks for, an accelerator counted as several.
         length_s: Seconds that it is expected to run.
         ahead_s: Seconds that the nodes where it can run need for what has its turn before.
@@ -24,6 +26,7 @@ class Expected:
     job: JobId
     partition: PartitionId | None
     raw_s: float
+    near_s: float
     width: float
     length_s: float
     ahead_s: float
@@ -36,7 +39,8 @@ class Forecast:
     Attributes:
         at: UTC seconds when it was made; all others are seconds from then.
         partition: Where the profiles have it start, or None.
-        raw_s: When they do; infinite where they do not foretell it.
+        raw_s: When they do if all that runs takes its limit; infinite where that is not foretold.
+        near_s: When they do if runs end when those of their users mostly do: what is learnt from.
         width: Processors that it asks for, an accelerator counted as several.
         length_s: Seconds that it is expected to run.
         ahead_s: Seconds that the nodes where it can run need for what has its turn before.
@@ -51,6 +55,7 @@ class Forecast:
     at: float
     partition: PartitionId | None
     raw_s: float
+    near_s: float
     width: float
     length_s: float
     ahead_s: float

@@ -54,7 +54,7 @@ def place(
         )
         rows = spent(snapshot, policy, scatter, view.memo.rows)
         found = decide_late(snapshot, rows, view, policy, policy.late, scatter, sweep=sweep)
-        return _plan_by_class(view, found, foretell(found, view, policy.late, snapshot.at))
+        return _plan_by_class(view, found, foretell(found, view, policy.late, snapshot))
     ordered = in_turn(jobs, snapshot.at, policy)
     rows, decided = consider(snapshot, ordered, policy, scatter=scatter)
     return _plan(rows, ordered, decided)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from res_federation.model.forecast import Expected
 from res_federation.placement.decide_late import Round
+from res_federation.placement.early import early, expected_releases
 from res_federation.placement.forecast import (
     LAID,
+    Expectations,
     Links,
     before,
     demands,
@@ -19,23 +23,24 @@ from res_federation.placement.order import processors
 from res_federation.placement.policy import LateStart
 from res_federation.placement.rows import AVAILABLE, Ints
 from res_federation.placement.shapes import TASKS
+from res_federation.placement.snapshot import Early, Snapshot
 from res_federation.placement.waiting import View
 
 GRID = 16
 """Turns for which the work before them is counted; what lies between is between."""
 
 
-def foretell(one: Round, view: View, late: LateStart, at: float) -> tuple[Expected, ...]:
+def foretell(one: Round, view: View, late: LateStart, snapshot: Snapshot) -> tuple[Expected, ...]:
     """Return what is expected of jobs that wait.
 
     Args:
         one: The round.
         view: The queue that it was about; of those asked for that were sent nothing is told.
         late: The policy's order.
-        at: UTC seconds of the round.
+        snapshot: What the round was about.
 
     """
-    found = one.found
+    found, at = one.found, snapshot.at
     if not view.asked or not len(one.rows.frame):
         return ()
     sent = np.zeros(len(view.after), np.bool_)
@@ -64,11 +69,17 @@ def foretell(one: Round, view: View, late: LateStart, at: float) -> tuple[Expect
     tasks = columns.numbers[known, TASKS].copy()
     need, lost, free = demands(scores.scored[known], tasks, rows.fixed, rows.free, rows.bars)
     size = rows.fixed[:, AVAILABLE].astype(np.float64)
-    start, where, queue = expect(
-        need, lost, tasks, columns.throttle[known], scores.estimate[known].astype(np.float64),
-        shape.reshape(-1), np.array([len(kinds)]), ahead, free, rows.release_after,
-        rows.release_nodes, rows.backlog / np.maximum(size, 1.0), size,
-    )  # fmt: skip
+    length = scores.estimate[known].astype(np.float64)
+
+    def when(after: Floats, worth: Floats) -> Expectations:
+        return expect(
+            need, lost, tasks, columns.throttle[known], length, shape.reshape(-1),
+            np.array([len(kinds)]), ahead, free, after, worth,
+            rows.backlog / np.maximum(size, 1.0), size,
+        )  # fmt: skip
+
+    start, _, _ = when(rows.release_after, rows.release_nodes)
+    near, where, queue = when(*expected_releases(rows, _running(one, view, snapshot)))
     told = [(slot, place[slot]) for slot in wanted if slot in place]
     told += [(slot, len(kinds) + number) for number, slot in enumerate(others)]
     return tuple(
@@ -76,12 +87,27 @@ def foretell(one: Round, view: View, late: LateStart, at: float) -> tuple[Expect
             job=(job := view.job(slot)).id,
             partition=rows.frame[where[number]] if where[number] >= 0 else None,
             raw_s=float(start[number]),
+            near_s=float(near[number]),
             width=processors(job.spec.request, late.accelerator_width),
             length_s=float(scores.estimate[every[number]]),
             ahead_s=float(queue[number]),
         )
         for slot, number in told
     )
+
+
+def _running(one: Round, view: View, snapshot: Snapshot) -> Iterator[Early]:
+    """Yield what should end early: what runs, what is on its way, what this round has sent."""
+    yield from snapshot.early
+    sent = np.flatnonzero(one.found.row >= 0).tolist()
+    started = [(each.job, each.partition) for each in snapshot.ordered] + [
+        (view.job(int(one.found.slot[event])), one.rows.frame[int(one.found.row[event])])
+        for event in sent
+    ]
+    for job, partition in started:
+        found = early(job, partition, 0.0)
+        if found is not None:
+            yield found
 
 
 def _ahead(

@@ -26,8 +26,10 @@ WINDOW = 1500
 """Started jobs that are remembered."""
 ALIKE = 60
 """Jobs from which a quantile is taken."""
-PROFILE = 2
-"""Jobs for which the profile itself counts, as if they had waited just what it said."""
+PROFILE, DOUBT = 1.5, 0.5
+"""Jobs for which the profile counts: as if these had waited just what it said..."""
+DOUBTED = 3.0
+"""... and these so many times as long: P90 where nothing like it was ever seen."""
 LEAST = 20
 """Started jobs below which there is no estimate."""
 OLD = 0.3
@@ -42,7 +44,7 @@ _RAW, _WIDTH, _LENGTH, _AHEAD, _PLACE = 1.0, 0.3, 0.3, 0.5, 0.1
 def features(said: Expected | Forecast, place: float) -> tuple[float, float, float, float, float]:
     """Return what alikeness is measured by; *place* numbers the partition."""
     return (
-        _RAW * float(np.log1p(said.raw_s)),
+        _RAW * float(np.log1p(said.near_s)),
         _WIDTH * float(np.log(max(said.width, 1e-3))),
         _LENGTH * float(np.log(max(said.length_s, 1.0))),
         _AHEAD * float(np.log1p(said.ahead_s)),
@@ -79,7 +81,7 @@ def _excess(raw_s: float) -> float:
 
 @compiled
 def quantiles(
-    known: Floats, waits: Flags, mine: Floats, first: float, second: float
+    known: Floats, waits: Flags, mine: Floats, first: float, second: float, doubted: float
 ) -> tuple[float, float]:
     """Return two quantiles of the multiples of those jobs that are most alike.
 
@@ -89,6 +91,7 @@ def quantiles(
         mine: (COLUMNS - 1,) features of the job in question.
         first: Level of the lower quantile.
         second: Level of the higher one.
+        doubted: Multiple of a job that waits `DOUBTED` times as long as the profile says.
 
     Returns:
         Multiples; where the jobs that still wait leave it open, the largest that is known.
@@ -96,7 +99,6 @@ def quantiles(
     """
     jobs = known.shape[0]
     distance = np.empty(jobs)
-    said = 1.0  # a multiple: the profile itself
     for j in range(jobs):
         apart = 0.0 if known[j, 4] == mine[4] else _PLACE
         for c in range(4):
@@ -107,12 +109,14 @@ def quantiles(
     reach = distance[near[count - 1]] + 1e-9
     order = near[np.argsort(known[near, 5], kind="mergesort")]
     weight = 1.0 - 0.9 * distance[order] / reach
-    left, whole = 1.0, weight.sum() + PROFILE
+    left, whole = 1.0, weight.sum() + PROFILE + DOUBT
     low = high = -1.0
-    most, i, counted = said, 0, False
-    while i < count or not counted:
-        if not counted and (i == count or known[order[i], 5] >= said):
-            worth, value, open_ended, counted = float(PROFILE), said, False, True
+    most, i, counted = 1.0, 0, 0
+    while i < count or counted < 2:
+        said, worth = (1.0, PROFILE) if counted == 0 else (doubted, DOUBT)
+        if counted < 2 and (i == count or known[order[i], 5] >= said):
+            value, open_ended = said, False
+            counted += 1
         else:
             worth, value, open_ended = weight[i], known[order[i], 5], waits[order[i]]
             i += 1

@@ -14,7 +14,7 @@ from res_federation.model.capacity import FreeNodes
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.reason import Code
-from res_federation.model.resources import NodeShape
+from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.slurm.dialect import Dialect
 from res_federation.topology.distances import NOWHERE, DistanceTable, Moving
 
@@ -187,6 +187,23 @@ class Ordered:
     partition: PartitionId
 
 
+class Early(NamedTuple):
+    """A run that should end before its limit.
+
+    Attributes:
+        partition: Where.
+        request: What it holds.
+        limit_s: Seconds from the snapshot until its limit.
+        expected_s: Seconds until it is expected to end.
+
+    """
+
+    partition: PartitionId
+    request: ResourceRequest
+    limit_s: float
+    expected_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All the latest reports at one version. Frozen and picklable.
@@ -201,6 +218,7 @@ class Snapshot:
         factors: Speeds observed, relative to an A100, by account and family.
         parity: Core hours that a member (site identifier) has given, less those it has taken.
         shares: Fair share factor of a user, above 0 and at most 1; 1 for one who is not here.
+        early: Runs that should end before their limits, where a start is to be foretold.
 
     """
 
@@ -213,3 +231,4 @@ class Snapshot:
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
     parity: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    early: tuple[Early, ...] = ()

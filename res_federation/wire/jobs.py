@@ -139,6 +139,7 @@ def _forecast_from_message(message: jobs_pb2.StartForecast) -> Forecast:
         at=from_timestamp(message.forecast_time),
         partition=PartitionId(message.partition) if message.partition else None,
         raw_s=message.profile_s if message.HasField("profile_s") else inf,
+        near_s=inf,
         width=0.0,  # what it was learnt from stays with the broker
         length_s=0.0,
         ahead_s=0.0,

@@ -38,7 +38,9 @@ class Stream:
         job = a_job(self.count)
         self.jobs[job.id] = job
         place = None if raw == float("inf") else partition
-        tell(self.forecasts, self.jobs, [Expected(job.id, place, raw, 4.0, 600.0, 0.0)], self.at)
+        tell(
+            self.forecasts, self.jobs, [Expected(job.id, place, raw, raw, 4.0, 600.0, 0.0)], self.at
+        )
         self._due.append((self.at + wait, job.id, partition))
         return job
 
@@ -145,7 +147,7 @@ def test_a_broker_that_begins_again_says_the_same():
     assert again.known == stream.forecasts.known
     waiting = [job for job in stream.forecasts.newest if job in stream.jobs]
     assert again.newest[-len(waiting) :] == waiting
-    expected = [Expected(JobId("new"), HERE, 600.0, 4.0, 600.0, 0.0)]
+    expected = [Expected(JobId("new"), HERE, 600.0, 600.0, 4.0, 600.0, 0.0)]
     told = []
     for forecasts in (stream.forecasts, again):
         jobs = {**stream.jobs, JobId("new"): a_job(9999)}
@@ -163,11 +165,22 @@ def test_a_multiple_is_taken_back_to_its_seconds(wait: float, raw: float):
 def test_the_plain_loop_says_the_same(seed: int, jobs: int, low: float, high: float):
     rng = np.random.default_rng(seed)
     known = np.round(rng.random((jobs, likely.COLUMNS)) * 4, 1)
-    args = (known, rng.random(jobs) < 0.3, known[0, :-1] + 0.1, low, high)
+    args = (known, rng.random(jobs) < 0.3, known[0, :-1] + 0.1, low, high, 2.5)
     found = likely.quantiles(*args)
     plain = vars(likely)["quantiles"].py_func
     assert found == plain(*args)
     assert found[0] <= found[1]
+
+
+def test_where_nothing_alike_has_started_p90_is_far_above_the_profile():
+    stream = Stream()
+    for _ in range(likely.LEAST + 5):
+        stream.come(60.0, 30.0)
+    for _ in range(200):  # a burst: none of them starts for long
+        said = stream.come(1e5, 1e6).forecast
+    assert said is not None
+    assert said.p90_s == pytest.approx(likely.DOUBTED * 1e5)
+    assert said.p50_s == pytest.approx(1e5)
 
 
 def test_the_loss_of_a_quantile_is_least_at_the_quantile():

@@ -33,8 +33,8 @@ def replace_estimate(number: int, seconds: int) -> Job:
     return replace(a_job(number), estimate_s=seconds)
 
 
-SAID = Forecast(10.0, PartitionId("bsc/mn5/gpp"), 60.0, 4.0, 600.0, 5.0, 30.0, 90.5, 7.25)
-UNTOLD = Forecast(11.0, None, float("inf"), 4.0, 600.0, 0.0)
+SAID = Forecast(10.0, PartitionId("bsc/mn5/gpp"), 60.0, 50.0, 4.0, 600.0, 5.0, 30.0, 90.5, 7.25)
+UNTOLD = Forecast(11.0, None, float("inf"), float("inf"), 4.0, 600.0, 0.0)
 
 
 async def test_a_restart_keeps_forecasts_and_what_became_of_them(store: Store, url: str):
