@@ -18,6 +18,7 @@ from res_federation.placement.forecast import (
     expect,
     first_in_turn,
 )
+from res_federation.placement.ground import Flags
 from res_federation.placement.kernels import Floats
 from res_federation.placement.order import processors
 from res_federation.placement.policy import LateStart
@@ -40,18 +41,14 @@ def foretell(one: Round, view: View, late: LateStart, snapshot: Snapshot) -> tup
         snapshot: What the round was about.
 
     """
-    found, at = one.found, snapshot.at
     if not view.asked or not len(one.rows.frame):
         return ()
-    sent = np.zeros(len(view.after), np.bool_)
-    sent[found.slot[found.row >= 0]] = True
+    at, sent = snapshot.at, np.zeros(len(view.after), np.bool_)
+    sent[one.found.slot[one.found.row >= 0]] = True
     wanted = {slot: kind for slot, kind in view.asked if not sent[slot]}
     if not wanted:
         return ()
-    head = view.head.copy()
-    for number in np.unique(found.kind[found.row >= 0]).tolist():
-        while head[number] >= 0 and sent[head[number]]:
-            head[number] = view.after[head[number]]
+    head = _heads(one, view, sent)
     scores = one.scores
     slots, kinds, left = first_in_turn(
         head, view.after, view.submitted, scores.wide, scores.long, at, late.age_s, LAID
@@ -94,6 +91,15 @@ def foretell(one: Round, view: View, late: LateStart, snapshot: Snapshot) -> tup
         )
         for slot, number in told
     )
+
+
+def _heads(one: Round, view: View, sent: Flags) -> Links:
+    """Return (classes,) the oldest job of each that the round has not sent, -1 for none."""
+    head = view.head.copy()
+    for number in np.unique(one.found.kind[one.found.row >= 0]).tolist():
+        while head[number] >= 0 and sent[head[number]]:
+            head[number] = view.after[head[number]]
+    return head
 
 
 def _running(one: Round, view: View, snapshot: Snapshot) -> Iterator[Early]:
