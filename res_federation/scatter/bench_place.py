@@ -75,27 +75,18 @@ def bench_place(
     """
     snapshot, policy = all_free(sites, dialects=dialects), named("federated", seed)
     queue = drawn_jobs(jobs, seed)
+    here, there = Waiting(seed, queue).view(), Waiting(seed, queue).view()
     ray = RayScatter(workers, home=home, begin=begin)
     try:
         ray.start()
         same = place(snapshot, queue, policy) == place(snapshot, queue, policy, scatter=ray)
-        cold = [
-            (_rate(snapshot, queue, policy, in_process), _rate(snapshot, queue, policy, ray))
-            for _ in range(max(3, repeats // 5))
-        ]
-        here, there = Waiting(seed, queue).view(), Waiting(seed, queue).view()
-        place(snapshot, here, policy)
-        place(snapshot, there, policy, scatter=ray)
-        warm = [
-            (_rate(snapshot, here, policy, in_process), _rate(snapshot, there, policy, ray))
-            for _ in range(repeats)
-        ]
+        cold = _in_turns(snapshot, queue, queue, policy, ray, max(3, repeats // 5))
+        _in_turns(snapshot, here, there, policy, ray, 1)
+        warm = _in_turns(snapshot, here, there, policy, ray, repeats)
     finally:
         ray.close()
     many = all_free(multiplied(sites, _MANY_SITES), dialects=dialects)
-    most = Waiting(seed, queue).view()
-    _rate(many, most, policy, in_process)
-    slow = statistics.median(_rate(many, most, policy, in_process) for _ in range(3))
+    slow = _warm_rate(many, queue, policy)
     return {
         "policy": policy.name,
         "jobs": jobs,
@@ -109,6 +100,28 @@ def bench_place(
         "sites_1000_rows": len(many.rows),
         "sites_1000_times": round(statistics.median(one for one, _ in warm) / slow, 2),
     }
+
+
+def _in_turns(
+    snapshot: Snapshot,
+    here: Sequence[Job],
+    there: Sequence[Job],
+    policy: Policy,
+    ray: Scatter,
+    repeats: int,
+) -> list[tuple[float, float]]:
+    """Return rates in process and through Ray, measured one after the other again and again."""
+    return [
+        (_rate(snapshot, here, policy, in_process), _rate(snapshot, there, policy, ray))
+        for _ in range(repeats)
+    ]
+
+
+def _warm_rate(snapshot: Snapshot, queue: Sequence[Job], policy: Policy) -> float:
+    """Return the median rate of warm rounds in process."""
+    view = Waiting(policy.seed, queue).view()
+    _rate(snapshot, view, policy, in_process)
+    return statistics.median(_rate(snapshot, view, policy, in_process) for _ in range(3))
 
 
 def _told(prefix: str, pairs: Sequence[tuple[float, float]]) -> dict[str, object]:
