@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     )
     group.command("submit", epilog="Example: resfed bench submit --json")(submit)
     group.command("place", epilog="Example: resfed bench place --json")(place)
+    group.command("wake", epilog="Example: resfed bench wake --json")(wake)
     group.command("translate", epilog="Example: resfed bench translate --json")(translate)
     group.command("slurm", epilog="Example: resfed bench slurm --json")(slurm)
     group.command("replay", epilog="Example: resfed bench replay --json")(replay)
@@ -66,6 +67,22 @@ def place(
         specs = [job.spec for job in drawn_jobs(jobs, 0)]
         result |= bench_queue(members, specs, dialects=dialects, jobs=queue)
     _tell(result, as_json=as_json)
+
+
+def wake(
+    jobs: Annotated[int, typer.Option(help="Jobs that wait.", min=1)] = 100_000,
+    changes: Annotated[int, typer.Option(help="Changes of capacity.", min=1, max=10_000)] = 300,
+    sites: Annotated[Path | None, typer.Option(help="Catalogue; default: sites/.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how soon nodes that came free are used, with a long queue, on a broker of its own."""
+    from res_federation.cli import bench_wake  # starts a broker
+    from res_federation.config.places import default_sites
+
+    _tell(
+        bench_wake.measure(sites=sites or default_sites(), jobs=jobs, changes=changes),
+        as_json=as_json,
+    )
 
 
 def translate(

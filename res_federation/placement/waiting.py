@@ -153,7 +153,7 @@ def _columns(size: int) -> _Columns:
 
 
 class Waiting:
-    """The jobs that wait. Changed by its owner alone; who leaves stays until the next view."""
+    """The jobs that wait. Changed by its owner alone; who leaves stays for two more views."""
 
     def __init__(self, seed: int = 0, jobs: Iterable[Job] = (), *, by_user: bool = False) -> None:
         """Begin with *jobs*; *seed* draws what breaks ties.
@@ -178,6 +178,7 @@ class Waiting:
         self._columns = _columns(0)
         self._free: list[int] = []
         self._left: list[int] = []
+        self._gone: list[int] = []  # left before the newest view, which may still be read
         for job in sorted(jobs, key=lambda job: (job.submitted, job.id)):
             self.add(job)
 
@@ -248,17 +249,19 @@ class Waiting:
         self._left.append(slot)
 
     def view(self, asked: Iterable[JobId] = ()) -> View:
-        """Return what waits now; the view before this one is not to be used any more.
+        """Return what waits now; of those before this one only the newest may still be read.
+
+        Who commits a plan and writes it down does that when the next round is asked for already.
 
         Args:
             asked: Jobs whose start is to be foretold if they stay.
 
         """
         slots = [self._slots[job] for job in asked]
-        for slot in self._left:
+        for slot in self._gone:
             self._jobs[slot] = None
-        self._free += self._left
-        self._left = []
+        self._free += self._gone
+        self._gone, self._left = self._left, []
         for number in [*self._empty][: max(0, len(self._empty) - _EMPTY_CLASSES)]:
             del self._empty[number], self._classes[self._keys[number]]
             self._spare.append(number)

@@ -157,6 +157,18 @@ def test_a_view_stays_as_it_was():
     assert [job.id for job in store.view()] == [job.id for job in jobs[50:]]
 
 
+def test_a_view_may_be_read_when_the_next_one_is_made():
+    jobs = [a_wide(n, 1) for n in range(20)]
+    store = Waiting(0, jobs[:10])
+    view = store.view()
+    for job in jobs[:10]:
+        store.remove(job.id)
+    for job in jobs[10:]:
+        store.add(job)
+    store.view()
+    assert [job.id for job in view] == [job.id for job in jobs[:10]]
+
+
 @given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=60))
 def test_a_class_is_in_order_however_jobs_come_and_go(steps):
     store, live = Waiting(), {}
