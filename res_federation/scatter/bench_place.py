@@ -94,9 +94,7 @@ def bench_place(
         "rows": len(snapshot.rows),
         **_told("", warm),
         **_told("cold_", cold),
-        "workers": workers,
-        "repeats": repeats,
-        "same_plan": same,
+        **{"workers": workers, "repeats": repeats, "same_plan": same},
         "sites_1000_rows": len(many.rows),
         "sites_1000_times": round(fast / slow, 2),
     }
