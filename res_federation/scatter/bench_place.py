@@ -63,11 +63,10 @@ def bench_place(
         begin: Sets the process up that drives Ray; it must pickle by name.
 
     Returns:
-        ``policy, jobs, classes, rows, in_process_per_s, ray_per_s`` (medians of warm rounds: scores
-        are known, every class is looked at), ``ratio`` (median of neighbouring rounds), ``spread``
-        (least and greatest); the same with ``cold_`` for rounds that know nothing; ``workers,
-        repeats, same_plan``; ``sites_1000_times``: how many times as long a warm round takes with
-        1,000 sites, and ``sites_1000_rows``.
+        ``policy, jobs, classes, rows, in_process_per_s, ray_per_s`` (medians of warm rounds, every
+        class looked at), ``ratio`` (median of neighbouring rounds), ``spread`` (least, greatest);
+        the same with ``cold_`` for rounds that know nothing; ``workers, repeats, same_plan``;
+        ``sites_1000_times``: how many times as long a round takes with 1,000 sites.
 
     Raises:
         RoundLost: If Ray could not be had.
@@ -86,7 +85,7 @@ def bench_place(
     finally:
         ray.close()
     many = all_free(multiplied(sites, _MANY_SITES), dialects=dialects)
-    fast, slow = statistics.median(one for one, _ in warm), _warm_rate(many, queue, policy)
+    times = statistics.median(one for one, _ in warm) / _warm_rate(many, queue, policy)
     return {
         "policy": policy.name,
         "jobs": jobs,
@@ -94,9 +93,11 @@ def bench_place(
         "rows": len(snapshot.rows),
         **_told("", warm),
         **_told("cold_", cold),
-        **{"workers": workers, "repeats": repeats, "same_plan": same},
+        "workers": workers,
+        "repeats": repeats,
+        "same_plan": same,
         "sites_1000_rows": len(many.rows),
-        "sites_1000_times": round(fast / slow, 2),
+        "sites_1000_times": round(times, 2),
     }
 
 
