@@ -7,7 +7,7 @@ from dataclasses import replace
 from res_federation.control.effects import Effect, JobChanged
 from res_federation.control.forecasts import started
 from res_federation.control.history import learn, spend
-from res_federation.control.state import FederationState, SiteState
+from res_federation.control.state import FederationState
 from res_federation.model.job import Job, Run, RunObservation
 from res_federation.model.job_state import JobState, may_move
 
@@ -18,7 +18,7 @@ def observe(
     """Follow what the agent says of the newest run of *job*."""
     run = job.run
     assert run is not None, f"{job.id} has no run"
-    _count(state.sites[run.site], run, observation)
+    _count(state, run, observation)
     run.script_sha256 = observation.script_sha256 or run.script_sha256
     if observation.asks and not run.begun:
         return _let_begin(state, job, run, at)
@@ -57,12 +57,14 @@ def _may_be_taken_back(state: FederationState, job: Job, run: Run) -> None:
         state.take_place(job)
 
 
-def _count(site: SiteState, run: Run, observation: RunObservation) -> None:
+def _count(state: FederationState, run: Run, observation: RunObservation) -> None:
     """Note whether the figures of the report have the run in them."""
+    site = state.sites[run.site]
     counted = observation.counted and observation.state is not JobState.PLACED
-    if counted:
-        site.uncounted.pop(run.token, None)
-    elif run.token not in site.uncounted:  # in the order of placement, as the others
+    if counted and site.uncounted.pop(run.token, 0) is None:
+        state.version += 1  # what was set aside for it is there again, though no figure changed
+    elif not counted and run.token not in site.uncounted:
+        # in the order of placement, as the others
         among = {*site.uncounted, run.token}
         site.uncounted = {token: None for token in site.runs if token in among}
     run.confirmed, run.counted = True, counted
@@ -183,7 +185,8 @@ def _leave(state: FederationState, run: Run) -> None:
     if site is not None:
         site.runs.pop(run.token, None)
         site.sent.pop(run.token, None)
-        site.uncounted.pop(run.token, None)
+        if site.uncounted.pop(run.token, 0) is None:
+            state.version += 1
 
 
 def changed(

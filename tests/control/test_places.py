@@ -252,3 +252,19 @@ def test_what_others_call_a_token_is_theirs(token: RunToken):
     )  # fmt: skip
     story.do(SiteReported(story.at, said, (), "life", fences=True))
     assert story.submit().site in ("a", "b")
+
+
+def test_a_job_that_came_and_went_between_two_reports_makes_room_for_the_next():
+    """Its site's figures are what they were before: what was set aside for it is there again."""
+    story = Story(others=0)
+    story.report("a", free=8)
+    first, second = story.submit(tasks=8), story.submit(tasks=8)
+    assert first.run is not None
+    assert (first.site, second.state) == ("a", JobState.QUEUED)
+    over = RunObservation(
+        first.run.token, JobState.COMPLETED, started=story.at, ended=story.at, exit_code=0,
+        begun=True,
+    )  # fmt: skip
+    story.report("a", over, free=8)
+    assert first.state is JobState.COMPLETED
+    assert second.site == "a"
