@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from res_federation.broker import memory
 from res_federation.broker.clock import SystemClock
 from res_federation.broker.effects import Carrier
 from res_federation.broker.federation import Federation
@@ -87,6 +88,7 @@ async def run_broker(
 
         record = Record(settings.home / RECORDINGS, clock.now, most_mib=settings.recordings_mib)
         parts.loop = Loop(await load(), store, carrier.carry, reload, record)
+        memory.settle()
         await _serve(parts, carrier, settings, scatter, on_ready, record)
     finally:
         await store.close()

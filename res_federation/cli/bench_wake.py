@@ -161,15 +161,14 @@ async def _calm(look: Any, last: str) -> None:
 
 
 async def _wanted(agents: Sequence[BenchAgent]) -> list[Group]:
-    """Let nodes come free once in every group; return those where a job was sent: the others
-    have nodes that none of these jobs asks for.
+    """Return the groups of nodes where a job is sent when some come free.
+
+    The others have nodes that none of these jobs asks for.
     """
-    found = []
-    for place in range(max(agent.groups for agent in agents)):
-        for agent in agents:
-            if place < agent.groups and await agent.wake(place, _NODES, _WARM_S) is not None:
-                found.append((agent, place))
-    return found
+    every = [(agent, place) for agent in agents for place in range(agent.groups)]
+    every.sort(key=lambda group: group[1])
+    waits = [await agent.wake(place, _NODES, _WARM_S) for agent, place in every]
+    return [group for group, wait in zip(every, waits, strict=True) if wait is not None]
 
 
 async def _changes(groups: Sequence[Group], changes: int) -> list[float | None]:
