@@ -200,8 +200,9 @@ class Memo:
         new = encode_shapes(firsts, self._tables, rows, snapshot.distances, policy)
         for name in ("numbers", "tables", "transfer", "reference", "throttle"):
             getattr(found.columns, name)[fresh] = getattr(new, name)
-        board = Board(rows.version, rows.fixed, self._tables.array())
-        shapes = Shapes(new.numbers, new.tables, board.codes)
+        used, which = np.unique(new.tables, return_inverse=True)  # all that workers need of them
+        board = Board(rows.version, rows.fixed, self._tables.array()[used])
+        shapes = Shapes(new.numbers, which.reshape(new.tables.shape), board.codes)
         found.scored[fresh] = score(board, shapes, scatter)
         found.estimate[fresh] = [run_estimate(job) for job in firsts]
         if policy.late is not None:
