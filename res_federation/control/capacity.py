@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from math import inf
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 import numpy as np
 
 from res_federation.accounting.fair_share import factors
-from res_federation.control.known_rows import KnownRows, Place
+from res_federation.control.known_rows import NOTHING, KnownRows, Part, Place
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.accelerators import family_in
@@ -39,21 +39,17 @@ Known = tuple[object, ...]
 
 def snapshot(state: FederationState, at: float) -> Snapshot:
     """Return what a round may look at, rows by partition and shape."""
-    rows: list[Row] = []
+    rows: list[tuple[tuple[str, str], Row]] = []
     known = state.known_rows()
     for site in state.sites.values():
         dialect = state.dialects.get(site.site.id)
         rows += _site_rows(known, site, dialect, at, state.terms.shared_s)
-    rows.sort(key=_place)
+    rows.sort(key=itemgetter(0))
     ordered = tuple(_ordered(state))
     return Snapshot(
-        state.version, at, tuple(rows), state.distances, ordered, tuple(_moving(ordered)),
-        shares=_shares(state, at),
+        state.version, at, tuple([row for _, row in rows]), state.distances, ordered,
+        tuple(_moving(ordered)), shares=_shares(state, at),
     )  # fmt: skip
-
-
-def _place(row: Row) -> tuple[str, str]:
-    return row.partition, _written(row.shape)
 
 
 def _shares(state: FederationState, at: float) -> Mapping[str, float]:
@@ -83,19 +79,43 @@ def _ordered(state: FederationState) -> Iterator[Ordered]:
 
 def _site_rows(
     known: KnownRows, site: SiteState, dialect: Dialect | None, at: float, shared_s: float
-) -> Iterator[Row]:
-    problem, name = _problem(site, at), site.site.id
+) -> Iterator[tuple[tuple[str, str], Row]]:
+    """Yield the rows of a site, each with its place in the snapshot."""
+    report, problem, since = site.report, _problem(site, at), at - shared_s
+    of = (site.fences, problem, _queued(site, since))
+    parts = known.site(
+        site.site.id, report, dialect, of, lambda: [*_parts(known, site, dialect, problem, since)]
+    )
+    now_there = 0.0 if report is None else report.taken_at + (at - site.received)
+    for place, row, ends, nodes in parts:
+        yield place, released(row, Profile(ends, nodes, now_there)) if len(ends) else row
+
+
+def _queued(site: SiteState, since: float) -> tuple[object, ...]:
+    """Return which parts are shared, and who of those that wait there is ours."""
+    if not site.others or site.report is None:
+        return ()
+    return tuple(
+        tuple([one.token in site.runs for one in part.queue])
+        if site.others.get(part.id, -inf) > since
+        else None
+        for part in site.report.partitions
+    )
+
+
+def _parts(
+    known: KnownRows, site: SiteState, dialect: Dialect | None, problem: tuple[Code, int],
+    since: float,
+) -> Iterator[Part]:  # fmt: skip
+    """Yield the rows of a site without their releases, and those apart."""
+    name = site.site.id
     if site.report is None and not site.site.partitions:
-        yield known.row((name, ""), (), lambda: _finished(nowhere(site.site), site, None))
+        yield _placed(known.row((name, ""), (), lambda: _finished(nowhere(site.site), site, None)))
     reported = set()
-    if site.report is not None:
-        now_there = site.report.taken_at + (at - site.received)
-        for place, part in enumerate(site.report.partitions):
-            reported.add(part.id)
-            ends, nodes = _profile(known, (name, place), part)
-            of, make = _part(site, part, dialect, problem, at - shared_s)
-            row = known.row((name, place), of, make)
-            yield released(row, Profile(ends, nodes, now_there)) if len(ends) else row
+    for place, part in enumerate(() if site.report is None else site.report.partitions):
+        reported.add(part.id)
+        of, make = _part(site, part, dialect, problem, since)
+        yield _placed(known.row((name, place), of, make), *_profile(known, (name, place), part))
     if len(reported) == len(site.declared) and reported == site.declared.keys():
         return
     if site.report is None:
@@ -105,7 +125,11 @@ def _site_rows(
     for partition in site.site.partitions:
         if partition.id not in reported:
             of, make = _declared(site, partition, dialect, problem[0])
-            yield known.row((name, partition.id), of, make)
+            yield _placed(known.row((name, partition.id), of, make))
+
+
+def _placed(row: Row, ends: Floats = NOTHING, nodes: Floats = NOTHING) -> Part:
+    return (row.partition, _written(row.shape)), row, ends, nodes
 
 
 def _part(
