@@ -117,7 +117,7 @@ def _ground(rows: RowArrays) -> ground.Ground:
         rows.waiting, rows.salt, idle.astype(np.float64),
         rows.waiting >= rows.fixed[:, 10], rows.free[:, 0].copy(),
         rows.shared, rows.depth, np.zeros(count, np.int64), np.zeros(count), rows.ahead,
-        rows.first, np.zeros(count, np.bool_),
+        rows.first, np.full(count, -1, np.int64),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Ground(NamedTuple):
     first: (
         Ints  # (rows, 4) nodes, cores and accelerators of each, and limit of whom others wait for
     )
-    reserved: Flags  # (rows,) whether nodes are kept for whoever is first there
+    reserved: Ints  # (rows,) place in which nodes are kept for whoever is first there, or -1
 
 
 class Classes(NamedTuple):

@@ -98,7 +98,7 @@ def _reserves(code: int) -> Callable[..., float]:
         places.bars[count] = ground.bars[r]
         kept.keep(places.columns, count, place)
         places.used[0] += 1
-        ground.reserved[r] = True
+        ground.reserved[r] = count
         return float(begin)
 
     return reserve
@@ -116,8 +116,7 @@ def _starts(code: int) -> Callable[..., float]:
         each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
         there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
         need, after, worth = float(lies[0]), ground.after[r], ground.worth[r]
-        begin = unforetold(after, unknown_release) + FAR
-        have = there
+        have, begin = there, -1.0
         if code >= 0 and have >= need:
             begin = 0.0
         for k in range(after.shape[0]):
@@ -127,6 +126,8 @@ def _starts(code: int) -> Callable[..., float]:
             if have >= need:
                 begin = after[k]
                 break
+        if begin < 0.0:
+            begin = unforetold(after, unknown_release) + FAR
         before = ground.ahead[r, min(ground.held[r], ground.ahead.shape[1] - 1)]
         return float(begin + (before + ground.ours[r]) / max(float(ground.fixed[r, 4]), 1.0))
 
@@ -162,7 +163,7 @@ def _keeps(code: int) -> Callable[..., tuple[int, float]]:
             return -1, 0.0
         kernels.lie(classes.scored[c, soonest], lies)
         tasks = classes.numbers[c, 13]
-        if not ground.reserved[soonest]:
+        if ground.reserved[soonest] < 0:
             run = length(c, soonest, ground, classes)
             reserve(soonest, job, float(lies[0]), tasks, run, ground, places, lies, unknown_release)
         part = kernels.share_of_node(lies, ground.fixed[soonest])

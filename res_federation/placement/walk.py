@@ -55,11 +55,11 @@ def taller(old: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 @compiled
-def holds(bar: Ints, lies: Ints) -> int:
-    """Return how many nodes of a bar can take a node's part of a job."""
-    if bar[1] < lies[1] or bar[3] < lies[3] or (lies[2] > 0 and 0 <= bar[2] < lies[2]):
+def holds(top: Ints, r: int, cores: int, memory: int, accelerators: int) -> int:
+    """Return how many nodes of a row's first bar can take a node's part of a job."""
+    if top[r, 1] < cores or top[r, 3] < accelerators or (memory > 0 and 0 <= top[r, 2] < memory):
         return 0
-    return int(bar[0])
+    return int(top[r, 0])
 
 
 def _looks(code: int) -> Callable[..., int]:
@@ -77,7 +77,7 @@ def _looks(code: int) -> Callable[..., int]:
         tasks = classes.numbers[c, 13]
         most = min(tasks, classes.throttle[c])
         codes[:] = AS_SCORED
-        able = classes.able[c]
+        able, scored = classes.able[c], classes.scored[c]
         for n in range(able.shape[0]):
             r = able[n]
             if r < 0:
@@ -85,12 +85,14 @@ def _looks(code: int) -> Callable[..., int]:
             if ground.full[r]:
                 codes[r] = QUEUE_FULL
                 continue
-            kernels.lie(classes.scored[c, r], lies)
-            if ground.idle[r] < lies[0] * lies[1]:
-                codes[r] = NODES_BUSY
-                continue
-            fits, enough = most, most * lies[0]
-            if holds(ground.top[r], lies) < enough:
+            nodes, memory, packed = scored[r, 0], scored[r, 1], scored[r, 2]
+            cores, accelerators = packed >> 8 & 0xFFFF, packed >> 24
+            fits, enough = most, most * nodes
+            if holds(ground.top, r, cores, memory, accelerators) < enough:
+                if ground.idle[r] < nodes * cores:
+                    codes[r] = NODES_BUSY
+                    continue
+                kernels.lie(scored[r], lies)
                 there = kernels.fitting_up_to(ground.free[r], ground.bars[r], lies, tasks, enough)
                 if there < enough:
                     fits = there // max(lies[0], 1)
@@ -99,19 +101,19 @@ def _looks(code: int) -> Callable[..., int]:
                     continue
             codes[r], ready[r] = LEFT_FOR_OTHERS, fits
             could += 1
-            for k in range(places.used[0]):
-                if places.columns[k, kept.ROW] != r:
-                    continue
-                run = length(c, r, ground, classes) * np.ceil(tasks / fits)
-                if run > places.columns[k, kept.BEGIN]:
-                    bars = kept.breaks(
-                        places.columns, k, places.lies, places.later[k], places.bars[k], lies,
-                        tasks, fits, False,
-                    )  # fmt: skip
-                    if bars < 0:
-                        codes[r] = WAITS_FOR_TURN
-                        could -= 1
-                        break
+            k = ground.reserved[r]
+            if k < 0:
+                continue
+            kernels.lie(scored[r], lies)
+            run = length(c, r, ground, classes) * np.ceil(tasks / fits)
+            if run > places.columns[k, kept.BEGIN]:
+                bars = kept.breaks(
+                    places.columns, k, places.lies, places.later[k], places.bars[k], lies,
+                    tasks, fits, False,
+                )  # fmt: skip
+                if bars < 0:
+                    codes[r] = WAITS_FOR_TURN
+                    could -= 1
         return could
 
     return look
@@ -182,7 +184,7 @@ def choose(
     """
     if at >= 0 and codes[at] == LEFT_FOR_OTHERS:
         return at
-    best, best_key = -1, (0.0, 0.0)
+    best, least, second = -1, 0.0, 0.0
     able, cost = classes.able[c], classes.cost[c]
     for n in range(able.shape[0]):
         r = able[n]
@@ -190,10 +192,12 @@ def choose(
             break
         if codes[r] != LEFT_FOR_OTHERS:
             continue
-        key = (cost[r], -ground.idle[r] if emptiest else ground.idle[r])
-        if best < 0 or key < best_key:
-            best, best_key = r, key
-        elif key == best_key:  # noqa: SIM102 - the second test is dear
+        if best >= 0 and cost[r] > least:
+            continue
+        idle = -ground.idle[r] if emptiest else ground.idle[r]
+        if best < 0 or cost[r] < least or idle < second:
+            best, least, second = r, cost[r], idle
+        elif idle == second:  # noqa: SIM102 - the second test is dear
             if kernels.mix(salt, ground.salt[r]) < kernels.mix(salt, ground.salt[best]):
                 best = r
     return best
@@ -218,12 +222,12 @@ def _sends(code: int) -> Callable[..., None]:
         kernels.lie(classes.scored[c, r], lies)
         tasks, limit = classes.numbers[c, 13], float(classes.numbers[c, 12])
         run = length(c, r, ground, classes) * np.ceil(tasks / fits)
-        for k in range(places.used[0]):
-            if places.columns[k, kept.ROW] == r and run > places.columns[k, kept.BEGIN]:
-                places.bars[k] = kept.breaks(
-                    places.columns, k, places.lies, places.later[k], places.bars[k], lies, tasks,
-                    fits, code >= 0,
-                )  # fmt: skip
+        k = ground.reserved[r]
+        if k >= 0 and run > places.columns[k, kept.BEGIN]:
+            places.bars[k] = kept.breaks(
+                places.columns, k, places.lies, places.later[k], places.bars[k], lies, tasks,
+                fits, code >= 0,
+            )  # fmt: skip
         part = kernels.share_of_node(lies, ground.fixed[r])
         ground.bars[r] = kernels.take(ground.free[r], ground.bars[r], lies, fits)
         held = float(fits * lies[0]) * part
@@ -257,9 +261,10 @@ def walk(  # noqa: PLR0912, PLR0913, PLR0915
     failed = np.full(count, GONE, np.int64)
     sleeps = np.zeros(count, np.bool_)
     events, looked, could, left = 0, 0, 0, 0
-    told: npt.NDArray[Any] = np.empty((256, 4), np.int64)  # slot, class, row, row of its place
-    waves: npt.NDArray[Any] = np.empty((256, 2))  # and seconds to its expected start
-    codes: npt.NDArray[Any] = np.empty((256, rows), np.uint8)
+    room = count + rows + 2  # of the events that mostly come; what is not touched costs nothing
+    told: npt.NDArray[Any] = np.empty((room, 4), np.int64)  # slot, class, row, row of its place
+    waves: npt.NDArray[Any] = np.empty((room, 2))  # and seconds to its expected start
+    codes: npt.NDArray[Any] = np.empty((room, rows), np.uint8)
     keep_for_others(ground, places, lies, unknown_release)
     heap = line_up(classes, jobs, turn, at, age, patience)
     size = heap.shape[0]
