@@ -186,7 +186,7 @@ async def test_a_run_passes_its_place_on_before_it_leaves(agent: Agent) -> None:
     assert given_back(agent.seen(A))
     await agent.restart()
     async with asyncio.timeout(20):
-        while BLOCKER in await agent.queue():  # its wrapper is found again in its own time
+        while BLOCKER in await agent.queue():  # noqa: ASYNC110 - found again in its own time
             await asyncio.sleep(0.02)
     assert await agent.queue() == [C, B]
     await agent.unblock()
