@@ -14,6 +14,7 @@ from res_federation.model.forecast import ForecastError, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, SiteId
 from res_federation.model.job import Job
 from res_federation.model.job_state import FINAL, JobState
+from res_federation.placement import likely
 from res_federation.store import rows
 from res_federation.store.failures import Place
 from res_federation.store.filters import JobFilter, page_token, read_page_token
@@ -31,10 +32,8 @@ from res_federation.store.tables import (
 
 _MOST_A_PAGE = 1000
 _MOST_IN_A_QUESTION = 1000
-# "Is one of these" finds the few live jobs by the index of states; "is none of those" reads all.
-_MOST_OUTCOMES = 1500
-"""That is what later forecasts are learnt from."""
 _TOLD = select(jobs, forecasts.c.forecast).outerjoin(forecasts, jobs.c.job == forecasts.c.job)
+# "Is one of these" finds the few live jobs by the index of states; "is none of those" reads all.
 _LIVE = sorted(str(state) for state in JobState if state not in FINAL)
 
 
@@ -88,7 +87,7 @@ class Queries:
         """Return what a broker begins with."""
         live = _TOLD.where(jobs.c.state.in_(_LIVE)).order_by(jobs.c.job)
         newest_outcomes = (
-            select(outcomes.c.outcome).order_by(outcomes.c.revision.desc()).limit(_MOST_OUTCOMES)
+            select(outcomes.c.outcome).order_by(outcomes.c.revision.desc()).limit(likely.WINDOW)
         )
         keys = select(jobs.c.user, jobs.c.idempotency_key, jobs.c.job)
         keys = keys.where(jobs.c.idempotency_key.is_not(None))

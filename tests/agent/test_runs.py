@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 
 from res_federation.agent import rundir
 from res_federation.agent.batch import Unsettled
@@ -219,7 +218,6 @@ async def test_output_of_an_array_wants_a_task(agent, bench) -> None:
 
 
 async def test_a_run_that_makes_the_driver_stumble_harms_no_other(agent, bench, tmp_path) -> None:
-    structlog.reset_defaults()  # a command of another test may have set logs up for its own output
     other = RunToken("01J0000000000000000000000B-1")
     whole = agent.batch.submit
 
