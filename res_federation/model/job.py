@@ -47,6 +47,11 @@ class JobSpec:
         meant: Name of the partition there that its words mean, or "".
         purpose: What its QoS is for (``res-a``, ``debug``…), or "".
         memory_per_core_mib: What a core gets there when none is asked for; 0 where not known.
+        issuer: Short name of who vouches for the user; set by the broker.
+        subject: Whom that issuer means; set by the broker.
+        project: Whose hours it uses and whose members may see it, or "".
+        data_class: Class of the data that it works on, or "" for none.
+        jurisdictions: Only there may the data go; none for wherever its class may.
 
     """
 
@@ -77,6 +82,11 @@ class JobSpec:
     meant: str = ""
     purpose: str = ""
     memory_per_core_mib: int = 0
+    issuer: str = ""
+    subject: str = ""
+    project: str = ""
+    data_class: str = ""
+    jurisdictions: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> int:

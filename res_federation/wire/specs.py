@@ -37,7 +37,7 @@ _OPTIONAL = (
 )
 _WORDS = (
     "name", "user", "partition", "account", "qos", "constraint", "output", "error", "origin",
-    "meant", "purpose",
+    "meant", "purpose", "issuer", "subject", "project", "data_class",
 )  # fmt: skip
 MAX_WORD = 4096
 MAX_OPTION = 65_536
@@ -162,6 +162,11 @@ def spec_to_message(spec: JobSpec) -> specs_pb2.JobSpec:
         meant=spec.meant,
         purpose=spec.purpose,
         memory_per_core_mib=spec.memory_per_core_mib,
+        issuer=spec.issuer,
+        subject=spec.subject,
+        project=spec.project,
+        data_class=spec.data_class,
+        jurisdictions=spec.jurisdictions,
     )
 
 
@@ -202,6 +207,11 @@ def spec_from_message(message: specs_pb2.JobSpec) -> JobSpec:
         meant=message.meant,
         purpose=message.purpose,
         memory_per_core_mib=message.memory_per_core_mib,
+        issuer=message.issuer,
+        subject=message.subject,
+        project=message.project,
+        data_class=message.data_class,
+        jurisdictions=tuple(message.jurisdictions),
     )
 
 

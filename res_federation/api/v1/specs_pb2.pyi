@@ -240,6 +240,11 @@ class JobSpec(_message.Message):
     MEANT_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     MEMORY_PER_CORE_MIB_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    DATA_CLASS_FIELD_NUMBER: _builtins.int
+    JURISDICTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """--job-name."""
     user: _builtins.str
@@ -278,6 +283,14 @@ class JobSpec(_message.Message):
     """What its QoS is for. Set by the broker."""
     memory_per_core_mib: _builtins.int
     """Memory that a core gets there when none is asked for. Set by the broker."""
+    issuer: _builtins.str
+    """Who vouches for the user. Set by the broker, never taken from a client."""
+    subject: _builtins.str
+    """Whom that issuer means. Set by the broker, never taken from a client."""
+    project: _builtins.str
+    """Whose hours it uses and whose members may see it; empty in a submission: the user's only one."""
+    data_class: _builtins.str
+    """Class of the data that it works on; empty: that of its project."""
     @_builtins.property
     def arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Arguments of the script."""
@@ -310,6 +323,10 @@ class JobSpec(_message.Message):
     def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedValue]:
         """Every option found, by sbatch's long name."""
 
+    @_builtins.property
+    def jurisdictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only there may the data go ("ES", "EU"); none: wherever its class may."""
+
     def __init__(
         self,
         *,
@@ -340,10 +357,15 @@ class JobSpec(_message.Message):
         meant: _builtins.str = ...,
         purpose: _builtins.str = ...,
         memory_per_core_mib: _builtins.int = ...,
+        issuer: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        project: _builtins.str = ...,
+        data_class: _builtins.str = ...,
+        jurisdictions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "arguments", b"arguments", "array", b"array", "array_throttle", b"array_throttle", "clusters", b"clusters", "constraint", b"constraint", "directory", b"directory", "environment", b"environment", "error", b"error", "excluded", b"excluded", "input_mib", b"input_mib", "input_site", b"input_site", "meant", b"meant", "memory_per_core_mib", b"memory_per_core_mib", "name", b"name", "notes", b"notes", "options", b"options", "origin", b"origin", "output", b"output", "partition", b"partition", "purpose", b"purpose", "qos", b"qos", "request", b"request", "requeue", b"requeue", "script", b"script", "time_limit_s", b"time_limit_s", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "arguments", b"arguments", "array", b"array", "array_throttle", b"array_throttle", "clusters", b"clusters", "constraint", b"constraint", "data_class", b"data_class", "directory", b"directory", "environment", b"environment", "error", b"error", "excluded", b"excluded", "input_mib", b"input_mib", "input_site", b"input_site", "issuer", b"issuer", "jurisdictions", b"jurisdictions", "meant", b"meant", "memory_per_core_mib", b"memory_per_core_mib", "name", b"name", "notes", b"notes", "options", b"options", "origin", b"origin", "output", b"output", "partition", b"partition", "project", b"project", "purpose", b"purpose", "qos", b"qos", "request", b"request", "requeue", b"requeue", "script", b"script", "subject", b"subject", "time_limit_s", b"time_limit_s", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
