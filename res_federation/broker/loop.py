@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from res_federation.broker.auditing import Notes, told_of_job, told_of_site
 from res_federation.broker.record import Record
 from res_federation.control.effects import (
     Effect,
@@ -30,6 +31,7 @@ from res_federation.errors import (
     InvalidArgument,
     ResourceExhausted,
 )
+from res_federation.model.audit import AuditEntry
 from res_federation.store.step import Step
 from res_federation.store.store import Store
 
@@ -37,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 _MOST_WAITING = 200_000
 """Events that may wait in the inbox: more means that the disk does not keep up."""
+
+_AGAIN_S = 1.0
+"""Until entries of the audit log that could not be written are tried again."""
 
 Carry = Callable[[Effect], None]
 
@@ -76,6 +81,8 @@ class Loop:
         self._record = record
         if record is not None:
             record.begin(state)
+        self._notes = Notes()
+        self._sign_at: float | None = None
         self._inbox: list[_Item] = []
         self._waiting = 0
         self._wake = asyncio.Event()
@@ -97,6 +104,32 @@ class Loop:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(_Item(events, done))
         await done
+
+    def note(self, entry: AuditEntry) -> None:
+        """Append *entry* to the audit log with the next step; who denies does not wait for it."""
+        self._notes.add(entry)
+        if self._notes:
+            self._wake.set()
+
+    async def sign(self, at: float) -> None:
+        """Return when the audit log has a signed head of all that was noted before *at*.
+
+        Raises:
+            FederationError: If it could not be written.
+
+        """
+        self._notes.roll(at)
+        self._sign_at = at
+        await self.post()
+
+    async def end(self, entry: AuditEntry) -> None:
+        """Write *entry* and all that was noted, and sign: `run` was cancelled before."""
+        self._notes.end()
+        self._notes.add(entry)
+        try:
+            await self._store.commit(Step(audit=self._notes.take(), sign_at=entry.at))
+        except FederationError as error:
+            log.warning("audit_not_ended", why=str(error))
 
     def _add(self, item: _Item) -> None:
         self._inbox.append(item)
@@ -121,11 +154,16 @@ class Loop:
             except FederationError as error:
                 _settle(item, error)
         effects = [effect for item in items for effect in item.effects]
-        step = to_step(effects)
+        step = to_step(effects, self.state.policy.name)
+        notes = self._notes.take()
+        step.audit += notes
+        step.sign_at, self._sign_at = self._sign_at, None
         if step:
             try:
                 await self._store.commit(step)
             except FederationError as error:
+                self._notes.give_back(notes)
+                asyncio.get_running_loop().call_later(_AGAIN_S, self._wake.set)
                 await self._recover(items, error)
                 return
         for item in items:
@@ -174,8 +212,11 @@ def _settle(item: _Item, error: FederationError | None) -> None:
         item.done.set_exception(error)
 
 
-def to_step(effects: Sequence[Effect]) -> Step:
-    """Gather what one transaction writes: each job once, as it stands now; every event."""
+def to_step(effects: Sequence[Effect], policy: str) -> Step:
+    """Gather what one transaction writes: each job once, as it stands now; every event.
+
+    What they decide or do goes to the audit log, under *policy*.
+    """
     step = Step()
     for effect in effects:
         match effect:
@@ -188,10 +229,16 @@ def to_step(effects: Sequence[Effect]) -> Step:
                     step.history[effect.job.spec.user] = effect.learnt
                 if effect.outcome is not None:
                     step.outcomes[effect.revision] = effect.outcome
+                entry = told_of_job(effect, policy)
+                if entry is not None:
+                    step.audit.append(entry)
             case JobTold():
                 step.forecasts[effect.job.id] = effect.forecast
             case SiteChanged():
                 step.events.append(effect)
+                step.audit.append(told_of_site(effect))
+            case AuditEntry():
+                step.audit.append(effect)
             case FrameSeen():
                 step.frames[effect.id] = effect.partitions
             case _:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from res_federation.model.audit import AuditEntry
 from res_federation.model.forecast import Forecast, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job import Job
@@ -40,7 +41,7 @@ class JobChanged:
 
 @dataclass(frozen=True, slots=True)
 class SiteChanged:
-    """Append an event about a site and write its row (drained or not, and why)."""
+    """Append an event about a site and write its row (drained or not, why, by whom)."""
 
     site: SiteId
     revision: int
@@ -48,6 +49,7 @@ class SiteChanged:
     at: float
     drained: bool
     reason: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +192,5 @@ Effect = (
     | RunRound
     | SendToSite
     | WakeAt
+    | AuditEntry
 )

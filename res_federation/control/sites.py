@@ -57,19 +57,29 @@ def drain(state: FederationState, event: SiteDrained) -> list[Effect]:
     """Send no new jobs to a site; raises NotFound."""
     site = member(state, event.site)
     site.drained, site.drain_reason = True, event.reason or f"by {event.by}"
-    return _changed(state, site, "drained", event.at)
+    return _changed(state, site, "drained", event)
 
 
 def resume(state: FederationState, event: SiteResumed) -> list[Effect]:
     """Send jobs to a site again; raises NotFound."""
     site = member(state, event.site)
     site.drained, site.drain_reason = False, ""
-    return _changed(state, site, "resumed", event.at)
+    return _changed(state, site, "resumed", event)
 
 
-def _changed(state: FederationState, site: SiteState, kind: str, at: float) -> list[Effect]:
+def _changed(
+    state: FederationState, site: SiteState, kind: str, event: SiteDrained | SiteResumed
+) -> list[Effect]:
     state.version += 1
     return [
-        SiteChanged(site.site.id, state.next_revision(), kind, at, site.drained, site.drain_reason),
+        SiteChanged(
+            site.site.id,
+            state.next_revision(),
+            kind,
+            event.at,
+            site.drained,
+            site.drain_reason,
+            event.by,
+        ),
         SiteSeen(site.site.id),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from res_federation.control.effects import JobChanged, SiteChanged
+from res_federation.model.audit import AuditEntry
 from res_federation.model.forecast import Forecast, Outcome
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
@@ -22,6 +23,8 @@ class Step:
         history: Run time over limit of each user's newest ended jobs, where that changes.
         forecasts: What jobs were told of when they start.
         outcomes: What became of that, by the number of the event.
+        audit: Appended to the audit log, in this order.
+        sign_at: UTC seconds at which the audit log's new head is signed, or None where it is not.
 
     """
 
@@ -32,7 +35,11 @@ class Step:
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
     forecasts: dict[JobId, Forecast] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    audit: list[AuditEntry] = field(default_factory=list)
+    sign_at: float | None = None
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
-        return bool(self.events or self.frames or self.forecasts)
+        return bool(
+            self.events or self.frames or self.forecasts or self.audit or self.sign_at is not None
+        )

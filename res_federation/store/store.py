@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any, Self
 
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from res_federation.store.audit import Chain, Sign, append, sign_head
 from res_federation.store.connect import database_url
 from res_federation.store.failures import Place, place_of
 from res_federation.store.migrate import upgrade
 from res_federation.store.queries import Loaded, Queries
 from res_federation.store.step import Step
-from res_federation.store.transaction import pack, write
+from res_federation.store.transaction import Transaction, pack, write
 from res_federation.store.writers import PostgresWriter, SqliteWriter, Writer
 
 _MOST_REMEMBERED = 100_000  # digests of scripts that need no second look
@@ -23,10 +25,17 @@ class Store(Queries):
     """A database of one federation. `open` it; close it at the end."""
 
     def __init__(self, engine: AsyncEngine, writer: Writer, place: Place) -> None:
-        """Read from *engine*, write through *writer*."""
+        """Read from *engine*, write through *writer*.
+
+        ``chain`` is where the audit log ends, None where that must be read anew; ``sign`` signs
+        its heads: without it none is signed.
+        """
         super().__init__(engine, place)
         self._writer = writer
         self._known_scripts: set[bytes] = set()
+        self._turn = asyncio.Lock()
+        self.chain: Chain | None = None
+        self.sign: Sign | None = None
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -67,10 +76,28 @@ class Store(Queries):
 
         """
         transaction = pack(step, self._known_scripts)
-        await self._writer.run(partial(write, transaction=transaction))
+        async with self._turn:
+            # Unknown until this is surely written: what is cut off may be on disk all the same.
+            known, self.chain = self.chain, None
+            work = partial(self._write, transaction=transaction, known=known, at=step.sign_at)
+            self.chain = await self._writer.run(work)
         if len(self._known_scripts) > _MOST_REMEMBERED:
             self._known_scripts.clear()
         self._known_scripts |= transaction.scripts.keys()
+
+    def _write(
+        self,
+        connection: Connection,
+        transaction: Transaction,
+        known: Chain | None,
+        at: float | None,
+    ) -> Chain | None:
+        write(connection, transaction)
+        if transaction.audit or at is not None:
+            known = append(connection, known, transaction.audit)
+            if at is not None and self.sign is not None:
+                known = sign_head(connection, known, self.sign, at)
+        return known
 
     async def load_live(self) -> Loaded:
         """Return what a broker begins with, surely the only one at this database.

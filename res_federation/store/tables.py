@@ -111,6 +111,27 @@ forecast_errors = Table(
 )
 """How good all of them were, by the site where the jobs started."""
 
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("entry", LargeBinary, nullable=False),
+)
+"""The audit log (`model.audit_chain`). Triggers refuse every change but an appended row."""
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("index", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+"""Its heads as they were signed; append-only as well."""
+
 frames = Table(
     "frames",
     metadata,

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from res_federation.control.effects import SiteChanged
 from res_federation.errors import FailedPrecondition, InvalidArgument
+from res_federation.model.audit_chain import packed
 from res_federation.model.identifiers import JobId, site_of
 from res_federation.model.job import Job, script_bytes
 from res_federation.store import rows
@@ -55,6 +56,7 @@ class Transaction:
         forecasts: What jobs were told of when they start.
         outcomes: What became of that.
         errors: How good all of them were, by site.
+        audit: Entries of the audit log, packed.
 
     """
 
@@ -68,6 +70,7 @@ class Transaction:
     forecasts: list[Row]
     outcomes: list[Row]
     errors: dict[str, bytes]
+    audit: list[bytes]
 
 
 def pack(step: Step, known: Container[bytes]) -> Transaction:
@@ -114,6 +117,7 @@ def pack(step: Step, known: Container[bytes]) -> Transaction:
         errors={
             site_of(one.partition): rows.pack_error(one.error) for one in step.outcomes.values()
         },
+        audit=[packed(entry) for entry in step.audit],
     )
 
 

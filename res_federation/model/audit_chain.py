@@ -1,0 +1,103 @@
+"""The audit log as a chain of hashes: its exact bytes, so that anybody can verify it.
+
+An entry is canonical JSON (RFC 8259, UTF-8): one object with the names in ascending order, no
+space, nothing escaped that need not be, times as whole microseconds UTC.  Its hash is
+SHA-256(``resfed audit entry 1`` LF | hash before, 32 bytes | number, 8 bytes, big-endian | entry);
+the hash before entry 1 is 32 zero bytes.  What is signed of a head is
+``resfed audit head 1`` LF | canonical JSON of {at, hash, index, number}.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from res_federation.model.audit import AuditEntry
+
+BEGINNING = bytes(32)
+"""The hash before the first entry."""
+_ENTRY = b"resfed audit entry 1\n"
+_HEAD = b"resfed audit head 1\n"
+_MICROSECONDS = 1_000_000
+_MOST_CHARACTERS = 1000
+"""Of one text of an entry; what is longer is cut, and ends with an ellipsis."""
+_UNFIT = re.compile("[\ud800-\udfff]")  # lone surrogates: no text of UTF-8
+_dump = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The newest entry of a chain: number and hash; 0 and zeros where there is none."""
+
+    number: int = 0
+    hash: bytes = BEGINNING
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A tail as the federation signed it.
+
+    Attributes:
+        index: Of the head, from 1 on without gaps.
+        number: Number of the entry that it is about.
+        hash: Hash of that entry.
+        at: UTC microseconds of the signature.
+        signature: Ed25519, 64 bytes.
+
+    """
+
+    index: int
+    number: int
+    hash: bytes
+    at: int
+    signature: bytes = b""
+
+
+def microseconds(at: float) -> int:
+    """Return UTC seconds as whole microseconds."""
+    return round(at * _MICROSECONDS)
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """Return *value* as the bytes that are hashed, signed and exported."""
+    return _dump(value).encode()
+
+
+def packed(entry: AuditEntry) -> bytes:
+    """Return an entry as the bytes that are hashed; what is not UTF-8 becomes U+FFFD."""
+    text = _dump(
+        {
+            "act": entry.act,
+            "actor": _cut(entry.actor),
+            "at": microseconds(entry.at),
+            "data": {name: _cut(value) for name, value in entry.data},
+            "outcome": entry.outcome,
+            "reason": _cut(entry.reason),
+            "target": _cut(entry.target),
+        }
+    )
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _UNFIT.sub("\ufffd", text).encode()
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+
+
+def link(tail: Tail, entry: bytes) -> Tail:
+    """Return the tail once *entry*, packed, is appended."""
+    number = tail.number + 1
+    return Tail(number, sha256(_ENTRY + tail.hash + number.to_bytes(8, "big") + entry).digest())
+
+
+def signed_part(head: Head) -> bytes:
+    """Return the bytes of a head that its signature is about."""
+    return _HEAD + canonical(
+        {"at": head.at, "hash": head.hash.hex(), "index": head.index, "number": head.number}
+    )
