@@ -67,10 +67,32 @@ class FailedPrecondition(FederationError):
 
 
 class ResourceExhausted(FederationError):
-    """A stated limit is reached (size of a script, a full disk, a full inbox)."""
+    """A stated limit is reached (size of a script, a full disk, a full inbox, a rate).
+
+    Args:
+        message: One line that names the limit and the present figure.
+        field: As for every family.
+        way_out: As for every family.
+        code: As for every family.
+        retry_s: Seconds after which the same call will do; 0.0 where waiting alone does not help.
+
+    """
 
     grpc_code = "RESOURCE_EXHAUSTED"
     exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        way_out: str = "",
+        code: str = "",
+        retry_s: float = 0.0,
+    ) -> None:
+        """Keep the parts apart."""
+        super().__init__(message, field=field, way_out=way_out, code=code)
+        self.retry_s = retry_s
 
 
 class PermissionDenied(FederationError):

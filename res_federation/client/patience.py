@@ -8,7 +8,7 @@ from typing import cast
 import grpc
 from grpc_status import rpc_status
 
-from res_federation.wire.status import from_rpc_error
+from res_federation.wire.status import from_rpc_error, retry_s
 
 PATIENCE_S = 30.0
 """Seconds of outage that a call waits through before it gives up."""
@@ -51,10 +51,12 @@ class Endurance:
         """
         if self._since is None:
             self._since = now
-        pause = next(self._pauses)
-        if not is_outage(error) or now + pause - self._since > self._patience_s:
+        asked = asked_pause_s(error)
+        pause = max(asked, next(self._pauses))
+        again = asked > 0 or is_outage(error)
+        if not again or now + pause - self._since > self._patience_s:
             raise from_rpc_error(error, self._address) from None
-        if pause >= 0.4:
+        if pause >= 0.4 and not asked:
             self._on_outage()
             self._on_outage = _nobody_listens
         return pause
@@ -83,6 +85,14 @@ def is_outage(error: grpc.RpcError) -> bool:
     if code_of(error) not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return False
     return rpc_status.from_call(cast("grpc.Call", error)) is None
+
+
+def asked_pause_s(error: grpc.RpcError) -> float:
+    """Return the seconds that a broker asks to wait of one who was too fast; else 0.0."""
+    if code_of(error) != grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return 0.0
+    status = rpc_status.from_call(cast("grpc.Call", error))
+    return 0.0 if status is None else retry_s(status)
 
 
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:

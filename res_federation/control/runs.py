@@ -172,7 +172,7 @@ def finish(state: FederationState, job: Job, end: JobState, at: float, reason: s
     else:
         job.ended = at
     state.dequeue(job.id)
-    del state.jobs[job.id]
+    state.let_go(job)
     data: dict[str, str | int | float] = {"site": job.site, "reason": reason}
     if job.exit_code is not None:
         data["exit_code"] = job.exit_code

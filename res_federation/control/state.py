@@ -10,11 +10,13 @@ from res_federation.accounting.fair_share import Usage
 from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
 from res_federation.control.known_rows import KnownRows
+from res_federation.control.live import Live
 from res_federation.control.shared import Shared
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
+from res_federation.model.limits import LOCAL_LIMITS, Limits
 from res_federation.model.site import Partition, Site
 from res_federation.placement.pins import pin_words
 from res_federation.placement.policy import Policy
@@ -40,6 +42,7 @@ class Terms:
         shared_s: So long after others were seen in a partition it is taken for one that is shared.
         sweep_s: After so long a round looks at all that wait, whether anything changed or not.
         explains: Whether every job keeps its newest decision, packed: nobody asks in a replay.
+        limits: How many live jobs a user and a project may have.
 
     """
 
@@ -54,6 +57,7 @@ class Terms:
     shared_s: float = 7 * 86400.0
     sweep_s: float = 60.0
     explains: bool = True
+    limits: Limits = LOCAL_LIMITS
 
 
 @dataclass(slots=True)
@@ -112,6 +116,7 @@ class FederationState:
         policy: How rounds weigh.
         terms: Times and bounds.
         jobs: Live jobs; one that ended leaves once its end is told.
+        live: How many they are, by user and project.
         fresh: Queued jobs that no round has considered yet.
         held: Queued jobs that a round considered and could not place.
         holding: Jobs whose run waits at a site to hold a place there (`control.places`).
@@ -143,6 +148,7 @@ class FederationState:
     policy: Policy = field(default_factory=Policy)
     terms: Terms = field(default_factory=Terms)
     jobs: dict[JobId, Job] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
     fresh: dict[JobId, None] = field(default_factory=dict)
     held: dict[JobId, None] = field(default_factory=dict)
     holding: dict[JobId, None] = field(default_factory=dict)
@@ -171,6 +177,16 @@ class FederationState:
         """Number the next event."""
         self.revision += 1
         return self.revision
+
+    def take_in(self, job: Job) -> None:
+        """Let a job be live."""
+        self.jobs[job.id] = job
+        self.live.add(job)
+
+    def let_go(self, job: Job) -> None:
+        """Let a job that has ended be live no more."""
+        del self.jobs[job.id]
+        self.live.remove(job)
 
     def share(self, spec: JobSpec) -> JobSpec:
         """Return an equal spec that shares its parts with those before it."""
@@ -266,6 +282,7 @@ class FederationState:
             assert run is not None, f"{job_id} holds a place without a run"
             assert run.held, f"{run.token} holds no place"
             assert not run.begun, f"{run.token} has begun and holds a place"
+        assert self.live == Live(self.jobs.values()), "live jobs are miscounted"
         for job in self.jobs.values():
             assert not job.state.final, f"{job.id} has ended and is still live"
             waits = job.id in self.fresh or job.id in self.held
@@ -326,7 +343,7 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     state.forecasts = forecasts or Forecasts()
     reopen(state.forecasts, jobs, at)
     for job in sorted(jobs, key=lambda job: (job.submitted, job.id)):
-        state.jobs[job.id] = job
+        state.take_in(job)
         run = job.run
         if job.state is JobState.QUEUED or run is None:
             state.fresh[job.id] = None

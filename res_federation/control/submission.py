@@ -25,6 +25,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         InvalidArgument: If it is pinned to, has its input at, or is said to be written for, a
             site that does not exist.
         AlreadyExists: If the identifier is taken.
+        ResourceExhausted: If its user or its project has too many live jobs.
 
     """
     key = (event.spec.user, event.idempotency_key)
@@ -34,6 +35,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         raise AlreadyExists(f"job {event.job} exists already")
     _check_names(state, event)
     spec = event.spec
+    state.live.check_room(state.terms.limits, spec.user, spec.project, 1, spec.tasks)
     if state.dialects:
         spec = understood(spec, state.dialects)
     spec = state.share(_expanded(state, spec))
@@ -45,7 +47,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         idempotency_key=event.idempotency_key,
         estimate_s=estimated(state, spec),
     )
-    state.jobs[job.id] = job
+    state.take_in(job)
     state.enqueue(job)
     if event.idempotency_key:
         state.keys[key] = job.id
@@ -122,7 +124,7 @@ def cancel(state: FederationState, event: JobCancelled) -> list[Effect]:
         state.tell(job)
         state.dequeue(job.id)
         job.state, job.ended, job.reason = JobState.CANCELLED, event.at, f"by {event.by}"
-        del state.jobs[job.id]
+        state.let_go(job)
         return [JobChanged(job, job.revision, "cancelled", event.at, {"by": event.by})]
     data: dict[str, str | int | float] = {"by": event.by}
     if event.task is None:

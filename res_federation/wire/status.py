@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from res_federation.errors import FAMILIES, FederationError, NotFound, PermissionDenied, Unavailable
+from res_federation.errors import (
+    FAMILIES,
+    FederationError,
+    NotFound,
+    PermissionDenied,
+    ResourceExhausted,
+    Unavailable,
+)
 
 DOMAIN = "res-federation"
 _BY_NAME = {family.__name__: family for family in FAMILIES}
 
 
 def to_status(error: FederationError) -> status_pb2.Status:
-    """Return *error* with ErrorInfo, BadRequest (the field) and Help (the way out) details."""
+    """Return *error* with ErrorInfo, BadRequest (the field) and RetryInfo (when it will do)."""
     details = [
         error_details_pb2.ErrorInfo(
             reason=error.code,
@@ -34,12 +43,20 @@ def to_status(error: FederationError) -> status_pb2.Status:
             field=error.field, description=error.message
         )
         packed.append(_pack(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, ResourceExhausted) and error.retry_s > 0:
+        delay = Duration()
+        delay.FromMilliseconds(math.ceil(error.retry_s * 1000))
+        packed.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
     return status_pb2.Status(
         code=code_pb2.Code.Value(error.grpc_code), message=error.message, details=packed
     )
 
 
-def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> any_pb2.Any:
+def _pack(
+    message: error_details_pb2.ErrorInfo
+    | error_details_pb2.BadRequest
+    | error_details_pb2.RetryInfo,
+) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(message)
     return packed
@@ -61,13 +78,25 @@ def from_rpc_error(error: Any, peer: str = "the broker") -> FederationError:
             info = error_details_pb2.ErrorInfo()
             if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
                 family = _BY_NAME.get(info.metadata["family"], FederationError)
-                return family(
+                found = family(
                     status.message,
                     field=info.metadata["field"],
                     way_out=info.metadata["way_out"],
                     code=info.reason,
                 )
+                if isinstance(found, ResourceExhausted):
+                    found.retry_s = retry_s(status)
+                return found
     return _nearest(code, text, peer)
+
+
+def retry_s(status: status_pb2.Status) -> float:
+    """Return after how many seconds the same call will do; 0.0 where the status does not say."""
+    for detail in status.details:
+        info = error_details_pb2.RetryInfo()
+        if detail.Is(info.DESCRIPTOR) and detail.Unpack(info):
+            return float(info.retry_delay.ToTimedelta().total_seconds())
+    return 0.0
 
 
 def _nearest(code: grpc.StatusCode, text: str, peer: str) -> FederationError:

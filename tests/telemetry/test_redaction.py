@@ -125,7 +125,7 @@ def test_what_is_no_secret_stays() -> None:
         f"event='placed' token='{RUN}' partition='csuc/pirineus3/gpu' sha256={DIGEST}",
         "peer='ipv4:127.0.0.1:7443' why='token: has expired'",
         "postgresql+psycopg://127.0.0.1/resfed",
-        "sqlite+aiosqlite:////home/ana/.local/state/resfed/broker.db",
+        "sqlite+aiosqlite:////var/lib/resfed/broker.db",
         "reason='bearer token missing'",
     ):
         assert redacted(text) == text
