@@ -177,6 +177,6 @@ def test_limits_are_read_and_what_is_left_out_has_a_bound() -> None:
     assert LimitsPart(calls_per_s=7).limits().calls_per_s == 7
     assert all(getattr(Limits(), name) > 0 for name in Limits.__slots__)
     for wrong in ({"calls_per_s": float("nan")}, {"streams": -1}, {"stream": 5}):
-        with pytest.raises(ValueError, match="calls_per_s|stream"):
+        with pytest.raises(ValueError, match=r"calls_per_s|stream"):
             LimitsPart.model_validate(wrong)
     assert LOCAL_LIMITS.user_jobs == 0
