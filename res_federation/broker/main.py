@@ -20,6 +20,7 @@ from res_federation.control.effects import RunRound
 from res_federation.control.events import Ticked
 from res_federation.control.forecasts import recalled
 from res_federation.control.state import FederationState, Terms, federation, restore
+from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import SiteId
 from res_federation.model.plan import Plan
 from res_federation.model.site import Site
@@ -45,6 +46,7 @@ async def run_broker(
     policy: Policy,
     on_ready: Callable[[str], None],
     dialects: Mapping[str, Dialect] | None = None,
+    residency: Residency = NO_CLASSES,
 ) -> None:
     """Serve until cancelled.
 
@@ -55,6 +57,7 @@ async def run_broker(
         policy: How rounds weigh.
         on_ready: Called with HOST:PORT when jobs can be submitted and placed.
         dialects: How members want their scripts; of one without nothing is asked of jobs.
+        residency: Classes of data; a job of another class is refused.
 
     Raises:
         FederationError: If the store cannot be opened or the address cannot be had.
@@ -71,7 +74,7 @@ async def run_broker(
             return await _load(
                 store, clock.now(),
                 federation(tuple(sites), distances=distances, policy=policy, terms=terms,
-                           dialects=dialects),
+                           dialects=dialects, residency=residency),
             )  # fmt: skip
 
         scatter = _scatter(settings)

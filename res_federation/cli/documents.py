@@ -10,6 +10,7 @@ from typing import Any
 from res_federation.client import SiteView
 from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.forecast import Forecast, figures
+from res_federation.model.governance import Governance
 from res_federation.model.job import Job, Run, TaskOutcome
 from res_federation.model.plan import Counterfactual, Explanation
 from res_federation.model.sentences import sentence
@@ -136,6 +137,21 @@ def site_document(site: SiteView) -> dict[str, Any]:
         "capacity": [_capacity(part) for part in site.capacity],
         "licenses": [asdict(license_) for license_ in site.licenses],
         "forecast": figures(site.forecasts),
+        "governance": None if site.governance is None else _governance(site.governance),
+    }
+
+
+def _governance(known: Governance) -> dict[str, Any]:
+    return {
+        "country": known.country or None,
+        "operator": known.operator or None,
+        "owner": known.owner,
+        "jurisdictions": list(known.jurisdictions) or None,
+        "ens": None if known.ens is None else known.ens.name.lower(),
+        "certifications": list(known.certifications) or None,
+        "cloud": known.cloud,
+        "confidence": {fact.name.lower(): str(how) for fact, how in known.confidence},
+        "note": known.note,
     }
 
 

@@ -73,6 +73,7 @@ def serve(
     # sqlalchemy, numba and pydantic take a second that no other command must wait for
     from res_federation.broker.main import run_broker
     from res_federation.config.broker import broker_settings
+    from res_federation.config.data_classes import load_data_classes
     from res_federation.config.dialects import load_dialects
     from res_federation.config.places import default_sites
     from res_federation.config.policy import policy_at
@@ -90,6 +91,7 @@ def serve(
                 sites=members,
                 distances=load_distances(catalogue, members),
                 dialects=load_dialects(catalogue, members),
+                residency=load_data_classes(catalogue),
                 policy=policy_at(policy),
                 on_ready=lambda address: tell_ready(address, as_json=as_json),
             )

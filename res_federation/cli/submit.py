@@ -43,6 +43,10 @@ Options of our own:
   --input-size SIZE      input data to be moved to the site first (500M, 20G, 2T)
   --input-site SITE      where that data lies
   --exclude-sites A,B    never at these sites (-M, --clusters pins to sites)
+  --data-class CLASS     class of the data that it works on (sites/data-classes.toml): it goes
+                         only where data of that class may go [default: its project's]
+  --jurisdiction ES,EU   only there may the data go
+  --project PROJECT      whose hours it uses
   --json                 print JSON (keys job, state, notes and those of a job)
   --broker HOST:PORT     the broker [default: $RESFED_BROKER, else 127.0.0.1:7443]
 """
@@ -114,7 +118,17 @@ def specification(told: Words) -> JobSpec:
         input_mib=_mebibytes(size) if size else spec.input_mib,
         input_site=site_id(lies_at, "--input-site") if size else spec.input_site,
         origin=origin,
+        project=told.own.get("project", "").strip(),
+        data_class=told.own.get("data-class", "").strip(),
+        jurisdictions=_jurisdictions(told.own.get("jurisdiction", "")),
     )
+
+
+def _jurisdictions(words: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(word.strip().upper() for word in words.split(",") if word.strip()))
+    if words and not found:
+        raise InvalidArgument("names none", field="--jurisdiction", way_out="such as ES or ES,EU")
+    return found
 
 
 def _mebibytes(size: str) -> int:

@@ -21,6 +21,9 @@ _VALUES = (
     "input-size",
     "input-site",
     "exclude-sites",
+    "data-class",
+    "jurisdiction",
+    "project",
 )
 _LETTERS = {"-W": "wait", "-h": "help"}
 _BY_LETTER = {option.letter: option for option in OPTIONS if option.letter}

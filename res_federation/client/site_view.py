@@ -8,8 +8,10 @@ from enum import StrEnum
 from res_federation.api.v1 import sites_pb2
 from res_federation.model.capacity import License, PartitionCapacity
 from res_federation.model.forecast import ForecastError
+from res_federation.model.governance import Governance
 from res_federation.model.identifiers import PartitionId, SiteId
 from res_federation.model.site import Confidence, Partition
+from res_federation.wire.governance import governance_from_message
 from res_federation.wire.sites import (
     error_from_message,
     partition_capacity_from_message,
@@ -52,6 +54,7 @@ class SiteView:
         measured: UTC seconds by the site's clock when those figures were measured, or None.
         licenses: What its batch system counts by licence.
         forecasts: How good the forecasts were of jobs that have started there.
+        governance: Under whose rule it is, or None where nothing is known.
 
     """
 
@@ -73,6 +76,7 @@ class SiteView:
     measured: float | None = None
     licenses: tuple[License, ...] = ()
     forecasts: ForecastError = field(default_factory=ForecastError)
+    governance: Governance | None = None
 
 
 def site_from_message(message: sites_pb2.Site) -> SiteView:
@@ -99,6 +103,9 @@ def site_from_message(message: sites_pb2.Site) -> SiteView:
         measured=_measured(message.capacity),
         licenses=tuple(License(one.name, one.total, one.free) for one in message.capacity.licenses),
         forecasts=error_from_message(message.forecasts),
+        governance=(
+            governance_from_message(message.governance) if message.HasField("governance") else None
+        ),
     )
 
 

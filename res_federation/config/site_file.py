@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from res_federation.config.quantities import duration_s, memory_mib
 from res_federation.errors import InvalidArgument
+from res_federation.model.governance import Ens, Owner
 from res_federation.model.identifiers import word
 from res_federation.model.site import Confidence
 
@@ -44,7 +45,31 @@ def _address(text: object) -> str:
     return text
 
 
+def _jurisdiction(text: object) -> str:
+    if not isinstance(text, str) or not re.fullmatch("[A-Z]{2}", text):
+        raise ValueError(f'{text!r} is no code of a country, such as "ES", nor "EU"')
+    return text
+
+
+def _owner(text: object) -> Owner:
+    try:
+        return Owner(str(text))
+    except ValueError:
+        raise ValueError(f'{text!r} is not whose it is; write "public" or "private"') from None
+
+
+def _ens(text: object) -> Ens:
+    try:
+        return Ens[str(text).upper()]
+    except KeyError:
+        known = ", ".join(one.name.lower() for one in Ens)
+        raise ValueError(f"{text!r} is no category of the ENS; write one of: {known}") from None
+
+
 Word = Annotated[str, BeforeValidator(_word)]
+Jurisdiction = Annotated[str, BeforeValidator(_jurisdiction)]
+OwnerWord = Annotated[Owner, BeforeValidator(_owner)]
+EnsWord = Annotated[Ens, BeforeValidator(_ens)]
 PartitionName = Annotated[str, BeforeValidator(_partition_name)]
 Address = Annotated[str, BeforeValidator(_address)]
 Known = Annotated[Confidence, BeforeValidator(_confidence)]
@@ -85,6 +110,22 @@ class PowerTable(Strict):
     grams_per_kwh: Annotated[float, Field(ge=0, le=2000)]
     pue: Annotated[float, Field(ge=1, le=4)] = 1.0
     confidence: Known
+    sources: list[Text] = []
+    note: str = ""
+
+
+class GovernanceTable(Strict):
+    """Under whose rule a site is; a fact that is not known is left out, and counts as a no."""
+
+    country: Jurisdiction | None = None
+    operator: Text | None = None
+    owner: OwnerWord | None = None
+    jurisdictions: list[Jurisdiction] = []
+    ens: EnsWord | None = None
+    certifications: list[Word] = []
+    cloud: bool | None = None
+    confidence: Known
+    confidence_of: dict[str, Known] = {}
     sources: list[Text] = []
     note: str = ""
 
@@ -175,6 +216,7 @@ class SiteTable(Strict):
     location: LocationTable | None = None
     network: NetworkTable | None = None
     power: PowerTable | None = None
+    governance: GovernanceTable | None = None
     cluster: list[ClusterTable] = []
     partition: list[PartitionTable] = []
     qos: list[QosTable] = []

@@ -53,6 +53,7 @@ def site_text(
         _block(_location(site)),
         _block(_network(site)),
         _block(_power(site)),
+        _block(_governance(site)),
     ]
     blocks += [_block(_cluster(site, name)) for name in site.clusters]
     for part in site.partitions:
@@ -151,6 +152,30 @@ def _power(site: Site) -> Iterator[str]:
         yield "[power]"
         yield f"grams_per_kwh = {float(site.grams_per_kwh)!r}"
         yield 'confidence = "sourced"'
+
+
+def _governance(site: Site) -> Iterator[str]:
+    known = site.governance
+    if known is None:
+        return
+    yield "[governance]"
+    for key, word in (("country", known.country), ("operator", known.operator)):
+        if word:
+            yield f"{key} = {text(word)}"
+    if known.owner is not None:
+        yield f"owner = {text(known.owner)}"
+    yield from _list("jurisdictions", known.jurisdictions)
+    if known.ens is not None:
+        yield f"ens = {text(known.ens.name.lower())}"
+    yield from _list("certifications", known.certifications)
+    if known.cloud is not None:
+        yield f"cloud = {'true' if known.cloud else 'false'}"
+    yield 'confidence = "sourced"'
+    said = ", ".join(f"{fact.name.lower()} = {text(how)}" for fact, how in known.confidence)
+    yield f"confidence_of = {{ {said} }}"
+    yield from _list("sources", known.sources)
+    if known.note:
+        yield f"note = {text(known.note)}"
 
 
 def _cluster(site: Site, name: str) -> Iterator[str]:

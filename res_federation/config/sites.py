@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from res_federation.config.data_classes import DATA_CLASSES_FILE, data_class_problems
 from res_federation.config.dialects import DIALECT_FILE, dialect_of
+from res_federation.config.governance import governance_faults, governance_of
 from res_federation.config.links import links_of, source_keys
 from res_federation.config.problems import Document, Problem, checked, first, read
 from res_federation.config.site_file import PartitionTable, QosTable, SiteTable, SlurmTable
@@ -112,7 +114,11 @@ def check(path: Path) -> list[Problem]:
         sites[name] = found
         problems += [*_misplaced(file, found), *_unsourced(file, path)]
         problems += _dialect_problems(file, found, path)
-    return problems + _link_problems(path, set(files), sites)
+    return [
+        *problems,
+        *_link_problems(path, set(files), sites),
+        *data_class_problems(path / DATA_CLASSES_FILE),
+    ]
 
 
 def _site_files(directory: Path) -> dict[str, Path]:
@@ -148,7 +154,7 @@ def _unsourced(file: Path, catalogue: Path) -> Iterator[Problem]:
         return
     site = document.values
     tables: list[tuple[tuple[str | int, ...], dict[str, list[str]]]] = [((), site)]
-    for key in ("network", "power"):
+    for key in ("network", "power", "governance"):
         tables += [((key,), site[key])] if key in site else []
     for kind in ("partition", "qos"):
         tables += [((kind, index), table) for index, table in enumerate(site.get(kind, []))]
@@ -200,6 +206,9 @@ def _site(file: Path) -> Site | list[Problem]:
     if isinstance(table, list):
         return table
     problems = [document.problem(path, text) for path, text in _contradictions(table)]
+    if table.governance is not None:
+        faults = governance_faults(table.governance)
+        problems += [document.problem(("governance", key), text) for key, text in faults]
     return problems or _made(table)
 
 
@@ -287,6 +296,7 @@ def _made(table: SiteTable) -> Site:
         country=table.country,
         slurm=None if table.slurm is None else _slurm(table.slurm),
         grams_per_kwh=None if power is None else power.grams_per_kwh * power.pue,
+        governance=None if table.governance is None else governance_of(table.governance),
     )
 
 

@@ -48,7 +48,7 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
     ordered = tuple(_ordered(state))
     return Snapshot(
         state.version, at, tuple([row for _, row in rows]), state.distances, ordered,
-        tuple(_moving(ordered)), shares=_shares(state, at),
+        tuple(_moving(ordered)), shares=_shares(state, at), residency=state.residency,
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def _declared(
 
 
 def _finished(row: Row, site: SiteState, dialect: Dialect | None) -> Row:
-    """Add what is known of a member besides its reports: its words, and its electricity."""
+    """Add what is known of a member besides its reports: words, electricity, whose rule it is."""
     grams = site.site.grams_per_kwh
     if grams is not None:
         part = site.declared.get(row.partition)
@@ -179,6 +179,8 @@ def _finished(row: Row, site: SiteState, dialect: Dialect | None) -> Row:
     if dialect is not None and row.names:
         unpaid = site.report is not None and site.report.needs_account
         row = replace(row, dialect=dialect, needs_account=unpaid)
+    if site.site.governance is not None:
+        row = replace(row, governance=site.site.governance)
     return row
 
 

@@ -21,6 +21,7 @@ from res_federation.control.effects import (
     WithdrawRuns,
 )
 from res_federation.control.leases import lease_of
+from res_federation.control.residency import forbidden
 from res_federation.control.state import FederationState
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
@@ -42,7 +43,9 @@ def hold(state: FederationState, plan: Plan, alone: Iterable[Rejection], at: flo
     """Let the places at sites be held as *plan* says; *alone* are its answers for single jobs."""
     lined: dict[PartitionId, list[Rejection]] = {}
     for one in alone:
-        if one.place is not None and one.job in state.jobs:
+        if one.place is None or one.job not in state.jobs:
+            continue
+        if forbidden(state, state.jobs[one.job], site_of(one.place)) is None:
             lined.setdefault(one.place, []).append(one)
     effects: list[Effect] = []
     wanted: dict[PartitionId, _Wanted] = {}

@@ -28,6 +28,7 @@ from res_federation.control.events import PlanReady, RoundFailed
 from res_federation.control.forecasts import at_their_sites, tell
 from res_federation.control.held import MANY, Held
 from res_federation.control.leases import lease_of
+from res_federation.control.residency import forbidden
 from res_federation.control.state import FederationState
 from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
@@ -216,10 +217,11 @@ def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
     orders: dict[SiteId, list[Order]] = {}
     for assignment, reason in zip(wanted, verdicts, strict=True):
         job = waiting[assignment.job]
-        if reason is not None:
+        against = reason or forbidden(state, job, site_of(assignment.partition))
+        if against is not None:
             state.held.pop(job.id, None)
             state.fresh[job.id] = None
-            job.reason = sentence(reason)
+            job.reason = sentence(against)
             continue
         effects.append(_place(state, job, assignment, at))
         run = job.run

@@ -13,6 +13,7 @@ from res_federation.control.known_rows import KnownRows
 from res_federation.control.live import Live
 from res_federation.control.shared import Shared
 from res_federation.model.capacity import CapacityReport
+from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
@@ -140,6 +141,7 @@ class FederationState:
         history: Of each user's newest ended jobs run time over limit, the newest last.
         usage: What each user has used, where the policy's order asks for it.
         forecasts: What users were told of when jobs start, and how right that was.
+        residency: Classes of data, and which project has which.
 
     """
 
@@ -172,6 +174,7 @@ class FederationState:
     history: dict[str, tuple[float, ...]] = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
     forecasts: Forecasts = field(default_factory=Forecasts)
+    residency: Residency = NO_CLASSES
 
     def next_revision(self) -> int:
         """Number the next event."""
@@ -311,6 +314,7 @@ def federation(
     policy: Policy | None = None,
     terms: Terms | None = None,
     dialects: Mapping[str, Dialect] | None = None,
+    residency: Residency = NO_CLASSES,
 ) -> FederationState:
     """Return the state of a federation that has just begun."""
     return FederationState(
@@ -319,6 +323,7 @@ def federation(
         policy=policy or Policy(),
         terms=terms or Terms(),
         dialects=dialects or {},
+        residency=residency,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from res_federation.control.effects import CancelRun, Effect, JobChanged, SendToSite
 from res_federation.control.events import JobCancelled, JobSubmitted
 from res_federation.control.history import estimated
+from res_federation.control.residency import classified
 from res_federation.control.state import FederationState
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
 from res_federation.model.accelerators import family_in, is_any
@@ -23,7 +24,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
 
     Raises:
         InvalidArgument: If it is pinned to, has its input at, or is said to be written for, a
-            site that does not exist.
+            site that does not exist; if its data class is not known, or laxer than its project's.
         AlreadyExists: If the identifier is taken.
         ResourceExhausted: If its user or its project has too many live jobs.
 
@@ -34,7 +35,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     if event.job in state.jobs:
         raise AlreadyExists(f"job {event.job} exists already")
     _check_names(state, event)
-    spec = event.spec
+    spec = classified(state, event.spec)
     state.live.check_room(state.terms.limits, spec.user, spec.project, 1, spec.tasks)
     if state.dialects:
         spec = understood(spec, state.dialects)

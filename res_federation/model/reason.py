@@ -18,6 +18,12 @@ class Code(IntEnum):
     PINNED_ELSEWHERE = 2
     EXCLUDED = 3
     PARTITION_NOT_ASKED = 4
+    # about the job's data: tried before all others
+    DATA_UNKNOWN_HERE = 5
+    DATA_JURISDICTION = 6
+    DATA_OPERATOR = 7
+    DATA_CERTIFICATION = 8
+    DATA_CLOUD = 9
     # about the hardware, for good
     SHAPE_UNKNOWN = 10
     NODES_UNKNOWN = 11
@@ -49,6 +55,8 @@ class Code(IntEnum):
     QOS_NODES = 36
     QOS_TIME = 37
     ACCOUNT_MISSING = 38
+    # about hours: the last of what is for good
+    NO_GRANT = 39
     # about now: the job waits
     SITE_NOT_CONNECTED = 40
     REPORT_STALE = 41
@@ -63,6 +71,7 @@ class Code(IntEnum):
     NODES_KEPT_FOR_IT = 50
     PLACE_AT_SITE = 52
     LEFT_FOR_OTHERS = 51
+    GRANT_SPENT = 53
     # about the ranking
     OUTRANKED = 60
     CHOSEN = 61

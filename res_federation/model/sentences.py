@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from res_federation.model.governance import CLASS_UNKNOWN, Ens, Fact
 from res_federation.model.reason import Code, Reason
 
 
@@ -33,6 +34,10 @@ def sentence(reason: Reason) -> str:
             return f"needs {memory(needed)} per node; the memory of its nodes is not published"
         case Code.ACCELERATOR_MEMORY_UNKNOWN:
             return f"needs {memory(needed)} per accelerator; its size is not published"
+        case Code.DATA_UNKNOWN_HERE if needed >= 0:
+            return _FACTS[needed]
+        case Code.DATA_CERTIFICATION if needed >= 0 and have >= 0:
+            return f"its data asks for ENS {_ens(needed)}, the site is certified for {_ens(have)}"
         case Code.REPORT_STALE if have >= 0:
             return f"its newest figures are {duration(have)} old"
         case Code.OUTRANKED if needed == 0:
@@ -46,12 +51,38 @@ def sentence(reason: Reason) -> str:
             return text.format(needed=needed, have=have) if needed >= 0 else text.split(":")[0]
 
 
+def _ens(category: int) -> str:
+    return Ens(category).name.lower()
+
+
+_FACTS: dict[int, str] = {
+    CLASS_UNKNOWN: "its data class is not known to the broker: goes nowhere",
+    Fact.COUNTRY: "its data is bound to countries; where this site stands is not known well enough",
+    Fact.JURISDICTIONS: (
+        "its data is bound to jurisdictions; who can compel this site's operator is not known "
+        "well enough"
+    ),
+    Fact.OWNER: "its data class asks who owns the operator; that is not known well enough",
+    Fact.ENS: "its data class asks for a category of the ENS; that of this site is not known",
+    Fact.CERTIFICATIONS: "its data class asks for certificates; those of this site are not known",
+    Fact.CLOUD: "its data may go to no cloud; whether this is one is not known well enough",
+}
 _PLAIN: dict[Code, str] = {
     Code.FITS: "fits",
     Code.NO_PARTITIONS: "runs no batch jobs for the federation",
     Code.PINNED_ELSEWHERE: "the job is pinned to other sites (-M)",
     Code.EXCLUDED: "the job excludes this site",
     Code.PARTITION_NOT_ASKED: "the pinned job names another partition (-p)",
+    Code.DATA_UNKNOWN_HERE: "what its data class asks for is not known of this site",
+    Code.DATA_JURISDICTION: "its data may not go there: the site stands in another jurisdiction",
+    Code.DATA_OPERATOR: (
+        "its data may not go there: by its owner, or by who can compel him, the operator is not "
+        "allowed"
+    ),
+    Code.DATA_CERTIFICATION: "its data asks for a certificate that the site is not known to have",
+    Code.DATA_CLOUD: "its data may go to no cloud",
+    Code.NO_GRANT: "no grant of its project pays there",
+    Code.GRANT_SPENT: "its project's grants there have too little left to pay for it",
     Code.SHAPE_UNKNOWN: "the cores of its nodes are not published",
     Code.NODES_UNKNOWN: "its number of nodes is not published",
     Code.WRONG_ARCHITECTURE: "its nodes have another instruction set",

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from res_federation.model.confidence import Confidence
+from res_federation.model.governance import Governance
 from res_federation.model.identifiers import PartitionId, SiteId
 from res_federation.model.resources import NodeShape
 
-
-class Confidence(StrEnum):
-    """How well a figure is known."""
-
-    SOURCED = "sourced"
-    DERIVED = "derived"
-    ASSUMPTION = "assumption"
-    GENERAL_KNOWLEDGE = "general-knowledge"
+__all__ = ["Confidence", "Partition", "Qos", "Site", "SlurmAccess"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +106,7 @@ class Site:
         slurm: How its agent reaches Slurm, for ``batch = "slurm"``.
         grams_per_kwh: CO2 of a kWh that its nodes use, cooling counted in, or None where it is
             not known.
+        governance: Under whose rule it is, or None where nothing is known.
 
     """
 
@@ -130,3 +125,4 @@ class Site:
     country: str = "ES"
     slurm: SlurmAccess | None = None
     grams_per_kwh: float | None = None
+    governance: Governance | None = None

@@ -77,8 +77,9 @@ def consider(
     rows = (known or RowMemo()).encode(snapshot, policy)
     spent = len(snapshot.ordered)
     queue = encode_jobs(
-        [*(one.job for one in snapshot.ordered), *jobs], rows, snapshot.distances, policy
-    )
+        [*(one.job for one in snapshot.ordered), *jobs], rows, snapshot.distances, policy,
+        snapshot.residency,
+    )  # fmt: skip
     only = np.full(len(queue.jobs), -1, np.int64)
     only[:spent] = [_row(rows, one.partition, -1) for one in snapshot.ordered]
     if held_to is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import FreeNodes
+from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import partition_id
 from res_federation.model.reason import Code
 from res_federation.model.resources import UNKNOWN, NodeShape
@@ -46,6 +47,7 @@ def all_free(
     sites: Iterable[Site],
     distances: DistanceTable = NOWHERE,
     dialects: Mapping[str, Dialect] | None = None,
+    residency: Residency = NO_CLASSES,
 ) -> Snapshot:
     """Return the snapshot of a federation in which every declared node is up and idle."""
     spoken = dialects or {}
@@ -53,12 +55,15 @@ def all_free(
     for site in sites:
         pins = pin_words(site)
         rows += [
-            replace(_idle(declared(part, pins, Code.FITS)), dialect=spoken.get(site.id))
+            replace(
+                _idle(declared(part, pins, Code.FITS)),
+                dialect=spoken.get(site.id), governance=site.governance,
+            )
             for part in site.partitions
-        ]
+        ]  # fmt: skip
         if not site.partitions:
             rows.append(nowhere(site))
-    return Snapshot(1, 0.0, tuple(rows), distances)
+    return Snapshot(1, 0.0, tuple(rows), distances, residency=residency)
 
 
 def _idle(row: Row) -> Row:

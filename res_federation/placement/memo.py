@@ -217,12 +217,13 @@ class Memo:
         self, view: Renewed, rows: RowArrays, snapshot: Snapshot, policy: Policy
     ) -> Sequence[int]:
         """Return the classes of which nothing is known: all, where what is known stands on else."""
-        key = (Same(snapshot.distances), policy)
+        key = (Same(snapshot.distances), policy, Same(snapshot.residency))
         words = rows.words is self._words or rows.words == self._words
         if words and key == self._key and self._scores is not None:
             self._words = rows.words
             return sorted(set(view.renewed[max(0, self.known - view.since) :]))
-        self._key, self._words, self._tables = key, rows.words, Tables(rows.rows)
+        self._key, self._words = key, rows.words
+        self._tables = Tables(rows.rows, snapshot.residency)
         self._scores, self._fixed, self._count, self._dear_as = None, rows.fixed, 0, ()
         self.asleep = Asleep()
         return range(len(view.specimens))

@@ -256,7 +256,7 @@ def _words(row: Row) -> tuple[Any, ...]:
     """Return all of a row that verdicts about words depend on."""
     return (
         row.partition, row.names, row.site_names, row.shape, row.family, row.features,
-        Same(row.dialect), row.needs_account,
+        Same(row.dialect), row.needs_account, row.governance,
     )  # fmt: skip
 
 

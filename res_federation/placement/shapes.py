@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import site_of
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import accelerator_fits, request_numbers
 from res_federation.placement.policy import Policy
+from res_federation.placement.residency import barred
 from res_federation.placement.rows import SITE, Floats, Ints, RowArrays, draw
 from res_federation.placement.snapshot import Row
 from res_federation.slurm.adapt import Refusal, asked, missing_words
@@ -79,7 +81,8 @@ def shape_key(job: Job) -> tuple[Any, ...]:
         spec.request, spec.time_limit_s, len(spec.array), spec.array_throttle, spec.clusters,
         spec.excluded, spec.partition if spec.clusters else "", spec.input_mib,
         spec.input_site if spec.input_mib else "", job.refused,
-        spec.account if spec.request.accelerator is not None else "", *_words_key(spec),
+        spec.account if spec.request.accelerator is not None else "", spec.project,
+        spec.data_class, spec.jurisdictions, *_words_key(spec),
     )  # fmt: skip
 
 
@@ -91,8 +94,8 @@ Triple = tuple[int, int, int]
 class Tables:
     """Code tables by what they are about, each made once."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Row], residency: Residency = NO_CLASSES) -> None:
+        self.rows, self.residency = rows, residency
         self.made: dict[tuple[int, Any], int] = {}
         self.codes: list[list[Triple]] = []
         self.time_steps = _time_steps(rows)
@@ -159,8 +162,9 @@ def _triple(reason: Reason | None) -> Triple:
 
 
 def encode_jobs(
-    jobs: Sequence[Job], rows: RowArrays, distances: DistanceTable, policy: Policy
-) -> Queue:
+    jobs: Sequence[Job], rows: RowArrays, distances: DistanceTable, policy: Policy,
+    residency: Residency = NO_CLASSES,
+) -> Queue:  # fmt: skip
     """Return *jobs*, in their order, as arrays."""
     numbers: dict[tuple[Any, ...], int] = {}
     shape = np.empty(len(jobs), np.int64)
@@ -172,7 +176,7 @@ def encode_jobs(
             number = numbers[key] = len(firsts)
             firsts.append(job)
         shape[place] = number
-    tables = Tables(rows.rows)
+    tables = Tables(rows.rows, residency)
     columns = encode_shapes(firsts, tables, rows, distances, policy)
     return Queue(
         jobs=tuple(jobs),
@@ -221,11 +225,14 @@ def _others(spec: JobSpec, sites: Mapping[str, int]) -> tuple[int, int, int, int
 def _tables_of(job: Job, tables: Tables) -> tuple[int, ...]:
     spec, request = job.spec, job.spec.request
     partition = spec.partition if spec.clusters else ""
-    pins = (spec.clusters, spec.excluded, partition)
+    rules = tables.residency
+    pins = (spec.clusters, spec.excluded, partition, rules.of(spec), spec.jurisdictions)
     wants = (request.licenses, request.features)
     step = bisect_left(tables.time_steps, spec.time_limit_s)
     return (
-        tables.index(PINS, pins, lambda row: _pinned(spec, row)),
+        tables.index(
+            PINS, pins, lambda row: barred(spec, row.governance, rules) or _pinned(spec, row)
+        ),
         tables.index(
             ARCHITECTURE, request.architecture, lambda row: _architecture(request.architecture, row)
         ),

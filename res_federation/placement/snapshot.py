@@ -10,7 +10,10 @@ from typing import NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from res_federation.accounting.funds import Funds
 from res_federation.model.capacity import FreeNodes
+from res_federation.model.data_class import NO_CLASSES, Residency
+from res_federation.model.governance import Governance
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.reason import Code
@@ -125,6 +128,7 @@ class Row:
         others_node_s: Node-seconds of others that wait, where it is shared.
         ahead: Node-seconds of others before each place that the federation has there, by age.
         first: Who waits first there, if he is somebody else.
+        governance: Under whose rule the site is, or None where nothing is known.
         still: Rows that have the same one differ in nothing but their releases.
 
     """
@@ -156,6 +160,7 @@ class Row:
     first: First | None = None
     node_watts: float | None = None
     grams_per_kwh: float | None = None
+    governance: Governance | None = field(default=None, repr=False)
     still: Still | None = field(default=None, init=False, repr=False, compare=False)
 
 
@@ -219,6 +224,8 @@ class Snapshot:
         parity: Core hours that a member (site identifier) has given, less those it has taken.
         shares: Fair share factor of a user, above 0 and at most 1; 1 for one who is not here.
         early: Runs that should end before their limits, where a start is to be foretold.
+        residency: Classes of data: a job of one that is not among them goes nowhere.
+        funds: What projects have left, or None where nobody keeps accounts: all may.
 
     """
 
@@ -232,3 +239,5 @@ class Snapshot:
     parity: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     early: tuple[Early, ...] = ()
+    residency: Residency = NO_CLASSES
+    funds: Funds | None = None

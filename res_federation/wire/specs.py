@@ -48,6 +48,10 @@ MAX_NAME = 256
 _MAX_COUNT = 10_000_000
 _MAX_MEMORY_MIB = 1 << 40
 _MOST_ALTERNATIVES = 32
+_MOST_OF_NAME = 128
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MOST_OF_NAME - 1}}}")
+_JURISDICTION = re.compile("[A-Z]{2}")
+_MOST_JURISDICTIONS = 64
 
 
 def request_to_message(request: ResourceRequest) -> specs_pb2.ResourceRequest:
@@ -248,8 +252,30 @@ def _check(message: specs_pb2.JobSpec) -> None:
             raise InvalidArgument(f"is longer than {MAX_WORD} characters", field=f"spec.{name}")
     if len(message.user) > MAX_NAME:
         raise InvalidArgument(f"is longer than {MAX_NAME} characters", field="spec.user")
+    _check_data(message)
     _check_options(message)
     _check_array(message)
+
+
+def _check_data(message: specs_pb2.JobSpec) -> None:
+    """Refuse a project, a class or a jurisdiction that nothing can be called."""
+    for name in ("project", "data_class"):
+        word = getattr(message, name)
+        if word and not _NAME.fullmatch(word):
+            raise InvalidArgument(
+                f"{word[:60]!r} is no name", field=f"spec.{name}",
+                way_out=f"letters, digits, '.', '_', '-', at most {_MOST_OF_NAME}",
+            )  # fmt: skip
+    if len(message.jurisdictions) > _MOST_JURISDICTIONS:
+        raise InvalidArgument(
+            f"has more than {_MOST_JURISDICTIONS} entries", field="spec.jurisdictions"
+        )
+    for word in message.jurisdictions:
+        if not _JURISDICTION.fullmatch(word):
+            raise InvalidArgument(
+                f"{word[:60]!r} is no code of a country, nor 'EU'", field="spec.jurisdictions",
+                way_out="such as ES or ES,EU",
+            )  # fmt: skip
 
 
 def _check_options(message: specs_pb2.JobSpec) -> None:

@@ -671,6 +671,7 @@ class Site(_message.Message):
     DRAIN_REASON_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     FORECASTS_FIELD_NUMBER: _builtins.int
+    GOVERNANCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"sites/{id}"."""
     uid: _builtins.str
@@ -711,6 +712,10 @@ class Site(_message.Message):
     def forecasts(self) -> Global___ForecastError:
         """How good the forecasts were of jobs that have started there."""
 
+    @_builtins.property
+    def governance(self) -> Global___Governance:
+        """Under whose rule it is; not present where nothing is known."""
+
     def __init__(
         self,
         *,
@@ -730,10 +735,11 @@ class Site(_message.Message):
         drain_reason: _builtins.str = ...,
         batch: _builtins.str = ...,
         forecasts: Global___ForecastError | None = ...,
+        governance: Global___Governance | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "capacity", b"capacity", "forecasts", b"forecasts", "latitude", b"latitude", "longitude", b"longitude", "report_time", b"report_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "capacity", b"capacity", "forecasts", b"forecasts", "governance", b"governance", "latitude", b"latitude", "longitude", b"longitude", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "forecasts", b"forecasts", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_latitude", b"_latitude", "_longitude", b"_longitude", "batch", b"batch", "capacity", b"capacity", "city", b"city", "display_name", b"display_name", "drain_reason", b"drain_reason", "forecasts", b"forecasts", "governance", b"governance", "latitude", b"latitude", "longitude", b"longitude", "machine", b"machine", "name", b"name", "partitions", b"partitions", "report_time", b"report_time", "running_jobs", b"running_jobs", "state", b"state", "uid", b"uid", "waiting_jobs", b"waiting_jobs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__latitude: _TypeAlias = _typing.Literal["latitude"]  # noqa: Y015
     _WhichOneofArgType__latitude: _TypeAlias = _typing.Literal["_latitude", b"_latitude"]  # noqa: Y015
@@ -745,6 +751,94 @@ class Site(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__longitude) -> _WhichOneofReturnType__longitude | None: ...
 
 Global___Site: _TypeAlias = Site  # noqa: Y015
+
+@_typing.final
+class FactConfidence(_message.Message):
+    """A fact about a site, and how well it is known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    fact: _builtins.str
+    """"country", "jurisdictions", "owner", "ens", "certifications", "cloud"."""
+    confidence: _builtins.str
+    """sourced, derived, assumption, general-knowledge."""
+    def __init__(
+        self,
+        *,
+        fact: _builtins.str = ...,
+        confidence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "fact", b"fact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactConfidence: _TypeAlias = FactConfidence  # noqa: Y015
+
+@_typing.final
+class Governance(_message.Message):
+    """Where a site stands, who runs it, who can compel him, what is certified."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    JURISDICTIONS_FIELD_NUMBER: _builtins.int
+    ENS_FIELD_NUMBER: _builtins.int
+    CERTIFICATIONS_FIELD_NUMBER: _builtins.int
+    CLOUD_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """ISO code of the country where the machines stand; empty where not known."""
+    operator: _builtins.str
+    """Who runs them."""
+    owner: _builtins.str
+    """"public" or "private"; empty where not known."""
+    ens: _builtins.str
+    """Category of the Esquema Nacional de Seguridad: "basico", "medio", "alto"; empty where not known."""
+    cloud: _builtins.bool
+    """Whether it is a cloud; not present where not known."""
+    note: _builtins.str
+    """What a reader should know."""
+    @_builtins.property
+    def jurisdictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who can compel the operator: ISO codes and "EU"; empty where not known."""
+
+    @_builtins.property
+    def certifications(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other certificates that are known."""
+
+    @_builtins.property
+    def confidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactConfidence]:
+        """How well each fact is known."""
+
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        jurisdictions: _abc.Iterable[_builtins.str] | None = ...,
+        ens: _builtins.str = ...,
+        certifications: _abc.Iterable[_builtins.str] | None = ...,
+        cloud: _builtins.bool | None = ...,
+        confidence: _abc.Iterable[Global___FactConfidence] | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cloud", b"_cloud", "cloud", b"cloud"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cloud", b"_cloud", "certifications", b"certifications", "cloud", b"cloud", "confidence", b"confidence", "country", b"country", "ens", b"ens", "jurisdictions", b"jurisdictions", "note", b"note", "operator", b"operator", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cloud: _TypeAlias = _typing.Literal["cloud"]  # noqa: Y015
+    _WhichOneofArgType__cloud: _TypeAlias = _typing.Literal["_cloud", b"_cloud"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cloud) -> _WhichOneofReturnType__cloud | None: ...
+
+Global___Governance: _TypeAlias = Governance  # noqa: Y015
 
 @_typing.final
 class ForecastError(_message.Message):

@@ -10,6 +10,7 @@ from res_federation.api.v1 import jobs_pb2, jobs_pb2_grpc
 from res_federation.broker.federation import Federation
 from res_federation.broker.services import answers
 from res_federation.control.events import JobCancelled, JobSubmitted
+from res_federation.control.residency import classified
 from res_federation.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -143,7 +144,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> jobs_pb2.Explanation:
         """Say where a job would go."""
         now = self._federation.clock.now()
-        job = Job(self._federation.ids.new(), spec_from_message(request.spec), now)
+        spec = classified(self._federation.state, spec_from_message(request.spec))
+        job = Job(self._federation.ids.new(), spec, now)
         return wire.explanation_to_message(await self._federation.dry_run(job))
 
     @answers.stream

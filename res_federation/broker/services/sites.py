@@ -16,6 +16,7 @@ from res_federation.errors import InvalidArgument
 from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import SiteId, site_id
 from res_federation.model.job_state import JobState
+from res_federation.wire.governance import governance_to_message
 from res_federation.wire.sites import error_to_message, partition_to_message, report_to_message
 from res_federation.wire.times import to_timestamp
 
@@ -104,6 +105,7 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
             capacity=report_to_message(known.report) if known.report else None,
             drain_reason=known.drain_reason,
             batch=site.batch,
+            governance=governance_to_message(site.governance),
             forecasts=error_to_message(state.forecasts.errors.get(name, ForecastError())),
         )
 
