@@ -95,6 +95,13 @@ class ResourceExhausted(FederationError):
         self.retry_s = retry_s
 
 
+class Unauthenticated(FederationError):
+    """Nobody knows who calls: no login, or one that is over or does not hold."""
+
+    grpc_code = "UNAUTHENTICATED"
+    exit_code = 4
+
+
 class PermissionDenied(FederationError):
     """The caller may not do this."""
 
@@ -136,6 +143,7 @@ FAMILIES: tuple[type[FederationError], ...] = (
     AlreadyExists,
     FailedPrecondition,
     ResourceExhausted,
+    Unauthenticated,
     PermissionDenied,
     Unavailable,
     Infeasible,

@@ -17,6 +17,7 @@ from res_federation.errors import (
     NotFound,
     PermissionDenied,
     ResourceExhausted,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -107,7 +108,9 @@ def _nearest(code: grpc.StatusCode, text: str, peer: str) -> FederationError:
         )
     if code == grpc.StatusCode.NOT_FOUND:
         return NotFound(text)
-    if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        return Unauthenticated(text, way_out="resfed login")
+    if code == grpc.StatusCode.PERMISSION_DENIED:
         return PermissionDenied(text)
     if code == grpc.StatusCode.UNIMPLEMENTED:
         return FederationError(
