@@ -123,6 +123,13 @@ class Infeasible(FederationError):
     exit_code = 5
 
 
+class DataLoss(FederationError):
+    """A record that nobody may change was changed, or is gone."""
+
+    grpc_code = "DATA_LOSS"
+    exit_code = 1
+
+
 class MissingComponent(FederationError):
     """A real component that the command needs is not installed."""
 
@@ -147,6 +154,7 @@ FAMILIES: tuple[type[FederationError], ...] = (
     PermissionDenied,
     Unavailable,
     Infeasible,
+    DataLoss,
     MissingComponent,
     Interrupted,
 )

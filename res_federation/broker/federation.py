@@ -40,12 +40,13 @@ class Federation:
     loop: Loop
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
-        """Make what needs nothing else."""
+        """Make what needs nothing else; `audit_key` is the public key of the audit log, in PEM."""
         self.store = store
         self.clock = clock
         self.ids = JobIds(clock)
         self.outboxes = Outboxes()
         self.outputs = Outputs(self.outboxes)
+        self.audit_key = ""
         self.job_watchers: Watchers[JobId, Job] = Watchers()
         self.site_watchers: Watchers[SiteId, SiteId] = Watchers()
 

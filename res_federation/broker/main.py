@@ -14,6 +14,7 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
 from res_federation.broker.server import Server
+from res_federation.broker.signing import began, ended, keep_signing
 from res_federation.broker.warming import warm
 from res_federation.config.broker import BrokerSettings
 from res_federation.control.effects import RunRound
@@ -27,6 +28,7 @@ from res_federation.model.site import Site
 from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
+from res_federation.security.audit_key import AuditKey
 from res_federation.slurm.dialect import Dialect
 from res_federation.store.recording import RECORDINGS
 from res_federation.store.store import Store
@@ -36,6 +38,7 @@ from res_federation.topology.distances import DistanceTable
 log = structlog.get_logger(__name__)
 
 _STOP_GRACE_S = 2.0
+AUTHORITY = "authority"
 
 
 async def run_broker(
@@ -66,7 +69,10 @@ async def run_broker(
     clock = SystemClock()
     store = await Store.open(settings.database_url)
     try:
+        key = AuditKey.at(settings.home / AUTHORITY / "audit.key")
+        store.sign = key.sign
         parts = Federation(store=store, clock=clock)
+        parts.audit_key = key.public_pem
 
         terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
 
@@ -146,10 +152,12 @@ async def _serve(
     record: Record,
 ) -> None:
     server = Server(parts)
+    parts.loop.note(began(parts.clock.now(), parts.audit_key, parts.state.policy))
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())
             tasks.create_task(record.keep())
+            tasks.create_task(keep_signing(parts))
             address = await server.start(settings.listen)
             log.info("listening", address=address)
             await asyncio.to_thread(warm, parts.state, scatter)
@@ -163,5 +171,6 @@ async def _serve(
         parts.outboxes.close()
         carrier.close()
         await server.stop(_STOP_GRACE_S)
+        await parts.loop.end(ended(parts.clock.now()))
         if isinstance(scatter, RayScatter):
             await asyncio.to_thread(scatter.close)

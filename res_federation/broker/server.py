@@ -10,6 +10,8 @@ from grpc_reflection.v1alpha import reflection
 from res_federation.api.v1 import (
     agents_pb2,
     agents_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
     jobs_pb2,
     jobs_pb2_grpc,
     sites_pb2,
@@ -17,6 +19,7 @@ from res_federation.api.v1 import (
 )
 from res_federation.broker.federation import Federation
 from res_federation.broker.services.agents import AgentService
+from res_federation.broker.services.audit import AuditService
 from res_federation.broker.services.jobs import JobService
 from res_federation.broker.services.sites import SiteService
 from res_federation.errors import InvalidArgument
@@ -25,6 +28,7 @@ SERVICES = (
     jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     sites_pb2.DESCRIPTOR.services_by_name["SiteService"].full_name,
     agents_pb2.DESCRIPTOR.services_by_name["AgentService"].full_name,
+    audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
 )
 
 _OPTIONS = (
@@ -50,6 +54,7 @@ class Server:
         jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), self._server)
         sites_pb2_grpc.add_SiteServiceServicer_to_server(SiteService(federation), self._server)
         agents_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(federation), self._server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(federation), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)

@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "sweep": "sweep",
     "table": "table",
     "report": "report",
+    "audit": "audit",
     "bench": "bench",
     "lab": "lab",
 }

@@ -15,6 +15,7 @@ from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
 from res_federation.api.v1.sites_pb2_grpc import SiteServiceStub
 from res_federation.client import requests
 from res_federation.client.address import CHANNEL_OPTIONS, broker_address
+from res_federation.client.audit import AsyncAuditLog
 from res_federation.client.patience import (
     BULK_S,
     CALL_S,
@@ -64,6 +65,7 @@ class FederationClient:
         self._channel = grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
+        self.audit = AsyncAuditLog(self._channel, self._call, self._endurance)
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,6 +14,7 @@ from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
 from res_federation.api.v1.sites_pb2_grpc import SiteServiceStub
 from res_federation.client import requests
 from res_federation.client.address import CHANNEL_OPTIONS, broker_address
+from res_federation.client.audit import AuditLog
 from res_federation.client.patience import (
     BULK_S,
     CALL_S,
@@ -63,6 +64,7 @@ class Federation:
         self._channel = grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
+        self.audit = AuditLog(self._channel, self._call, self._endurance)
 
     def __enter__(self) -> Self:
         return self

@@ -57,6 +57,24 @@ class Head:
     signature: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry in its place.
+
+    Attributes:
+        number: From 1 on without gaps.
+        previous: Hash of the entry before.
+        hash: Of this one.
+        entry: Packed.
+
+    """
+
+    number: int
+    previous: bytes
+    hash: bytes
+    entry: bytes
+
+
 def microseconds(at: float) -> int:
     """Return UTC seconds as whole microseconds."""
     return round(at * _MICROSECONDS)
@@ -100,4 +118,38 @@ def signed_part(head: Head) -> bytes:
     """Return the bytes of a head that its signature is about."""
     return _HEAD + canonical(
         {"at": head.at, "hash": head.hash.hex(), "index": head.index, "number": head.number}
+    )
+
+
+def line_of_record(record: Record) -> bytes:
+    """Return a record as a line of an export, without its end; canonical JSON as a whole."""
+    return (
+        b'{"entry":%b,"hash":"%b","number":%d,"previous":"%b"}'
+        % (record.entry, record.hash.hex().encode(), record.number, record.previous.hex().encode())
+    )  # fmt: skip
+
+
+def line_of_head(head: Head) -> bytes:
+    """Return a head as a line of an export, without its end; canonical JSON."""
+    told = {
+        "at": head.at,
+        "hash": head.hash.hex(),
+        "index": head.index,
+        "number": head.number,
+        "signature": head.signature.hex(),
+    }
+    return canonical({"head": told})
+
+
+def entry_of(packed_entry: bytes) -> AuditEntry:
+    """Return the entry that was packed."""
+    told = json.loads(packed_entry)
+    return AuditEntry(
+        at=told["at"] / _MICROSECONDS,
+        actor=told["actor"],
+        act=told["act"],
+        target=told["target"],
+        outcome=told["outcome"],
+        reason=told["reason"],
+        data=tuple(sorted(told["data"].items())),
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from sqlalchemy import URL, Connection, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from res_federation.store.audit import Chain, Sign, append, sign_head
+from res_federation.store.audit_reader import AuditReader
 from res_federation.store.connect import database_url
 from res_federation.store.failures import Place, place_of
 from res_federation.store.migrate import upgrade
 from res_federation.store.queries import Loaded, Queries
+from res_federation.store.reading import reading
 from res_federation.store.step import Step
 from res_federation.store.transaction import Transaction, pack, write
 from res_federation.store.writers import PostgresWriter, SqliteWriter, Writer
@@ -36,6 +38,7 @@ class Store(Queries):
         self._turn = asyncio.Lock()
         self.chain: Chain | None = None
         self.sign: Sign | None = None
+        self.audit = AuditReader(engine, place)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -59,7 +62,7 @@ class Store(Queries):
         except BaseException:
             await writer.close()
             raise
-        return cls(_reading(where), writer, place)
+        return cls(reading(where), writer, place)
 
     async def close(self) -> None:
         """Close every connection and let other brokers in."""
@@ -108,17 +111,3 @@ class Store(Queries):
         """
         await self._writer.hold()
         return await super().load_live()
-
-
-def _reading(url: URL) -> AsyncEngine:
-    if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True)
-    engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"))
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _(connection: Any, _record: Any) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    return engine

@@ -180,7 +180,17 @@ def test_every_command_has_help_with_an_example(
 
 
 def test_every_command_that_does_something_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
-    groups = [[], ["broker"], ["agent"], ["site"], ["script"], ["trace"], ["bench"], ["lab"]]
+    groups = [
+        [],
+        ["broker"],
+        ["agent"],
+        ["site"],
+        ["script"],
+        ["trace"],
+        ["bench"],
+        ["lab"],
+        ["audit"],
+    ]
     for words in COMMAND_LINES:
         if words not in groups:
             execute([*words, "--help"])
