@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
+from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.identifiers import SiteId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.reason import Reason
@@ -49,11 +50,29 @@ def forbidden(state: FederationState, job: Job, site: SiteId) -> Reason | None:
     return barred(job.spec, None if known is None else known.site.governance, state.residency)
 
 
-def closed_to(state: FederationState, spec: JobSpec) -> dict[str, list[SiteId]]:
-    """Return the sites to which the data of a job may not go, by the code of the reason."""
-    found: dict[str, list[SiteId]] = {}
-    for name, site in state.sites.items():
-        reason = barred(spec, site.site.governance, state.residency)
+def told(state: FederationState, job: Job) -> list[AuditEntry]:
+    """Return what the audit log is told of the sites to which a job's data may not go: once a job.
+
+    Nothing where every site is open to it.
+    """
+    barred_at: dict[str, list[SiteId]] = {}
+    for name in state.sites:
+        reason = forbidden(state, job, name)
         if reason is not None:
-            found.setdefault(reason.code.name, []).append(name)
-    return found
+            barred_at.setdefault(reason.code.name, []).append(name)
+    if not barred_at:
+        return []
+    spec = job.spec
+    asked = {
+        "data_class": " ".join(state.residency.of(spec)),
+        "jurisdictions": ",".join(spec.jurisdictions),
+    }
+    data = {**asked, **{code: ",".join(sites) for code, sites in sorted(barred_at.items())}}
+    count = sum(len(sites) for sites in barred_at.values())
+    return [
+        AuditEntry(
+            job.submitted, "broker", "data.bar", job.id, DENIED,
+            f"its data may not go to {count} of {len(state.sites)} sites",
+            tuple((key, value) for key, value in data.items() if value),
+        )
+    ]  # fmt: skip

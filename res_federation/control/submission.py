@@ -7,7 +7,7 @@ from dataclasses import replace
 from res_federation.control.effects import CancelRun, Effect, JobChanged, SendToSite
 from res_federation.control.events import JobCancelled, JobSubmitted
 from res_federation.control.history import estimated
-from res_federation.control.residency import classified
+from res_federation.control.residency import classified, told
 from res_federation.control.state import FederationState
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
 from res_federation.model.accelerators import family_in, is_any
@@ -53,7 +53,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     if event.idempotency_key:
         state.keys[key] = job.id
     job.revision = state.next_revision()
-    return [JobChanged(job, job.revision, "submitted", event.at, new=True)]
+    return [JobChanged(job, job.revision, "submitted", event.at, new=True), *told(state, job)]
 
 
 def _expanded(state: FederationState, spec: JobSpec) -> JobSpec:
