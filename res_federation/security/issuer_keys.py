@@ -11,8 +11,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from res_federation.errors import FederationError, Unauthenticated, Unavailable
+from res_federation.model.issuers import Issuer
 from res_federation.security import fetching
-from res_federation.security.issuers import Issuer
 
 log = structlog.get_logger(__name__)
 

@@ -13,8 +13,8 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from res_federation.errors import Unauthenticated
+from res_federation.model.issuers import ASYMMETRIC, Issuer
 from res_federation.security.issuer_keys import IssuerKeys, PublicKey
-from res_federation.security.issuers import ASYMMETRIC, Issuer
 
 MOST_CHARACTERS = 16_384
 _MOST_SUBJECT = 255

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 
 from res_federation.model.identifiers import SiteId
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.principal import Role
+from res_federation.model.visible import Visible
 from res_federation.security.permissions import Permit, Scope
 from res_federation.security.pseudonyms import Pseudonyms
 
@@ -52,26 +53,6 @@ def mine(permit: Permit, job: Job) -> bool:
 
 def _at(sites: frozenset[SiteId], job: Job) -> bool:
     return any(run.site in sites for run in job.runs[-1:])
-
-
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """Which jobs somebody sees in a list: those that any of these holds for.
-
-    Attributes:
-        everything: All, with their names.
-        user: Those of this user, or "".
-        projects: Those of these projects.
-        anonymised: All, without names.
-        sites: Those whose newest run is at these sites, without names.
-
-    """
-
-    everything: bool = False
-    user: str = ""
-    projects: frozenset[str] = frozenset()
-    anonymised: bool = False
-    sites: frozenset[SiteId] = frozenset()
 
 
 def visible(permit: Permit) -> Visible:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from res_federation.errors import InvalidArgument, NotFound
@@ -14,6 +14,7 @@ from res_federation.model.forecast import ForecastError, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, SiteId
 from res_federation.model.job import Job
 from res_federation.model.job_state import FINAL, JobState
+from res_federation.model.visible import EVERYTHING, Visible
 from res_federation.placement import likely
 from res_federation.store import rows
 from res_federation.store.failures import Place
@@ -144,10 +145,14 @@ class Queries:
             raise NotFound(f"the script of job {job} is not in the store")
         return rows.text_of(found[0]["content"])
 
-    async def jobs(self, wanted: JobFilter, page_size: int, token: str) -> tuple[list[Job], str]:
+    async def jobs(
+        self, wanted: JobFilter, page_size: int, token: str, seen: Visible = EVERYTHING
+    ) -> tuple[list[Job], str]:
         """Return a page of jobs, newest first, and the token of the next one ("" at the end).
 
         Pages are stable while jobs are added: newer ones belong before the first page.
+        Only jobs that somebody may see (*seen*) are in it; a filter for names finds none of those
+        whose names they may not see.
 
         Raises:
             InvalidArgument: If the size or the token is wrong.
@@ -157,7 +162,8 @@ class Queries:
             raise InvalidArgument(
                 f"{page_size} is not between 1 and {_MOST_A_PAGE}", field="page_size"
             )
-        query = _where(_TOLD, wanted).order_by(jobs.c.job.desc()).limit(page_size + 1)
+        query = _seen_by(_where(_TOLD, wanted), seen, names=bool(wanted.user or wanted.name))
+        query = query.order_by(jobs.c.job.desc()).limit(page_size + 1)
         if token:
             query = query.where(jobs.c.job < read_page_token(token, wanted))
         found = await self._all(query)
@@ -184,6 +190,19 @@ class Queries:
             async with self._engine.connect() as connection:
                 found: Sequence[Any] = (await connection.execute(query)).mappings().all()
                 return found
+
+
+def _seen_by(query: Select[Any], seen: Visible, *, names: bool) -> Select[Any]:
+    if seen.everything or (seen.anonymised and not names):
+        return query
+    ways: list[ColumnElement[bool]] = [
+        jobs.c.project.in_([rows.storable(name) for name in sorted(seen.projects)]),
+    ]
+    if seen.user:
+        ways.append(jobs.c.user == rows.storable(seen.user))
+    if not names:
+        ways.append(jobs.c.site.in_(sorted(seen.sites)))
+    return query.where(or_(*ways))
 
 
 def _where(query: Select[Any], wanted: JobFilter) -> Select[Any]:

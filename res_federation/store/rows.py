@@ -18,7 +18,7 @@ from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.job_state import JobState
 
 FIXED = ("job", "name", "user", "submitted", "idempotency_key", "script", "spec",
-    "estimate_s",
+    "estimate_s", "project",
 )  # fmt: skip
 """Columns of a job that never change."""
 CHANGING = (
@@ -71,6 +71,7 @@ def fixed(job: Job, digest: bytes) -> tuple[Any, ...]:
         digest,
         _encode(packed),
         job.estimate_s,
+        storable(spec.project),
     )
 
 

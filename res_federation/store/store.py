@@ -13,6 +13,7 @@ from res_federation.store.audit import Chain, Sign, append, sign_head
 from res_federation.store.audit_reader import AuditReader
 from res_federation.store.connect import database_url
 from res_federation.store.failures import Place, place_of
+from res_federation.store.machine_accounts import StoredAccounts
 from res_federation.store.migrate import upgrade
 from res_federation.store.queries import Loaded, Queries
 from res_federation.store.reading import reading
@@ -39,6 +40,7 @@ class Store(Queries):
         self.chain: Chain | None = None
         self.sign: Sign | None = None
         self.audit = AuditReader(engine, place)
+        self.machine_accounts = StoredAccounts(writer.run)
 
     @classmethod
     async def open(cls, url: str) -> Self:

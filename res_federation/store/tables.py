@@ -40,10 +40,12 @@ jobs = Table(
     Column("decision", LargeBinary, nullable=False),
     Column("decided_at", Float, nullable=False),
     Column("estimate_s", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
     Index("jobs_key", "user", "idempotency_key", unique=True),
     Index("jobs_state", "state", "job"),
     Index("jobs_user", "user", "job"),
     Index("jobs_site", "site", "job"),
+    Index("jobs_project", "project", "job"),
 )
 """One row a job, as it stands. A key that is null is no key."""
 
@@ -139,3 +141,19 @@ frames = Table(
     Column("partitions", LargeBinary, nullable=False),
 )
 """Lists of partitions that packed decisions refer to."""
+
+machine_accounts = Table(
+    "machine_accounts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("made", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("revoked", Float),
+    Index("machine_accounts_digest", "digest", unique=True),
+)
+"""Of their tokens only the digests. An account is never removed: its name stands in jobs."""

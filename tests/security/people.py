@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
+from res_federation.model.issuers import Issuer
 from res_federation.security.flows import DevicePrompt, LoginAt, Tokens, browser_login, device_login
-from res_federation.security.issuers import Issuer
 
 PACKAGE = "oidc-provider@9.13.3"
 AUDIENCE = "urn:resfed:tests"

@@ -15,9 +15,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from res_federation.errors import InvalidArgument, Unauthenticated, Unavailable
+from res_federation.model.issuers import Binding
 from res_federation.model.principal import Role
 from res_federation.security.flows import browser_login, renewed
-from res_federation.security.issuers import Binding, NoMemberships, principal_of
+from res_federation.security.membership import NoMemberships, principal_of
 from res_federation.security.oidc import TokenVerifier
 from tests.security import people
 

@@ -1,13 +1,12 @@
-"""Who vouches for people, and which of their claims mean which role here."""
+"""Who vouches for people, and which of their claims mean which role: as the broker's file says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from res_federation.model.identifiers import SiteId
-from res_federation.model.principal import Principal, Role
+from res_federation.model.principal import Role
 
 ASYMMETRIC = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
@@ -87,44 +86,3 @@ def _claim(claims: Mapping[str, Any], path: str) -> Any:
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
-
-
-class Memberships(Protocol):
-    """Who keeps the members of projects."""
-
-    def of(self, issuer: str, subject: str) -> Mapping[str, Role]:
-        """Return USER or LEAD, by project."""
-        ...
-
-
-class NoMemberships:
-    """Nobody keeps them: bindings alone say who is where."""
-
-    def of(self, issuer: str, subject: str) -> Mapping[str, Role]:  # noqa: ARG002 - the protocol's
-        """Return none."""
-        return {}
-
-
-def principal_of(
-    issuer: Issuer,
-    claims: Mapping[str, Any],
-    bindings: tuple[Binding, ...],
-    memberships: Memberships,
-) -> Principal:
-    """Return who has the (verified) *claims* of *issuer*, and what bindings and projects give."""
-    subject = claims["sub"]
-    projects = dict(memberships.of(issuer.name, subject))
-    roles, sites = set(), set()
-    for binding in bindings:
-        if not binding.holds(issuer.name, claims):
-            continue
-        if binding.role is Role.SITE_ADMINISTRATOR:
-            sites.add(SiteId(binding.site))
-        elif binding.role in (Role.USER, Role.LEAD):
-            if projects.get(binding.project) is not Role.LEAD:
-                projects[binding.project] = binding.role
-        else:
-            roles.add(binding.role)
-    return Principal(
-        issuer.name, subject, roles=frozenset(roles), projects=projects, sites=frozenset(sites)
-    )
