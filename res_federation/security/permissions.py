@@ -87,6 +87,8 @@ SiteService/ResumeSite              -       -        -        site  -           
 EnrolmentService/CreateInvitation   -       -        -        site  -           any  -
 EnrolmentService/ListCertificates   -       -        -        site  -           any  any
 EnrolmentService/RevokeCertificates -       -        -        site  -           any  -
+AuditService/ListEntries            -       -        -        -     -           any  any
+AuditService/ExportEntries          -       -        -        -     -           any  any
 IdentityService/CreateMachineToken  -       own      own      -     -           -    -
 IdentityService/ListMachineTokens   -       own      project  -     -           any  -
 IdentityService/RevokeMachineToken  -       own      project  -     -           any  -
@@ -115,6 +117,9 @@ TABLE: Mapping[str, Rule] = {
     f"/{API}.EnrolmentService/GetAuthority": Rule(Door.ANYBODY),
     # whoever enrols has no login yet: the one-time token in the request is what counts
     f"/{API}.EnrolmentService/EnrolSite": Rule(Door.ANYBODY),
+    # the public key and what it signed hold nothing of anybody
+    f"/{API}.AuditService/GetKey": Rule(Door.ANYBODY),
+    f"/{API}.AuditService/GetHead": Rule(Door.SIGNED_IN),
     "/grpc.health.v1.Health/Check": Rule(Door.ANYBODY),
     "/grpc.health.v1.Health/Watch": Rule(Door.ANYBODY),
     "/grpc.health.v1.Health/List": Rule(Door.SIGNED_IN),
