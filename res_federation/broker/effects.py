@@ -22,6 +22,7 @@ from res_federation.control.effects import (
     WakeAt,
 )
 from res_federation.control.events import Event, PlanReady, RoundFailed, Ticked
+from res_federation.model.audit import AuditEntry
 from res_federation.model.identifiers import JobId, SiteId
 from res_federation.model.job import Job
 from res_federation.model.plan import Plan
@@ -79,6 +80,11 @@ class Carrier:
                 task.add_done_callback(self._rounds.discard)
             case WakeAt():
                 self._wake(effect.at)
+            case AuditEntry(outcome="denied"):
+                log.warning(
+                    "denied", actor=effect.actor, act=effect.act, target=effect.target,
+                    why=effect.reason,
+                )  # fmt: skip
             case _:
                 pass
 

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from res_federation.errors import ResourceExhausted
 from res_federation.model.job import Job
 from res_federation.model.limits import Limits
 
 
+@dataclass(slots=True)
 class Live:
-    """Counts of live jobs and their tasks."""
+    """Counts of live jobs and their tasks: by user, and jobs by project.
 
-    __slots__ = ("jobs", "project_jobs", "tasks")
+    Plain values: they travel in recordings of the state.
+    """
 
-    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+    jobs: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+    project_jobs: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, jobs: Iterable[Job]) -> Live:
         """Count *jobs*."""
-        self.jobs: Counter[str] = Counter()
-        self.tasks: Counter[str] = Counter()
-        self.project_jobs: Counter[str] = Counter()
+        live = cls()
         for job in jobs:
-            self.add(job)
-
-    def __eq__(self, other: object) -> bool:
-        """Compare all counts."""
-        return isinstance(other, Live) and all(
-            getattr(self, name) == getattr(other, name) for name in self.__slots__
-        )
-
-    __hash__ = None  # type: ignore[assignment] # it changes
+            live.add(job)
+        return live
 
     def add(self, job: Job) -> None:
         """Count a job that is live from now on."""
         spec = job.spec
-        self.jobs[spec.user] += 1
-        self.tasks[spec.user] += spec.tasks
+        self.jobs[spec.user] = self.jobs.get(spec.user, 0) + 1
+        self.tasks[spec.user] = self.tasks.get(spec.user, 0) + spec.tasks
         if spec.project:
-            self.project_jobs[spec.project] += 1
+            self.project_jobs[spec.project] = self.project_jobs.get(spec.project, 0) + 1
 
     def remove(self, job: Job) -> None:
         """Count a job no more."""
@@ -45,11 +43,11 @@ class Live:
         for counts, key, amount in (
             (self.jobs, spec.user, 1),
             (self.tasks, spec.user, spec.tasks),
-            (self.project_jobs, spec.project, 1 if spec.project else 0),
+            (self.project_jobs, spec.project, 1),
         ):
-            counts[key] -= amount
-            if counts[key] <= 0:
-                del counts[key]  # users come and go: only those with live jobs are kept
+            left = counts.pop(key, 0) - amount
+            if left > 0:  # users come and go: only those with live jobs are kept
+                counts[key] = left
 
     def check_room(self, limits: Limits, user: str, project: str, jobs: int, tasks: int) -> None:
         """Check that so many more jobs and tasks are within *limits*.
@@ -59,9 +57,9 @@ class Live:
 
         """
         for who, count, more, most, what in (
-            (user, self.jobs[user], jobs, limits.user_jobs, "jobs"),
-            (user, self.tasks[user], tasks, limits.user_tasks, "tasks"),
-            (f"project {project}", self.project_jobs[project] if project else 0,
+            (user, self.jobs.get(user, 0), jobs, limits.user_jobs, "jobs"),
+            (user, self.tasks.get(user, 0), tasks, limits.user_tasks, "tasks"),
+            (f"project {project}", self.project_jobs.get(project, 0),
              jobs if project else 0, limits.project_jobs, "jobs"),
         ):  # fmt: skip
             if 0 < most < count + more:

@@ -6,8 +6,10 @@ The agent's report is the truth about its site: whatever was lost on the way hea
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from res_federation.control import runs
+from res_federation.control.answers import believable, was_given
 from res_federation.control.effects import (
     BeginRuns,
     CancelRun,
@@ -21,10 +23,15 @@ from res_federation.control.effects import (
     WithdrawRuns,
 )
 from res_federation.control.events import SiteReported
+from res_federation.control.plausible import believed, from_the_future
 from res_federation.control.sites import member
 from res_federation.control.state import FederationState, SiteState
+from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.identifiers import RunToken, job_of
 from res_federation.model.job import RunObservation
+
+MOST_TOLD = 200
+"""Of one site so much is told of what is not believed, in the life of a broker."""
 
 
 def report(state: FederationState, event: SiteReported) -> list[Effect]:
@@ -32,7 +39,20 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     site = member(state, event.report.site)
     newer = site.report is None or event.report.sequence > site.report.sequence
     if not newer and event.journal == site.journal and site.connected:
+        site.ignored += 1
         return []  # an older exchange that was overtaken says nothing new
+    if from_the_future(event.report, event.at):
+        site.ignored += 1
+        why = "the sequence of its report is from the future"
+        return warn(site, event.at, "report", why)
+    plausible, doubts = believed(event.report, site.declared, event.at)
+    effects: list[Effect] = []
+    if doubts != site.doubts:
+        site.doubts = doubts
+        for doubt in doubts[:MOST_TOLD]:
+            effects += warn(site, event.at, "report", doubt)
+    if plausible is not event.report:
+        event = replace(event, report=plausible)
     if site.report is None or site.report.partitions != event.report.partitions:
         state.version += 1
     if not site.connected:
@@ -45,7 +65,6 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
         if part.others:
             site.others[part.id] = event.at
 
-    effects: list[Effect] = []
     orders: list[Order] = [RenewLeases(event.report.sequence, state.terms.lease_s)]
     held: set[RunToken] = set()
     gone: list[RunToken] = []
@@ -73,12 +92,22 @@ def _hold(
         # A token that the store has never seen belongs to another federation: hands off.
         if observation.token in event.strangers:
             return []
+        if job is not None and not was_given(job, observation.token, site.site.id):
+            # of a run of another site, or of one that never was: nothing of it is believed
+            return warn(site, event.at, observation.token, "it was never given this run")
         if observation.state.final:
             gone.append(observation.token)
         else:
             orders.append(CancelRun(observation.token))
         return []
-    effects = runs.observe(state, job, observation, event.at)
+    run = job.run
+    assert run is not None, f"{job.id} has no run"
+    plausible, why = believable(job, run, observation, event.at)
+    effects = warn(site, event.at, observation.token, why) if why else []
+    if plausible is None:
+        return effects
+    observation = plausible
+    effects += runs.observe(state, job, observation, event.at)
     if observation.state.final:
         gone.append(observation.token)
     elif job.cancel_asked:
@@ -91,6 +120,15 @@ def _hold(
     if run is not None and not run.begun:
         run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
     return effects
+
+
+def warn(site: SiteState, at: float, target: str, why: str) -> list[Effect]:
+    """Put what is not believed into the audit log: once each, and not without end."""
+    key = f"{target}: {why}"
+    if key in site.warned or len(site.warned) >= MOST_TOLD:
+        return []
+    site.warned[key] = None
+    return [AuditEntry(at, f"site:{site.site.id}", "site.report", target, DENIED, why)]
 
 
 def _missing(

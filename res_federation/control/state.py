@@ -82,6 +82,9 @@ class SiteState:
         declared: Its partitions by identifier.
         others: Of partitions when others than the federation last waited or ran there.
         arranged: Of partitions the order in which the places of our runs were dealt last.
+        doubts: What of the newest report is not believed, for people.
+        ignored: Reports that were not newer than the one before, or from the future.
+        warned: What was told to the audit log of answers that are not believed: once each.
 
     """
 
@@ -100,6 +103,9 @@ class SiteState:
     declared: dict[PartitionId, Partition] = field(init=False)
     others: dict[PartitionId, float] = field(default_factory=dict)
     arranged: dict[PartitionId, tuple[RunToken, ...]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+    ignored: int = 0
+    warned: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Keep what follows from the site and every snapshot asks for."""
@@ -285,7 +291,7 @@ class FederationState:
             assert run is not None, f"{job_id} holds a place without a run"
             assert run.held, f"{run.token} holds no place"
             assert not run.begun, f"{run.token} has begun and holds a place"
-        assert self.live == Live(self.jobs.values()), "live jobs are miscounted"
+        assert self.live == Live.of(self.jobs.values()), "live jobs are miscounted"
         for job in self.jobs.values():
             assert not job.state.final, f"{job.id} has ended and is still live"
             waits = job.id in self.fresh or job.id in self.held

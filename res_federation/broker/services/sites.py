@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from res_federation.api.v1 import sites_pb2, sites_pb2_grpc
@@ -13,6 +14,7 @@ from res_federation.control.leases import stale
 from res_federation.control.sites import member
 from res_federation.control.state import SiteState
 from res_federation.errors import InvalidArgument
+from res_federation.model.capacity import CapacityReport
 from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import SiteId, site_id
 from res_federation.model.job_state import JobState
@@ -102,7 +104,7 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
             waiting_jobs=len(known.runs) - running,
             running_jobs=running,
             partitions=[partition_to_message(partition) for partition in site.partitions],
-            capacity=report_to_message(known.report) if known.report else None,
+            capacity=report_to_message(_told(known.report, known)) if known.report else None,
             drain_reason=known.drain_reason,
             batch=site.batch,
             governance=governance_to_message(site.governance),
@@ -119,3 +121,12 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
         if known.report.problem or stale(known, self._federation.clock.now()):
             return sites_pb2.SITE_STATE_STALE
         return sites_pb2.SITE_STATE_READY
+
+
+def _told(report: CapacityReport, known: SiteState) -> CapacityReport:
+    """Return the report with what of it is not believed as a problem, for people."""
+    if not known.doubts:
+        return report
+    more = f"; and {len(known.doubts) - 3} more" if len(known.doubts) > 3 else ""
+    doubts = f"not believed: {'; '.join(known.doubts[:3])}{more}"
+    return replace(report, problem=f"{report.problem}; {doubts}" if report.problem else doubts)
