@@ -106,6 +106,27 @@ def told_of_site(change: SiteChanged) -> AuditEntry:
     return AuditEntry(change.at, change.by, act, change.site, reason=reason)
 
 
+def told_of_books(change: BooksChanged) -> AuditEntry:
+    """Return what the audit log says of a change of the books."""
+    records = (change.pool, change.project, change.grant)
+    target = next((one.id for one in records if one is not None), "")
+    data: list[tuple[str, str]] = []
+    member, grant = change.member, change.grant
+    if member is not None:
+        target = member.project
+        data += (("member", f"{member.subject}@{member.issuer}"), ("role", str(member.role or "")))
+    if grant is not None:
+        data += (
+            ("accelerator_s", str(grant.accelerator_s)), ("core_s", str(grant.core_s)),
+            ("project", grant.project),
+        )  # fmt: skip
+    if change.entries:
+        numbers = [entry.number for entry in change.entries]
+        data.append(("entries", f"{numbers[0]}-{numbers[-1]}"))
+    act = f"accounting.{change.kind.replace(' ', '-')}"
+    return AuditEntry(change.at, change.by or _BROKER, act, target, data=tuple(sorted(data)))
+
+
 def told_of_job(change: JobChanged, policy: str) -> AuditEntry | None:
     """Return what the audit log says of a change, or None where it is no decision and no act."""
     job, data = change.job, change.data
@@ -115,6 +136,7 @@ def told_of_job(change: JobChanged, policy: str) -> AuditEntry | None:
         case "placed":
             decided = (
                 ("decision", sha256(job.decision).hexdigest()),
+                *((("grant", str(data["grant"])),) if "grant" in data else ()),
                 ("partition", str(data["partition"])),
                 ("policy", policy),
             )

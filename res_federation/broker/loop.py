@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from res_federation.broker.auditing import Notes, told_of_job, told_of_site
+from res_federation.broker.auditing import Notes, told_of_books, told_of_job, told_of_site
 from res_federation.broker.record import Record
 from res_federation.control.effects import (
+    BooksChanged,
     Effect,
     FrameSeen,
     JobChanged,
@@ -222,6 +223,7 @@ def to_step(effects: Sequence[Effect], policy: str) -> Step:
         match effect:
             case JobChanged():
                 step.jobs[effect.job.id] = effect.job
+                step.entries += effect.entries
                 step.events.append(effect)
                 if effect.new:
                     step.new.add(effect.job.id)
@@ -237,6 +239,10 @@ def to_step(effects: Sequence[Effect], policy: str) -> Step:
             case SiteChanged():
                 step.events.append(effect)
                 step.audit.append(told_of_site(effect))
+            case BooksChanged():
+                step.books.append(effect)
+                step.entries += effect.entries
+                step.audit.append(told_of_books(effect))
             case AuditEntry():
                 step.audit.append(effect)
             case FrameSeen():

@@ -11,6 +11,7 @@ from operator import attrgetter, itemgetter
 import numpy as np
 
 from res_federation.accounting.fair_share import factors
+from res_federation.control import paying
 from res_federation.control.known_rows import NOTHING, KnownRows, Part, Place
 from res_federation.control.leases import stale
 from res_federation.control.state import FederationState, SiteState
@@ -49,6 +50,7 @@ def snapshot(state: FederationState, at: float) -> Snapshot:
     return Snapshot(
         state.version, at, tuple([row for _, row in rows]), state.distances, ordered,
         tuple(_moving(ordered)), shares=_shares(state, at), residency=state.residency,
+        parity=paying.parity(state), funds=paying.funds(state, at),
     )  # fmt: skip
 
 

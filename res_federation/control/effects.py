@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from res_federation.accounting.ledger import Entry
+from res_federation.accounting.records import Grant, Membership, Pool, Project
 from res_federation.model.audit import AuditEntry
 from res_federation.model.forecast import Forecast, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
@@ -26,6 +28,7 @@ class JobChanged:
         learnt: What is known of its user's run times from now on (`control.history`), or None
             where that is as it was; written with it.
         outcome: What became of its forecast, if it has just started; written with it.
+        entries: Of the ledger, what its run reserved or used; written with it.
 
     """
 
@@ -37,6 +40,21 @@ class JobChanged:
     new: bool = False
     learnt: tuple[float, ...] | None = None
     outcome: Outcome | None = None
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BooksChanged:
+    """Write down an administrator's act: the record that it made or changed, and its entries."""
+
+    kind: str
+    at: float
+    by: str
+    pool: Pool | None = None
+    project: Project | None = None
+    member: Membership | None = None
+    grant: Grant | None = None
+    entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +202,7 @@ class WakeAt:
 Effect = (
     JobChanged
     | SiteChanged
+    | BooksChanged
     | FrameSeen
     | JobHeld
     | JobTold

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from res_federation.accounting.records import Grant, Membership, Pool, Project
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import JobId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
@@ -112,6 +113,92 @@ class Ticked:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class PoolSaved:
+    """An operator made a pool, or changed one."""
+
+    at: float
+    pool: Pool
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSaved:
+    """An operator made a project, or changed one."""
+
+    at: float
+    project: Project
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipSet:
+    """Somebody belongs to a project from now on, in this role, or does not any more."""
+
+    at: float
+    member: Membership
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantMade:
+    """An operator made a grant, or changed the amounts or the period of one."""
+
+    at: float
+    grant: Grant
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantClosed:
+    """An operator closed a grant before its end."""
+
+    at: float
+    grant: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used outside of the federation.
+
+    Attributes:
+        grant: Who pays.
+        once: Names the use for all time, such as ``csuc:12345``: it is never charged twice.
+        core_s: Core-seconds.
+        accelerator_s: Accelerator-seconds.
+        note: For people.
+
+    """
+
+    grant: str
+    once: str
+    core_s: int
+    accelerator_s: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageImported:
+    """An operator brought in what sites say was used."""
+
+    at: float
+    usage: tuple[Usage, ...]
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """A member gave *units* (thousandths of an exchange unit) to another, outside of any run."""
+
+    at: float
+    giver: SiteId
+    taker: SiteId
+    units: int
+    note: str = ""
+    by: str = ""
+
+
 Event = (
     JobSubmitted
     | JobCancelled
@@ -123,4 +210,11 @@ Event = (
     | PlanReady
     | RoundFailed
     | Ticked
+    | PoolSaved
+    | ProjectSaved
+    | MembershipSet
+    | GrantMade
+    | GrantClosed
+    | UsageImported
+    | Exchanged
 )

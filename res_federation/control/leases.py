@@ -56,5 +56,8 @@ def tick(state: FederationState, event: Ticked) -> list[Effect]:
         effects += [SiteSeen(site) for site in sorted(newly ^ state.stale)]
         state.stale = newly
         state.version += 1
+    if event.at >= state.books_turn:  # a grant begins or ends to pay
+        state.books_turn = state.books.turns(event.at)
+        state.version += state.books.bounded
     effects.append(WakeAt(event.at + 1.0))
     return effects

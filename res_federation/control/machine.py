@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from res_federation.control import leases, reports, rounds, sites, submission
+from res_federation.control import accounts, leases, reports, rounds, sites, submission
 from res_federation.control.effects import Effect
 from res_federation.control.events import (
     Event,
@@ -52,7 +50,7 @@ def handle(state: FederationState, event: Event) -> list[Effect]:
         case Ticked():
             effects = leases.tick(state, event)
         case _:
-            assert_never(event)
+            effects = accounts.act(state, event)
     if not isinstance(event, JobSubmitted):  # a new job takes nothing from those in a plan
         state.events += 1
     effects += rounds.due(state, event.at, ticked=isinstance(event, Ticked))

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from res_federation.control import runs
+from res_federation.accounting.ledger import Entry
+from res_federation.control import paying, runs
 from res_federation.control.effects import (
     ArrangeRuns,
     Effect,
@@ -60,8 +61,12 @@ def hold(state: FederationState, plan: Plan, alone: Iterable[Rejection], at: flo
                 if run.partition == partition and not run.leaving:
                     part.order.append(run.token)
             elif job.state is JobState.QUEUED and one.reason.code is Code.PLACE_AT_SITE:
-                run = _send(state, job, one, at)
-                effects.append(_told(state, job, run, at))
+                run = _run(state, job, one, at)
+                entry = paying.reserve(state, job, run, at) if state.books.kept else None
+                if isinstance(entry, str):
+                    continue  # it waits as the plan has it; the next round sees who can pay
+                _send(state, job, run, one)
+                effects.append(_told(state, job, run, entry))
                 part.order.append(run.token)
                 part.new.append(StartRun(run.token, job.id, fenced=True, yields_s=yields))
         stays.update(part.order)
@@ -80,10 +85,10 @@ def _starting(state: FederationState, assignments: Iterable[Assignment]) -> set[
     return found
 
 
-def _send(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
+def _run(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
     assert one.place is not None, "it has a place"
     site = state.sites[site_of(one.place)]
-    run = Run(
+    return Run(
         token=run_token(job.id, len(job.runs) + 1),
         attempt=len(job.runs) + 1,
         partition=one.place,
@@ -95,6 +100,10 @@ def _send(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
         fenced=True,
         held=True,
     )
+
+
+def _send(state: FederationState, job: Job, run: Run, one: Rejection) -> None:
+    site, at = state.sites[run.site], run.placed
     job.runs.append(run)
     job.state, job.reason = JobState.PLACED, "waits in the site's queue for its turn"
     state.decide(job, one.decision, at)
@@ -102,17 +111,18 @@ def _send(state: FederationState, job: Job, one: Rejection, at: float) -> Run:
     site.runs[run.token] = job.id
     site.uncounted[run.token] = None
     site.sent[run.token] = at
-    return run
 
 
-def _told(state: FederationState, job: Job, run: Run, at: float) -> Effect:
+def _told(state: FederationState, job: Job, run: Run, entry: Entry | None) -> Effect:
     data: dict[str, str | int | float] = {
         "partition": run.partition,
         "token": run.token,
         "expected_start_s": round(run.expected_start_s, 3),
         "holds_place": 1,
     }
-    return runs.changed(state, job, "placed", at, data)
+    if run.grant:
+        data["grant"] = run.grant
+    return runs.changed(state, job, "placed", run.placed, data, () if entry is None else (entry,))
 
 
 def _take_back(

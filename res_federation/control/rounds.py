@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from res_federation.control import places, runs
+from res_federation.accounting.ledger import Entry
+from res_federation.control import paying, places, runs
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import (
     ClassesHeld,
@@ -223,19 +224,24 @@ def _assign(state: FederationState, plan: Plan, at: float) -> list[Effect]:
             state.fresh[job.id] = None
             job.reason = sentence(against)
             continue
-        effects.append(_place(state, job, assignment, at))
-        run = job.run
-        assert run is not None, "just placed"
+        run = _run(state, job, assignment, at)
+        entry = paying.reserve(state, job, run, at) if state.books.kept else None
+        if isinstance(entry, str):
+            state.held.pop(job.id, None)
+            state.fresh[job.id] = None
+            job.reason = entry
+            continue
+        effects.append(_place(state, job, run, assignment, entry))
         orders.setdefault(run.site, []).append(StartRun(run.token, job.id, run.fenced))
     for site, starts in sorted(orders.items()):
         effects.append(SendToSite(site, (*lease_of(state, site), *starts)))
     return effects
 
 
-def _place(state: FederationState, job: Job, assignment: Assignment, at: float) -> Effect:
+def _run(state: FederationState, job: Job, assignment: Assignment, at: float) -> Run:
     site = site_of(assignment.partition)
     waits = assignment.expected_start_s > state.terms.fence_after_s
-    run = Run(
+    return Run(
         token=run_token(job.id, len(job.runs) + 1),
         attempt=len(job.runs) + 1,
         partition=assignment.partition,
@@ -246,6 +252,12 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         journal=state.sites[site].journal,
         fenced=waits and state.sites[site].fences and not job.spec.requeue,
     )
+
+
+def _place(
+    state: FederationState, job: Job, run: Run, assignment: Assignment, entry: Entry | None
+) -> Effect:
+    site, at = run.site, run.placed
     job.runs.append(run)
     job.state, job.reason = JobState.PLACED, "placed; on its way to the site"
     state.decide(job, assignment.decision, at)
@@ -258,7 +270,9 @@ def _place(state: FederationState, job: Job, assignment: Assignment, at: float) 
         "token": run.token,
         "expected_start_s": round(run.expected_start_s, 3),
     }
-    return runs.changed(state, job, "placed", at, data)
+    if run.grant:
+        data["grant"] = run.grant
+    return runs.changed(state, job, "placed", at, data, () if entry is None else (entry,))
 
 
 def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -> list[Effect]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from res_federation.accounting.ledger import Entry
+from res_federation.control import paying
 from res_federation.control.effects import Effect, JobChanged
 from res_federation.control.forecasts import started
 from res_federation.control.history import learn, spend
@@ -195,12 +197,15 @@ def changed(
     kind: str,
     at: float,
     data: dict[str, str | int | float] | None = None,
+    entries: tuple[Entry, ...] = (),
 ) -> JobChanged:
     """Number an event about *job*; the effect carries the job, which may have left the state.
 
-    A job that has just started has its forecast scored.
+    A job that has just started has its forecast scored; one whose run has just ended is charged,
+    and *entries* are what else is posted with it.
     """
     job.revision = state.next_revision()
     run = job.run
     outcome = None if run is None else started(state.forecasts, state.jobs, job, run, at)
-    return JobChanged(job, job.revision, kind, at, data or {}, outcome=outcome)
+    entries += paying.settle(state, job, at)
+    return JobChanged(job, job.revision, kind, at, data or {}, outcome=outcome, entries=entries)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import SupportsBytes
 
+from res_federation.accounting.books import Books
 from res_federation.accounting.fair_share import Usage
 from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
@@ -148,6 +149,8 @@ class FederationState:
         usage: What each user has used, where the policy's order asks for it.
         forecasts: What users were told of when jobs start, and how right that was.
         residency: Classes of data, and which project has which.
+        books: Projects, grants and what is left of them.
+        books_turn: When the next grant begins or ends to pay.
 
     """
 
@@ -181,6 +184,8 @@ class FederationState:
     usage: dict[str, Usage] = field(default_factory=dict)
     forecasts: Forecasts = field(default_factory=Forecasts)
     residency: Residency = NO_CLASSES
+    books: Books = field(default_factory=Books)
+    books_turn: float = 0.0
 
     def next_revision(self) -> int:
         """Number the next event."""
@@ -321,6 +326,7 @@ def federation(
     terms: Terms | None = None,
     dialects: Mapping[str, Dialect] | None = None,
     residency: Residency = NO_CLASSES,
+    books: Books | None = None,
 ) -> FederationState:
     """Return the state of a federation that has just begun."""
     return FederationState(
@@ -330,6 +336,7 @@ def federation(
         terms=terms or Terms(),
         dialects=dialects or {},
         residency=residency,
+        books=books or Books(),
     )
 
 
@@ -343,9 +350,11 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     revision: int,
     history: dict[str, tuple[float, ...]] | None = None,
     forecasts: Forecasts | None = None,
+    books: Books | None = None,
 ) -> None:
     """Put back what was on disk; every lease begins anew, for nobody could renew meanwhile."""
     state.keys = keys
+    state.books = books or state.books
     state.revision = revision
     state.history = history or {}
     for site, reason in drained.items():

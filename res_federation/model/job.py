@@ -198,6 +198,18 @@ class Run:
     expected_start_s: float = 0.0
     script_sha256: str = ""
     """Of the script as the site's batch system got it."""
+    grant: str = ""
+    """Which grant pays for it; "" where nobody keeps accounts."""
+    reserved_core_s: int = 0
+    """Core-seconds that were set aside for it: what it costs at its time limit."""
+    reserved_accelerator_s: int = 0
+    """Accelerator-seconds, the same."""
+    used_core_s: int = 0
+    """Core-seconds that it was charged with when it ended."""
+    used_accelerator_s: int = 0
+    """Accelerator-seconds, the same."""
+    settled: bool = False
+    """Whether it was charged, and the rest of what was set aside given back."""
     tasks: tuple[TaskOutcome, ...] = ()
 
 

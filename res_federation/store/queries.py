@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from res_federation.accounting.books import Books
+from res_federation.accounting.ledger import Entry
 from res_federation.errors import InvalidArgument, NotFound
 from res_federation.model.forecast import ForecastError, Outcome
 from res_federation.model.identifiers import JobId, PartitionId, SiteId
@@ -16,9 +18,10 @@ from res_federation.model.job import Job
 from res_federation.model.job_state import FINAL, JobState
 from res_federation.model.visible import EVERYTHING, Visible
 from res_federation.placement import likely
-from res_federation.store import rows
+from res_federation.store import ledger, rows
 from res_federation.store.failures import Place
 from res_federation.store.filters import JobFilter, page_token, read_page_token
+from res_federation.store.ledger import EntryFilter
 from res_federation.store.tables import (
     events,
     forecast_errors,
@@ -51,6 +54,7 @@ class Loaded:
         history: Run time over limit of each user's newest ended jobs.
         outcomes: The newest forecasts whose jobs have started, the oldest first.
         errors: How good all forecasts were, by site.
+        books: Projects, grants and balances.
 
     """
 
@@ -62,6 +66,7 @@ class Loaded:
     history: dict[str, tuple[float, ...]]
     outcomes: list[Outcome]
     errors: dict[SiteId, ForecastError]
+    books: Books
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,7 @@ class Queries:
                 known = await connection.execute(select(users))
                 seen = await connection.execute(newest_outcomes)
                 erred = await connection.execute(select(forecast_errors))
+                accounts = await connection.run_sync(ledger.load)
         return Loaded(
             jobs=[rows.job_of(row) for row in found.mappings()],
             keys={(rows.given(user), rows.given(key)): JobId(job) for user, key, job in keyed},
@@ -116,6 +122,7 @@ class Queries:
             },
             outcomes=[rows.outcome_of(packed) for (packed,) in reversed(seen.all())],
             errors={SiteId(site): rows.error_of(packed) for site, packed in erred},
+            books=accounts,
         )
 
     async def job(self, job: JobId) -> Job | None:
@@ -184,6 +191,17 @@ class Queries:
             )
             for row in await self._all(query.order_by(events.c.revision).limit(limit))
         ]  # fmt: skip
+
+    async def entries(self, wanted: EntryFilter, limit: int) -> list[Entry]:
+        """Return the first *limit* entries of the ledger that are *wanted*, by number."""
+        return [ledger.entry_of(row) for row in await self._all(ledger.page(wanted, limit))]
+
+    async def posted_once(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of *names* that were posted already."""
+        found: set[str] = set()
+        for question in ledger.names_there(names):
+            found.update(rows.given(row["once"]) for row in await self._all(question))
+        return frozenset(found)
 
     async def _all(self, query: Select[Any]) -> Sequence[Any]:
         with self._place.told():

@@ -22,9 +22,15 @@ import msgspec
 
 from res_federation.control.events import (
     Event,
+    Exchanged,
+    GrantClosed,
+    GrantMade,
     JobCancelled,
     JobSubmitted,
+    MembershipSet,
     PlanReady,
+    PoolSaved,
+    ProjectSaved,
     RoundFailed,
     SiteConnected,
     SiteDisconnected,
@@ -32,6 +38,7 @@ from res_federation.control.events import (
     SiteReported,
     SiteResumed,
     Ticked,
+    UsageImported,
 )
 from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
@@ -59,6 +66,13 @@ _KINDS: dict[str, type[Any]] = {
     "resumed": SiteResumed,
     "failed": RoundFailed,
     "ticked": Ticked,
+    "pool": PoolSaved,
+    "project": ProjectSaved,
+    "member": MembershipSet,
+    "grant": GrantMade,
+    "grant closed": GrantClosed,
+    "usage": UsageImported,
+    "exchanged": Exchanged,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

@@ -113,6 +113,42 @@ forecast_errors = Table(
 )
 """How good all of them were, by the site where the jobs started."""
 
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("grant", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("once", Text, unique=True),
+    Column("note", Text, nullable=False),
+    Column("lines", LargeBinary, nullable=False),
+    Index("ledger_grant", "grant", "number"),
+    Index("ledger_project", "project", "number"),
+)
+"""Entries of the ledger: appended, in the transaction of what they are about."""
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("core_s", BigInteger, nullable=False),
+    Column("accelerator_s", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+)
+"""What all entries together leave in each account."""
+
+books = Table(
+    "books",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("record", LargeBinary, nullable=False),
+)
+"""Pools, projects, members and grants, as they stand."""
+
 audit = Table(
     "audit",
     metadata,

@@ -20,15 +20,19 @@ from res_federation.errors import FailedPrecondition, InvalidArgument
 from res_federation.model.audit_chain import packed
 from res_federation.model.identifiers import JobId, site_of
 from res_federation.model.job import Job, script_bytes
+from res_federation.store import ledger as accounts
 from res_federation.store import rows
 from res_federation.store.failures import FIELD
 from res_federation.store.step import Step
 from res_federation.store.tables import (
+    balances,
+    books,
     events,
     forecast_errors,
     forecasts,
     frames,
     jobs,
+    ledger,
     outcomes,
     scripts,
     sites,
@@ -56,6 +60,9 @@ class Transaction:
         forecasts: What jobs were told of when they start.
         outcomes: What became of that.
         errors: How good all of them were, by site.
+        records: Pools, projects, members and grants.
+        entries: Of the ledger.
+        balances: What these move, by account.
         audit: Entries of the audit log, packed.
 
     """
@@ -70,6 +77,9 @@ class Transaction:
     forecasts: list[Row]
     outcomes: list[Row]
     errors: dict[str, bytes]
+    records: list[Row]
+    entries: list[Row]
+    balances: list[Row]
     audit: list[bytes]
 
 
@@ -117,6 +127,9 @@ def pack(step: Step, known: Container[bytes]) -> Transaction:
         errors={
             site_of(one.partition): rows.pack_error(one.error) for one in step.outcomes.values()
         },
+        records=accounts.records(step.books),
+        entries=[accounts.entry_row(entry) for entry in step.entries],
+        balances=accounts.moved(step.entries),
         audit=[packed(entry) for entry in step.audit],
     )
 
@@ -147,6 +160,9 @@ def write(connection: Connection, transaction: Transaction) -> None:
         (_MOST_ROWS, _insert_events, transaction.events),
         (_MOST_ROWS, _insert_forecasts, transaction.forecasts),
         (_MOST_ROWS, _insert_outcomes, transaction.outcomes),
+        (_MOST_ROWS, _insert_records, transaction.records),
+        (_MOST_ROWS, _insert_entries, transaction.entries),
+        (_MOST_ROWS, _add_to_balances, transaction.balances),
     ):
         _each(connection, most, statement, values)
     if transaction.changed:
@@ -220,6 +236,30 @@ def _insert_forecasts(dialect: str, count: int) -> str:
 @cache
 def _insert_outcomes(dialect: str, count: int) -> str:
     return _insert(outcomes, rows.OUTCOME, dialect, count)
+
+
+@cache
+def _insert_records(dialect: str, count: int) -> str:
+    return (
+        _insert(books, accounts.RECORD, dialect, count)
+        + " ON CONFLICT (kind, name) DO UPDATE SET record = excluded.record"
+    )
+
+
+@cache
+def _insert_entries(dialect: str, count: int) -> str:
+    return _insert(ledger, accounts.COLUMNS, dialect, count)
+
+
+@cache
+def _add_to_balances(dialect: str, count: int) -> str:
+    sums = ", ".join(
+        f"{name} = balances.{name} + excluded.{name}" for name in accounts.BALANCE[1:]
+    )
+    return (
+        _insert(balances, accounts.BALANCE, dialect, count)
+        + f" ON CONFLICT (account) DO UPDATE SET {sums}"
+    )
 
 
 @cache

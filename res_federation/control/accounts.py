@@ -1,0 +1,144 @@
+"""What administrators do to the books: pools, projects, members, grants, imported usage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from res_federation.accounting import ledger, records
+from res_federation.accounting.books import Books
+from res_federation.accounting.ledger import Entry
+from res_federation.control.effects import BooksChanged, Effect
+from res_federation.control.events import (
+    Exchanged,
+    GrantClosed,
+    GrantMade,
+    MembershipSet,
+    PoolSaved,
+    ProjectSaved,
+    UsageImported,
+)
+from res_federation.control.sites import member
+from res_federation.control.state import FederationState
+from res_federation.errors import FailedPrecondition, InvalidArgument, NotFound
+from res_federation.model.identifiers import SiteId, site_id
+
+Act = PoolSaved | ProjectSaved | MembershipSet | GrantMade | GrantClosed | UsageImported | Exchanged
+
+
+def act(state: FederationState, event: Act) -> list[Effect]:
+    """Do what an administrator asked.
+
+    Raises:
+        InvalidArgument: If a record is not well-formed.
+        NotFound: If it names what does not exist.
+        FailedPrecondition: If it would change what must stay.
+
+    """
+    books = state.books
+    match event:
+        case PoolSaved():
+            pool = records.checked_pool(event.pool)
+            books.pools[pool.id] = pool
+            effect = BooksChanged("pool saved", event.at, event.by, pool=pool)
+        case ProjectSaved():
+            project = records.checked_project(event.project)
+            if project.home:
+                member(state, SiteId(project.home))
+            books.projects[project.id] = project
+            effect = BooksChanged("project saved", event.at, event.by, project=project)
+        case MembershipSet():
+            one = records.checked_membership(event.member)
+            project_named(books, one.project)
+            books.members[one.project, one.issuer, one.subject] = one
+            effect = BooksChanged("member set", event.at, event.by, member=one)
+        case GrantMade():
+            effect = _grant(state, event)
+        case GrantClosed():
+            effect = _close(books, event)
+        case UsageImported():
+            effect = BooksChanged("usage imported", event.at, event.by, entries=_usage(books, event))
+        case Exchanged():
+            effect = BooksChanged("exchanged", event.at, event.by, entries=_exchange(state, event))
+        case _:
+            assert_never(event)
+    state.version += 1
+    return [effect]
+
+
+def project_named(books: Books, project: str) -> records.Project:
+    """Return a project; raises NotFound."""
+    found = books.projects.get(project)
+    if found is None:
+        raise NotFound(
+            f"there is no project '{project}'", field="project", way_out="resfed project list"
+        )
+    return found
+
+
+def grant_named(books: Books, grant: str) -> records.Grant:
+    """Return a grant; raises NotFound."""
+    found = books.grants.get(grant)
+    if found is None:
+        raise NotFound(f"there is no grant '{grant}'", field="grant", way_out="resfed grant list")
+    return found
+
+
+def _grant(state: FederationState, event: GrantMade) -> BooksChanged:
+    """Make a grant, or change one; of one that exists project, pool and machine stay."""
+    books, grant = state.books, records.checked_grant(event.grant)
+    project_named(books, grant.project)
+    if grant.pool not in books.pools:
+        raise NotFound(f"there is no pool '{grant.pool}'", field="pool", way_out="resfed pool list")
+    if grant.machine:
+        member(state, site_id(grant.machine.split("/")[0], "machine"))
+    old = books.grants.get(grant.id)
+    if old is not None:
+        same = (old.project, old.pool, old.machine) == (grant.project, grant.pool, grant.machine)
+        if not same or old.closed:
+            raise FailedPrecondition(
+                f"grant '{grant.id}' is {'closed' if old.closed else 'for another machine'}",
+                field="grant", way_out="make a new grant",
+            )  # fmt: skip
+    books.put_grant(grant)
+    kind = "granted" if old is None else "changed"
+    entry = ledger.adjust(books, grant, event.at, kind)
+    return BooksChanged(f"grant {kind}", event.at, event.by, grant=grant, entries=(entry,))
+
+
+def _close(books: Books, event: GrantClosed) -> BooksChanged:
+    """Close a grant: the rest goes back to its pool, and its runs are settled as they end."""
+    grant = grant_named(books, event.grant)
+    if grant.closed:
+        raise FailedPrecondition(f"grant '{grant.id}' is closed already", field="grant")
+    grant = replace(grant, closed=True)
+    books.put_grant(grant)
+    entry = ledger.adjust(books, grant, event.at, "closed")
+    return BooksChanged("grant closed", event.at, event.by, grant=grant, entries=(entry,))
+
+
+def _usage(books: Books, event: UsageImported) -> tuple[Entry, ...]:
+    """Charge usage that did not pass through the federation."""
+    grants = [grant_named(books, one.grant) for one in event.usage]
+    for one in event.usage:
+        if not one.once or one.core_s < 0 or one.accelerator_s < 0:
+            raise InvalidArgument(
+                f"usage '{one.once}' has no name of its own, or a negative amount", field="usage"
+            )
+    return tuple(
+        ledger.charge(
+            books, grant, (one.core_s, one.accelerator_s), event.at, once=one.once, note=one.note
+        )
+        for grant, one in zip(grants, event.usage, strict=True)
+    )
+
+
+def _exchange(state: FederationState, event: Exchanged) -> tuple[Entry, ...]:
+    """Note what a member gave another outside of any run."""
+    giver, taker = member(state, event.giver).site.id, member(state, event.taker).site.id
+    if giver == taker or event.units <= 0:
+        raise InvalidArgument(
+            "an exchange is between two members, and of more than nothing", field="units"
+        )
+    entry = ledger.exchange(state.books, giver, taker, event.units, event.at, note=event.note)
+    return (entry,)
