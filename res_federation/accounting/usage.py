@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 
-from res_federation.model.job import Run
+from res_federation.accounting.books import RESERVED, Books, of_grant
+from res_federation.model.job import Job, Run
 
 
 def seconds(run: Run) -> int:
@@ -26,3 +28,26 @@ def seconds(run: Run) -> int:
 
 def _length(started: float, ended: float | None) -> int:
     return 0 if ended is None else max(0, ceil(ended - started))
+
+
+def check_reserved(books: Books, live: Iterable[Job]) -> None:
+    """Assert that the books balance, and that reserved is what the runs of *live* jobs have.
+
+    Raises:
+        AssertionError: Naming what does not hold.
+
+    """
+    books.check()
+    reserved: dict[str, tuple[int, int]] = {}
+    for job in live:
+        for run in job.runs:
+            assert run.settled or not run.state.final or not run.grant, f"{run.token} is unsettled"
+            if run.grant and not run.settled:
+                core_s, accelerator_s = reserved.get(run.grant, (0, 0))
+                reserved[run.grant] = (
+                    core_s + run.reserved_core_s, accelerator_s + run.reserved_accelerator_s,
+                )  # fmt: skip
+    for grant in sorted({*books.grants, *reserved}):
+        stands = books.balance(of_grant(grant, RESERVED))[:2]
+        wanted = reserved.get(grant, (0, 0))
+        assert stands == wanted, f"grant {grant} has {stands} reserved, its runs {wanted}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from res_federation.control.effects import JobChanged, SiteChanged
+from res_federation.control.effects import BooksChanged, JobChanged, SiteChanged
 from res_federation.model.audit import DENIED, AuditEntry
 
 _MINUTE_S = 60.0

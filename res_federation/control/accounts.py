@@ -57,7 +57,9 @@ def act(state: FederationState, event: Act) -> list[Effect]:
         case GrantClosed():
             effect = _close(books, event)
         case UsageImported():
-            effect = BooksChanged("usage imported", event.at, event.by, entries=_usage(books, event))
+            effect = BooksChanged(
+                "usage imported", event.at, event.by, entries=_usage(books, event)
+            )
         case Exchanged():
             effect = BooksChanged("exchanged", event.at, event.by, entries=_exchange(state, event))
         case _:

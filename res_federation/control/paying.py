@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from res_federation.accounting import exchange, ledger, usage
-from res_federation.accounting.books import RESERVED, of_grant
 from res_federation.accounting.funds import Funds, Purse, cost, payer
 from res_federation.accounting.ledger import Amount, Entry
 from res_federation.control.state import FederationState
@@ -134,27 +133,3 @@ def _given(
 def parity(state: FederationState) -> dict[str, float]:
     """Return what members gave beyond what they took, where the policy weighs it."""
     return exchange.parity(state.books) if state.policy.weights.parity.rate else {}
-
-
-def check(state: FederationState) -> None:
-    """Assert that the books balance, and that reserved is what live runs have reserved.
-
-    Raises:
-        AssertionError: Naming what does not hold.
-
-    """
-    books = state.books
-    books.check()
-    reserved: dict[str, Amount] = {}
-    for job in state.jobs.values():
-        for run in job.runs:
-            assert run.settled or not run.state.final or not run.grant, f"{run.token} is unsettled"
-            if run.grant and not run.settled:
-                core_s, accelerator_s = reserved.get(run.grant, (0, 0))
-                reserved[run.grant] = (
-                    core_s + run.reserved_core_s, accelerator_s + run.reserved_accelerator_s,
-                )  # fmt: skip
-    for grant in {*books.grants, *reserved}:
-        stands = books.balance(of_grant(grant, RESERVED))[:2]
-        wanted = reserved.get(grant, (0, 0))
-        assert stands == wanted, f"grant {grant} has {stands} reserved, its runs {wanted}"

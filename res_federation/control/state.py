@@ -8,6 +8,7 @@ from typing import SupportsBytes
 
 from res_federation.accounting.books import Books
 from res_federation.accounting.fair_share import Usage
+from res_federation.accounting.usage import check_reserved
 from res_federation.control.forecasts import Forecasts, reopen
 from res_federation.control.held import Held
 from res_federation.control.known_rows import KnownRows
@@ -284,6 +285,7 @@ class FederationState:
             AssertionError: Naming what does not hold.
 
         """
+        check_reserved(self.books, self.jobs.values())
         assert not set(self.fresh) & set(self.held), "a job is both fresh and held"
         for job_id in [*self.fresh, *self.held]:
             assert self.jobs[job_id].state is JobState.QUEUED, f"{job_id} waits but is not QUEUED"
@@ -350,11 +352,9 @@ def restore(  # the pieces come from the store, which knows nothing of this room
     revision: int,
     history: dict[str, tuple[float, ...]] | None = None,
     forecasts: Forecasts | None = None,
-    books: Books | None = None,
 ) -> None:
     """Put back what was on disk; every lease begins anew, for nobody could renew meanwhile."""
     state.keys = keys
-    state.books = books or state.books
     state.revision = revision
     state.history = history or {}
     for site, reason in drained.items():

@@ -44,8 +44,9 @@ from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
 from res_federation.model.capacity import PartitionCapacity
 from res_federation.model.identifiers import JobId, RunToken, SiteId
-from res_federation.model.job import JobSpec, RunObservation
+from res_federation.model.job import RunObservation
 from res_federation.model.plan import Plan
+from res_federation.store import nameless
 
 RECORDINGS = "recordings"
 """Name of the directory of recordings in the broker's home."""
@@ -355,29 +356,8 @@ def export(directory: Path, out: BinaryIO, *, anonymous: bool = False) -> Export
 
 
 def _without_names(kind: str, payload: bytes) -> bytes:
-    if kind == "submitted":
-        event: JobSubmitted = _decoders[kind].decode(payload)
-        key = _hidden(event.idempotency_key)
-        return _encode(replace(event, spec=_nobody(event.spec), idempotency_key=key))
     if kind == "state":
-        state = _state.decode(payload)
-        jobs = {
-            job: replace(one, spec=_nobody(one.spec), idempotency_key=_hidden(one.idempotency_key))
-            for job, one in state.jobs.items()
-        }
-        keys = {(_hidden(user), _hidden(key)): job for (user, key), job in state.keys.items()}
-        history = {_hidden(user): ratios for user, ratios in state.history.items()}
-        return _encode(replace(state, jobs=jobs, keys=keys, history=history))
+        return _encode(nameless.state(_state.decode(payload)))
+    if kind in _decoders:
+        return _encode(nameless.event(_decoders[kind].decode(payload)))
     return payload
-
-
-def _hidden(text: str) -> str:
-    return blake2b(text.encode(), digest_size=6).hexdigest() if text else ""
-
-
-def _nobody(spec: JobSpec) -> JobSpec:
-    return replace(
-        spec, user=_hidden(spec.user), name="job", arguments=(), environment=(), output="",
-        error="", directory="", notes=(),
-        options=tuple((name, value) for name, value in spec.options if name == "tmp"),
-    )  # fmt: skip

@@ -46,6 +46,10 @@ class Step:
     def __bool__(self) -> bool:
         """Tell whether there is anything to write."""
         return bool(
-            self.events or self.frames or self.forecasts or self.audit or self.books
+            self.events
+            or self.frames
+            or self.forecasts
+            or self.audit
+            or self.books
             or self.sign_at is not None
         )

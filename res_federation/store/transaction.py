@@ -253,9 +253,7 @@ def _insert_entries(dialect: str, count: int) -> str:
 
 @cache
 def _add_to_balances(dialect: str, count: int) -> str:
-    sums = ", ".join(
-        f"{name} = balances.{name} + excluded.{name}" for name in accounts.BALANCE[1:]
-    )
+    sums = ", ".join(f"{name} = balances.{name} + excluded.{name}" for name in accounts.BALANCE[1:])
     return (
         _insert(balances, accounts.BALANCE, dialect, count)
         + f" ON CONFLICT (account) DO UPDATE SET {sums}"
