@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from res_federation.accounting.books import Books, with_local
 from res_federation.broker import memory
 from res_federation.broker.clock import SystemClock
 from res_federation.broker.effects import Carrier
@@ -80,7 +81,7 @@ async def run_broker(
             return await _load(
                 store, clock.now(),
                 federation(tuple(sites), distances=distances, policy=policy, terms=terms,
-                           dialects=dialects, residency=residency),
+                           dialects=dialects, residency=residency, books=with_local(Books())),
             )  # fmt: skip
 
         scatter = _scatter(settings)
@@ -139,8 +140,15 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
         forecasts=recalled(loaded.outcomes, loaded.errors),
     )
     state.frames = loaded.frames
+    state.books = _books(loaded.books, state.books)
     log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)
     return state
+
+
+def _books(loaded: Books, begun: Books) -> Books:
+    """Return the books as they were on disk, with what the broker was started with."""
+    loaded.kept, loaded.rates = True, begun.rates
+    return with_local(loaded) if begun.default else loaded
 
 
 async def _serve(

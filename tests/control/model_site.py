@@ -79,8 +79,9 @@ class ModelSite:
     def end(self, token: RunToken, state: JobState = JobState.COMPLETED) -> None:
         begun = self.held[token].state is JobState.RUNNING
         self.held[token] = RunObservation(
-            token, state, begun=begun, ended=2.0, exit_code=0 if state is JobState.COMPLETED else 1
-        )
+            token, state, begun=begun, started=1.0 if begun else None, ended=2.0,
+            exit_code=0 if state is JobState.COMPLETED else 1,
+        )  # fmt: skip
 
     def wipe(self) -> None:
         """Lose the state directory."""

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from res_federation.control.effects import Effect, JobChanged, RunRound, SendToSite
+from res_federation.accounting.books import (
+    RESERVED,
+    USED,
+    Balance,
+    Books,
+    of_grant,
+    with_local,
+)
+from res_federation.accounting.ledger import Entry
+from res_federation.accounting.records import Grant, Pool, PoolKind, Project
+from res_federation.control.effects import (
+    BooksChanged,
+    Effect,
+    JobChanged,
+    RunRound,
+    SendToSite,
+)
 from res_federation.control.events import (
     Event,
+    GrantMade,
     JobCancelled,
     JobSubmitted,
     PlanReady,
+    PoolSaved,
+    ProjectSaved,
     RoundFailed,
     SiteConnected,
     SiteDisconnected,
@@ -48,6 +68,8 @@ class Federation(RuleBasedStateMachine):
     """Broker, disk, wire and three model sites under one generated story."""
 
     policy = Policy()
+    projects: tuple[str, ...] = ("",)
+    acts: tuple[Event, ...] = ()
 
     @initialize()
     def begin(self) -> None:
@@ -61,7 +83,12 @@ class Federation(RuleBasedStateMachine):
         self.round: RunRound | None = None
         self.count = 0
         self.lost_on_purpose: set[JobId] = set()
-        self.state: FederationState = federation(self.members, policy=self.policy)
+        self.ledger: list[Entry] = []
+        self.state: FederationState = federation(
+            self.members, policy=self.policy, books=with_local(Books())
+        )
+        for event in self.acts:
+            self.do(event)
         for member in self.members:
             self.link(member.id)
 
@@ -74,6 +101,9 @@ class Federation(RuleBasedStateMachine):
         match effect:
             case JobChanged():
                 self.disk[effect.job.id] = copy.deepcopy(effect.job)
+                self.ledger += effect.entries
+            case BooksChanged():
+                self.ledger += effect.entries
             case RunRound():
                 assert self.round is None, "two rounds at once"
                 self.round = effect
@@ -93,7 +123,8 @@ class Federation(RuleBasedStateMachine):
         self.count += 1
         job = new_job_id(int(self.at * 1000), self.count.to_bytes(10, "big"))
         request = ResourceRequest(nodes=nodes, tasks_per_node=1, cpus_per_task=cores)
-        spec = JobSpec("j", "u", "#!/bin/sh\n", request, requeue=requeue)
+        project = self.projects[self.count % len(self.projects)]
+        spec = JobSpec("j", "u", "#!/bin/sh\n", request, requeue=requeue, project=project)
         self.do(JobSubmitted(self.at, job, spec))
 
     @rule(pick=st.randoms(use_true_random=False))
@@ -167,10 +198,24 @@ class Federation(RuleBasedStateMachine):
     def broker_restarts(self) -> None:
         live = [copy.deepcopy(job) for job in self.disk.values() if not job.state.final]
         revision = self.state.revision
-        self.state = federation(self.members, policy=self.policy)
+        books = replace(self.state.books, balances=self.posted(), entries=len(self.ledger))
+        assert books == self.state.books, "what is on disk is what was known"
+        self.state = federation(self.members, policy=self.policy, books=books)
         restore(self.state, at=self.at, jobs=live, keys={}, drained={}, revision=revision)
         self.round = None
         self.linked.clear()
+
+    def posted(self) -> dict[str, Balance]:
+        """Return what all entries on disk leave in each account."""
+        found: dict[str, Balance] = {}
+        for number, entry in enumerate(self.ledger, start=1):
+            assert entry.number == number, "an entry is missing"
+            for line in entry.lines:
+                core_s, accelerator_s, units = found.get(line.account, (0, 0, 0))
+                found[line.account] = (
+                    core_s + line.core_s, accelerator_s + line.accelerator_s, units + line.units,
+                )  # fmt: skip
+        return found
 
     @invariant()
     def state_is_sound(self) -> None:
@@ -189,10 +234,12 @@ class Federation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything heal: then every job ends, and nothing is stuck."""
-        if not hasattr(self, "state"):
-            return
-        for name in self.sites:
-            self.do(SiteResumed(self.at, name, "o"))
+        if hasattr(self, "state"):
+            self.everything_heals()
+
+    def everything_heals(self) -> None:
+        for event in (*(SiteResumed(self.at, name, "o") for name in self.sites), *self.rescue()):
+            self.do(event)
         for _ in range(200):
             if not self.state.jobs and not any(site.held for site in self.sites.values()):
                 break
@@ -217,6 +264,28 @@ class Federation(RuleBasedStateMachine):
             assert job.state.final, f"{job.id} is {job.state} on disk"
             assert job.reason or job.state is JobState.COMPLETED, f"{job.id} ended without a reason"
         self.no_payload_begins_twice()
+        self.every_run_is_charged()
+
+    def rescue(self) -> list[Event]:
+        """Return what lets every job find somebody who pays."""
+        return []
+
+    def every_run_is_charged(self) -> None:
+        """Each run that was seen to begin used the second that the model site ran it, no other."""
+        books = self.state.books
+        assert self.posted() == books.balances
+        used: dict[str, int] = {}
+        for job in self.disk.values():
+            cores = job.spec.request.cpus_per_task * (job.spec.request.nodes or 1)
+            for run in job.runs:
+                assert run.settled
+                seconds = 1 if run.state is JobState.COMPLETED else 0
+                if run.state is not JobState.LOST and not job.cancel_asked:
+                    assert run.used_core_s == cores * seconds, (run, cores)
+                used[run.grant] = used.get(run.grant, 0) + run.used_core_s
+        for grant in books.grants:
+            assert books.balance(of_grant(grant, RESERVED)) == (0, 0, 0)
+            assert books.balance(of_grant(grant, USED))[0] == used.get(grant, 0)
 
 
 TestFederation = Federation.TestCase
@@ -232,4 +301,53 @@ class FederationOfLateStarts(Federation):
 TestFederationOfLateStarts = FederationOfLateStarts.TestCase
 TestFederationOfLateStarts.settings = settings(
     max_examples=100, stateful_step_count=50, deadline=None
+)
+
+
+HOUR = 3600
+GRANTS = (
+    Grant("one-a", "one", "res", "a", 0.0, 1e9, 40 * HOUR, 0),
+    Grant("one-b", "one", "res", "b/c", 0.0, 5000.0, 12 * HOUR, 0, priority=1),
+    Grant("two-any", "two", "res", "", 1500.0, 1e9, 30 * HOUR, 0),
+)
+"""Too little for all that is submitted, on some machines, in periods that begin and end."""
+
+
+class FederationOfGrants(Federation):
+    """The same story where two projects pay with what little they have."""
+
+    projects = ("one", "two", "")
+    acts = (
+        PoolSaved(1000.0, Pool("res", PoolKind.RES)),
+        *(ProjectSaved(1000.0, Project(name, home=home)) for name, home in
+          (("one", "a"), ("two", "c"))),
+        *(GrantMade(1000.0, grant) for grant in GRANTS),
+    )  # fmt: skip
+
+    @rule(
+        which=st.sampled_from(GRANTS), hours=st.integers(0, 60), ends=st.sampled_from([3000.0, 1e9])
+    )
+    def grant_changes(self, which: Grant, hours: int, ends: float) -> None:
+        self.do(GrantMade(self.at, replace(which, core_s=hours * HOUR, ends=ends)))
+
+    def rescue(self) -> list[Event]:
+        return [
+            GrantMade(self.at, Grant(f"more-{project}", project, "res", "", 0.0, 1e12, 1 << 40, 0))
+            for project in ("one", "two")
+        ]
+
+
+TestFederationOfGrants = FederationOfGrants.TestCase
+TestFederationOfGrants.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+
+
+class LateFederationOfGrants(FederationOfGrants):
+    """And where jobs start late."""
+
+    policy = named("federated")
+
+
+TestLateFederationOfGrants = LateFederationOfGrants.TestCase
+TestLateFederationOfGrants.settings = settings(
+    max_examples=20, stateful_step_count=50, deadline=None
 )
