@@ -15,6 +15,7 @@ from res_federation.accounting.records import (
     Project,
 )
 from res_federation.model.identifiers import PartitionId
+from res_federation.model.principal import Role
 
 Balance = tuple[int, int, int]
 """Core-seconds, accelerator-seconds, and thousandths of exchange units."""
@@ -120,11 +121,11 @@ class Books:
             which: self.balance(of_grant(grant, which)) for which in (AVAILABLE, RESERVED, USED)
         }
 
-    def memberships(self, issuer: str, subject: str) -> Iterator[Membership]:
-        """Yield the projects of somebody."""
+    def memberships(self, issuer: str, subject: str) -> Iterator[tuple[str, Role]]:
+        """Yield the projects of somebody, with the role in each."""
         for one in self.members.values():
             if (one.issuer, one.subject) == (issuer, subject) and one.role is not None:
-                yield one
+                yield one.project, one.role
 
     def check(self) -> None:
         """Assert that the books balance.

@@ -63,8 +63,6 @@ class Project:
         id: A lower-case word.
         title: For people.
         home: Member (site identifier) whose people they are, for the exchange; "" for none.
-        data_class: Class of its data where a job names none, or "".
-        jurisdictions: Only there may its data go; none for wherever its class may.
         closed: Whether it submits nothing any more.
 
     """
@@ -72,8 +70,6 @@ class Project:
     id: str
     title: str = ""
     home: str = ""
-    data_class: str = ""
-    jurisdictions: tuple[str, ...] = ()
     closed: bool = False
 
 

@@ -18,7 +18,9 @@ from res_federation.control.events import (
     ProjectSaved,
     UsageImported,
 )
+from res_federation.control.live import Live
 from res_federation.control.state import FederationState
+from res_federation.model.data_class import Residency
 from res_federation.model.job import JobSpec
 
 
@@ -64,7 +66,10 @@ def state(one: FederationState) -> FederationState:
         jobs[name] = replace(job, spec=_spec(job.spec), idempotency_key=key, runs=runs)
     keys = {(hidden(user), hidden(key)): job for (user, key), job in one.keys.items()}
     history = {hidden(user): ratios for user, ratios in one.history.items()}
-    return replace(one, jobs=jobs, keys=keys, history=history, books=_books(one.books))
+    return replace(
+        one, jobs=jobs, keys=keys, history=history, books=_books(one.books),
+        live=Live.of(jobs.values()), residency=_residency(one.residency),
+    )  # fmt: skip
 
 
 def _books(books: Books) -> Books:
@@ -82,6 +87,10 @@ def _books(books: Books) -> Books:
     for grant in books.grants.values():
         found.put_grant(_grant(grant))
     return found
+
+
+def _residency(one: Residency) -> Residency:
+    return replace(one, projects={hidden(name): kind for name, kind in one.projects.items()})
 
 
 def _account(account: str) -> str:

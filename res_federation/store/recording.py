@@ -40,7 +40,6 @@ from res_federation.control.events import (
     Ticked,
     UsageImported,
 )
-from res_federation.control.live import Live
 from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
 from res_federation.model.capacity import PartitionCapacity
@@ -58,18 +57,7 @@ _FLUSH_BYTES = 1 << 18
 _SEGMENT_BYTES = 64 << 20
 _MOST_BYTES = 1 << 30
 
-
-def _left_out(one: object) -> None:
-    """Write nothing for what is counted anew from the jobs that were read."""
-    if not isinstance(one, Live):
-        raise NotImplementedError(f"{type(one).__name__} cannot be recorded")
-
-
-def _counted_anew(kind: type[Any], _: object) -> object:
-    return kind()
-
-
-_encode = msgspec.msgpack.Encoder(enc_hook=_left_out).encode
+_encode = msgspec.msgpack.Encoder().encode
 _KINDS: dict[str, type[Any]] = {
     "submitted": JobSubmitted,
     "cancelled": JobCancelled,
@@ -245,9 +233,7 @@ def read_recording(path: Path) -> Iterator[FederationState | Event | Planned]:
         try:
             if kind == "state":
                 seen = {}
-                state = _state.decode(payload)
-                state.live = Live(state.jobs.values())
-                yield state
+                yield _state.decode(payload)
             elif kind == "planned":
                 yield _planned.decode(payload)
             elif kind == "reported":
@@ -265,7 +251,7 @@ def read_recording(path: Path) -> Iterator[FederationState | Event | Planned]:
             ) from None
 
 
-_state = msgspec.msgpack.Decoder(FederationState, dec_hook=_counted_anew)
+_state = msgspec.msgpack.Decoder(FederationState)
 _planned = msgspec.msgpack.Decoder(Planned)
 _change = msgspec.msgpack.Decoder(_Change)
 _frame = msgspec.msgpack.Decoder(tuple[str, bytes])
