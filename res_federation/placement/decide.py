@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from res_federation.accounting.funds import Funds
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.plan import Assignment
@@ -15,6 +16,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.placement import kernels, terms
 from res_federation.placement.decide_late import decide_late, triples
 from res_federation.placement.ground import GONE
+from res_federation.placement.paying import Till, codes_of, noted
 from res_federation.placement.policy import LateStart, Policy
 from res_federation.placement.row_memo import RowMemo
 from res_federation.placement.rows import Floats, Ints, RowArrays
@@ -25,6 +27,8 @@ from res_federation.placement.terms import Considered, of_queue, rest, run_facto
 from res_federation.placement.waiting import Waiting
 
 PartitionRow = tuple[PartitionId, int]
+_Found = tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]]
+"""Verdicts, terms, chosen and starts, as `Decided` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,13 @@ def consider(
     scored = score(board, queue.shapes, scatter)
     of = None if held_to is not None else of_queue(rows, queue, snapshot, policy)
     static = None if of is None or not rest(of).any() else static_terms(of)
-    found = _decide(rows, queue, scored, of, policy, only)
+    if snapshot.funds is None or not jobs:
+        found = _decide(rows, queue, scored, of, policy, only)
+    else:
+        _decide(rows, _part(queue, slice(spent)), scored, of, policy, only[:spent])
+        found = _paid(rows, _part(queue, slice(spent, None)), scored, of, policy, only[spent:],
+                      snapshot.funds)  # fmt: skip
+        spent, queue = 0, _part(queue, slice(spent, None))
     verdicts, seconds, chosen, starts = found
     return rows, Decided(
         verdicts[spent:], seconds[spent:], chosen[spent:], starts[spent:], static,
@@ -99,20 +109,45 @@ def consider(
 def _decide(
     rows: RowArrays, queue: Queue, scored: Narrow, of: Considered | None, policy: Policy,
     only: Ints,
-) -> tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]]:  # fmt: skip
+) -> _Found:  # fmt: skip
     """Decide the jobs of a queue one after the other; without *of* nothing is ranked."""
     transfer, factor = queue.transfer, np.ones((len(queue.reference), len(rows.frame)))
     other = np.zeros((1, len(rows.frame)))
     if of is not None:
         transfer, other = terms.transfer(of), rest(of)
         factor = run_factor(of) if queue.reference.any() else factor
-    found: tuple[Narrow, npt.NDArray[np.float32], Ints, npt.NDArray[np.bool_]] = kernels.decide(
+    found: _Found = kernels.decide(
         scored, queue.shape, queue.shapes.numbers, transfer, queue.reference, queue.throttle,
         queue.salt, rows.fixed, rows.free, rows.bars, rows.release_after, rows.release_nodes,
         rows.backlog, rows.waiting, factor, other, rows.salt, float(policy.idle_accelerator_s),
         float(policy.unknown_release_s), only,
     )  # fmt: skip
     return found
+
+
+def _part(queue: Queue, jobs: slice) -> Queue:
+    """Return some jobs of a queue, with the shapes of all."""
+    return replace(queue, jobs=queue.jobs[jobs], shape=queue.shape[jobs], salt=queue.salt[jobs])
+
+
+def _paid(
+    rows: RowArrays, queue: Queue, scored: Narrow, of: Considered | None, policy: Policy,
+    only: Ints, funds: Funds,
+) -> _Found:  # fmt: skip
+    """Decide the jobs of a queue where grants pay, and take back what none does in its turn."""
+    codes = np.zeros((len(scored), len(rows.frame)), np.uint8)
+    for kind, first in zip(*np.unique(queue.shape, return_index=True), strict=True):
+        spec = queue.jobs[first].spec
+        codes[kind] = codes_of(spec, rows.rows, funds)
+    payable = noted(scored, codes, (), rows.rows)
+    verdicts, seconds, chosen, starts = _decide(rows, queue, payable, of, policy, only)
+    till = Till(funds)
+    for number in np.flatnonzero(chosen >= 0).tolist():
+        row = int(chosen[number])
+        if till.pay(queue.jobs[number].spec, rows.rows[row]) is None:
+            verdicts[number, row] = int(Code.GRANT_SPENT), -1, -1
+            chosen[number], starts[number] = -1, False
+    return verdicts, seconds, chosen, starts
 
 
 def spent(

@@ -13,6 +13,7 @@ from res_federation.placement.ground import Flags
 from res_federation.placement.kernels import Floats, Narrow
 from res_federation.placement.memo import Scores
 from res_federation.placement.order import share
+from res_federation.placement.paying import Till
 from res_federation.placement.policy import EMPTIEST, LateStart, Policy
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.score import Scatter
@@ -36,6 +37,7 @@ class Round:
         nearest: (classes, 4) whether waiting cannot help, code, needed and have of the row that
             comes nearest, for classes of which jobs stay.
         caught: Jobs that were sent though their class was taken to sleep: only a sweep sees them.
+        unpaid: Events of jobs that were to go where no grant had enough left in their turn.
 
     """
 
@@ -47,6 +49,7 @@ class Round:
     full: Flags
     nearest: Ints
     caught: int
+    unpaid: tuple[int, ...] = ()
 
 
 def decide_late(
@@ -85,6 +88,7 @@ def decide_late(
             float(late.stay),
         )
     )  # fmt: skip
+    unpaid = () if snapshot.funds is None else cut(found, view, rows, Till(snapshot.funds))
     memo.asleep.keep(found.sleeps, rows)
     memo.looked = int(found.looked)
     caught = 0
@@ -95,8 +99,31 @@ def decide_late(
     return Round(
         rows, scores, considered, found, places.columns[: places.used[0]], full,
         turns.nearest(scores.scored[:count], found.codes, found.failed, rows.fixed, rows.waiting),
-        caught,
+        caught, unpaid,
     )  # fmt: skip
+
+
+def cut(found: ground.Found, view: View, rows: RowArrays, till: Till) -> tuple[int, ...]:
+    """Take back what no grant pays for after those before it; return the numbers of the events.
+
+    Whoever holds a place where he goes, or stays, has paid.  What was spent of the rows stays so:
+    the next round gives it to others.
+    """
+    paid = {(slot, partition) for slot, _, partition in view.holders}
+    events = []
+    goes, stands = found.row.tolist(), found.place.tolist()
+    for event, slot in enumerate(found.slot.tolist()):
+        to = goes[event]
+        if to < 0 and stands[event] >= 0:
+            held = stands[event]
+            to = held if found.codes[event, held] == ground.PLACE_AT_SITE else -1
+        if to < 0 or (slot, rows.frame[to]) in paid:
+            continue
+        if till.pay(view.job(slot).spec, rows.rows[to]) is None:
+            found.row[event] = found.place[event] = -1
+            found.codes[event, to] = ground.GRANT_SPENT
+            events.append(event)
+    return tuple(events)
 
 
 def _wide(scores: Scores, view: View, snapshot: Snapshot, late: LateStart) -> Floats:

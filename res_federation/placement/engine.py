@@ -88,12 +88,17 @@ def _plan_by_class(view: View, found: Round, expected: tuple[Expected, ...]) -> 
     rows, told = found.rows, found.found
     frame, kinds = rows.frame, told.kind.tolist()
     assignments, alone = [], []
+    unpaid = set(found.unpaid)
     places, begins, slots = told.place.tolist(), told.begin.tolist(), told.slot.tolist()
     for event, row in enumerate(told.row.tolist()):
         if row >= 0:
             decision = Decision(found, kinds[event], event)
             job = view.job(slots[event]).id
             assignments.append(Assignment(job, frame[row], row, True, 0.0, decision))
+        elif event in unpaid:
+            job = view.job(slots[event]).id
+            decision = Decision(found, kinds[event], event)
+            alone.append(Rejection(job, False, Reason(Code.GRANT_SPENT), decision))
         elif places[event] >= 0:
             held = places[event]
             alone.append(

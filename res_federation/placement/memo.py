@@ -12,9 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from res_federation.accounting.funds import Funds
+from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.placement.asleep import Asleep
 from res_federation.placement.order import run_estimate, weight
+from res_federation.placement.paying import Holder, Paying, noted
 from res_federation.placement.policy import Policy
 from res_federation.placement.price import Prices, cost_of, prices
 from res_federation.placement.row_memo import RowMemo, Same
@@ -43,6 +46,11 @@ class Renewed(Protocol):
     @property
     def since(self) -> int:
         """How many there had been, one after the other, when the memo last looked."""
+        ...
+
+    @property
+    def holders(self) -> Sequence[tuple[int, int, PartitionId]]:
+        """Slot, class and partition of each job that holds a place in a site's queue."""
         ...
 
     @property
@@ -93,6 +101,8 @@ class Memo:
         """Classes that the newest round looked at."""
         self.asleep = Asleep()
         self.rows = RowMemo()
+        self._paying: Paying | None = None
+        self._paid: tuple[tuple[object, ...], Scores] | None = None
         self.known = 0
         """How many classes there had been, one after the other, when the newest round looked."""
 
@@ -105,8 +115,33 @@ class Memo:
         scatter: Scatter,
     ) -> Scores:
         """Return what is known of the classes of *view* on *rows*."""
-        specimens = view.specimens
         fresh = self._fresh(view, rows, snapshot, policy)
+        found = self._scored(view, fresh, rows, snapshot, policy, scatter)
+        if snapshot.funds is None:
+            self._paying = self._paid = None
+            return found
+        return self._with_grants(found, view, fresh, rows, snapshot.funds)
+
+    def _with_grants(
+        self, found: Scores, view: Renewed, fresh: Sequence[int], rows: RowArrays, funds: Funds
+    ) -> Scores:
+        """Return scores with what no grant pays for noted over them; the same while they are."""
+        self._paying = self._paying or Paying()
+        codes, other = self._paying.codes(view.specimens, fresh, rows.rows, funds)
+        self.asleep.forget(other)
+        holders = {Holder(kind, partition) for _, kind, partition in view.holders}
+        key = (Same(found), Same(codes), holders)
+        if self._paid is None or self._paid[0] != key:
+            paid = replace(found, scored=noted(found.scored, codes, holders, rows.rows))
+            self._paid = key, paid
+        return self._paid[1]
+
+    def _scored(
+        self, view: Renewed, fresh: Sequence[int], rows: RowArrays, snapshot: Snapshot,
+        policy: Policy, scatter: Scatter,
+    ) -> Scores:  # fmt: skip
+        """Return what is known of the classes but for who pays."""
+        specimens = view.specimens
         changed: Ints = _NONE
         if rows.fixed is not self._fixed:
             changed = np.flatnonzero((self._fixed != rows.fixed).any(axis=1))

@@ -1,0 +1,159 @@
+"""What grants pay: a partition where no purse of a job's project can pay for it is closed to it.
+
+What classes may use is noted over their scores, by class, and changes only with purses.  Of what a
+round then gives, each job is paid in its turn, so that one purse is not given away twice: who
+comes too late waits for the next round.  Without accounts (`Snapshot.funds` is None) nothing here
+is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from res_federation.accounting.funds import UNLIMITED, Funds, Purse, cost
+from res_federation.model.identifiers import PartitionId
+from res_federation.model.job import Job, JobSpec
+from res_federation.model.reason import Code, Reason
+from res_federation.placement.kernels import Narrow
+from res_federation.placement.snapshot import Row
+
+Unpaid = npt.NDArray[np.uint8]
+_NO_GRANT, _SPENT = int(Code.NO_GRANT), int(Code.GRANT_SPENT)
+
+
+class Holder(NamedTuple):
+    """Jobs of a class that hold a place at a partition, which is paid for."""
+
+    kind: int
+    partition: PartitionId
+
+
+def price(spec: JobSpec, row: Row) -> tuple[int, int]:
+    """Return core- and accelerator-seconds of a job on a row at its time limit.
+
+    Nothing where it cannot lie there: then it does not go there either.
+    """
+    found = cost(spec.request, row.shape, spec.time_limit_s, spec.tasks)
+    return (0, 0) if isinstance(found, Reason) else found
+
+
+def unpaid(spec: JobSpec, row: Row, purses: Sequence[Purse]) -> int:
+    """Return the number of the code that keeps a job from a row, 0 where a purse pays."""
+    if not purses:
+        return _NO_GRANT
+    if any(_bottomless(one) for one in purses):
+        return 0
+    amount = price(spec, row)
+    return 0 if any(one.pays(*amount) for one in purses) else _SPENT
+
+
+def _bottomless(purse: Purse) -> bool:
+    return purse.core_s == UNLIMITED and purse.accelerator_s == UNLIMITED
+
+
+class Paying:
+    """Which classes no purse pays for, by row; kept from one round to the next."""
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self._rows: tuple[Row, ...] = ()
+        self._purses: dict[str, tuple[tuple[Purse, ...], ...]] = {}
+        self._projects: list[str] = []
+        self._codes: Unpaid = np.zeros((0, 0), np.uint8)
+
+    def codes(
+        self,
+        specimens: Sequence[Job],
+        fresh: Sequence[int],
+        rows: tuple[Row, ...],
+        funds: Funds,
+    ) -> tuple[Unpaid, list[int]]:
+        """Return (classes, rows) codes, 0 where a purse pays, and which classes are new or other.
+
+        What was returned before is not changed.
+        """
+        count = len(specimens)
+        same = len(rows) == len(self._rows) and all(
+            one is other or (one.partition, one.shape) == (other.partition, other.shape)
+            for one, other in zip(rows, self._rows, strict=True)
+        )
+        anew = set(fresh) if same else set(range(count))
+        anew |= set(range(len(self._codes), count))
+        projects = self._projects[:count] + [""] * (count - len(self._projects))
+        for kind in anew:
+            projects[kind] = specimens[kind].spec.project
+        purses = {name: _of(name, rows, funds) for name in set(projects)}
+        other = {name for name in purses if not same or purses[name] != self._purses.get(name)}
+        if other:
+            anew |= {kind for kind, name in enumerate(projects) if name in other}
+        self._rows, self._projects, self._purses = rows, projects, purses
+        if not anew and self._codes.shape == (count, len(rows)):
+            return self._codes, []
+        found = np.zeros((count, len(rows)), np.uint8)
+        if same:
+            found[: len(self._codes)] = self._codes[:count]
+        for kind in anew:
+            found[kind] = codes_of(specimens[kind].spec, rows, funds)
+        self._codes = found
+        return found, sorted(anew)
+
+
+def codes_of(spec: JobSpec, rows: Sequence[Row], funds: Funds) -> list[int]:
+    """Return what keeps a job from each row, 0 where a purse pays."""
+    return [unpaid(spec, row, funds.get((spec.project, row.partition), ())) for row in rows]
+
+
+def _of(project: str, rows: Sequence[Row], funds: Funds) -> tuple[tuple[Purse, ...], ...]:
+    return tuple(funds.get((project, row.partition), ()) for row in rows)
+
+
+def noted(scored: Narrow, codes: Unpaid, holders: Iterable[Holder], rows: Sequence[Row]) -> Narrow:
+    """Return scores with what is not paid for noted over them.
+
+    That there is no grant counts more than what waiting may heal; a grant that is spent says so
+    only where the job could go.  A place that a job holds already is paid for.
+    """
+    found = scored.copy()
+    mine = found[: len(codes)]
+    code = mine[:, :, 2] & 255
+    waits = (code >= Code.SITE_NOT_CONNECTED) & (code != Code.TRIED_AND_REFUSED)
+    over = ((code == 0) & (codes != 0)) | (waits & (codes == _NO_GRANT))
+    for kind, partition in holders:
+        for place, row in enumerate(rows):
+            if row.partition == partition:
+                over[kind, place] = False
+    mine[over, :2] = -1
+    mine[over, 2] = codes[over]
+    return found
+
+
+class Till:
+    """Pays for the jobs of one round, one after the other."""
+
+    def __init__(self, funds: Funds) -> None:
+        """Begin with all that is left."""
+        self._funds = funds
+        self._taken: dict[str, tuple[int, int]] = {}
+
+    def pay(self, spec: JobSpec, row: Row) -> str | None:
+        """Return the grant that pays for a job on a row, in the order in which purses pay.
+
+        None where none has enough left after those before it.
+        """
+        purses = self._funds.get((spec.project, row.partition), ())
+        if purses and _bottomless(purses[0]):
+            return purses[0].grant
+        core_s, accelerator_s = price(spec, row)
+        for purse in purses:
+            cores, accelerators = self._taken.get(purse.grant, (0, 0))
+            if purse.pays(
+                core_s + cores if core_s else 0,
+                accelerator_s + accelerators if accelerator_s else 0,
+            ):
+                self._taken[purse.grant] = cores + core_s, accelerators + accelerator_s
+                return purse.grant
+        return None
