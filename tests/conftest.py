@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import local_accounts
+from tests.local_accounts import People
+
 
 def strict() -> bool:
     """Tell whether a missing component is a failure, as it is in continuous integration."""
@@ -61,6 +64,19 @@ def requires() -> Callable[[str, str], Path]:
         pytest.skip(reason)
 
     return look
+
+
+@pytest.fixture(scope="session")
+def people(requires: Callable[[str, str], Path]) -> Iterator[People]:
+    """Give real local accounts, made for this session: root alone can make them."""
+    if os.geteuid() != 0:
+        reason = "only root can make local accounts and run things as them"
+        if strict():
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    requires("useradd", "passwd")
+    with local_accounts.people() as those:
+        yield those
 
 
 class BeyondThisMachine(AssertionError):

@@ -6,8 +6,15 @@ import grp
 import os
 import pwd
 from dataclasses import dataclass
+from pathlib import Path
 
-from res_federation.errors import FailedPrecondition, InvalidArgument
+from res_federation.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from res_federation.model.local_identity import is_account
+
+LOGIN_DEFS = Path("/etc/login.defs")
+_LEAST_UID = 1000
+_NOBODY = frozenset({65534, 65535, 2**32 - 2, 2**32 - 1})
+_NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +74,109 @@ def account_for(name: str) -> Account:
             field="slurm.user",
             way_out=f"start it as '{name}' or as root, or take slurm.user out",
         )
-    groups = {entry.pw_gid, *(each.gr_gid for each in grp.getgrall() if name in each.gr_mem)}
-    return Account(name, entry.pw_uid, entry.pw_gid, tuple(sorted(groups)), entry.pw_dir, True)
+    return _other(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which accounts people may be mapped to.
+
+    Attributes:
+        group: They must be in this local group; "" for no such bound.
+        least_uid: Smallest number, or None for what the machine calls the first of a person.
+        nologin: Whether accounts without a login shell count.
+
+    """
+
+    group: str = ""
+    least_uid: int | None = None
+    nologin: bool = False
+
+
+def mapped_account(name: str, bounds: Bounds) -> Account:
+    """Return the account *name* for somebody who is mapped to it, looked up now.
+
+    Never root, a member of root's group, a system account, or one outside *bounds*; and another
+    than this process's own only where this process is root.
+
+    Raises:
+        PermissionDenied: Otherwise; the line is for the site's administrators.
+
+    """
+    if not is_account(name):
+        raise PermissionDenied(f"{name!r} cannot be the name of a local account")
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise PermissionDenied(
+            f"this machine has no account '{name}'", way_out="make it, or change the mapping"
+        ) from None
+    why = _not_a_person(entry, name, bounds)
+    if why:
+        raise PermissionDenied(f"account '{name}' {why}", way_out="change the mapping")
+    own = own_account()
+    if entry.pw_uid == own.uid:
+        return own
+    if own.uid != 0:
+        raise PermissionDenied(
+            f"the agent runs as '{own.name}' and cannot act as '{name}'",
+            way_out="start the agent as root, or map people to its own account",
+        )
+    return _other(entry)
+
+
+def owner_account(uid: int) -> Account:
+    """Return the account with the number *uid*, also when it has no name any more.
+
+    For what was given to it already, and must still be cancelled.
+    """
+    own = own_account()
+    if uid == own.uid:
+        return own
+    try:
+        return _other(pwd.getpwuid(uid))
+    except KeyError:
+        return Account(str(uid), uid, uid, (uid,), "/", other=True)
+
+
+def _other(entry: pwd.struct_passwd) -> Account:
+    groups = {entry.pw_gid, *os.getgrouplist(entry.pw_name, entry.pw_gid)}
+    return Account(
+        entry.pw_name, entry.pw_uid, entry.pw_gid, tuple(sorted(groups)), entry.pw_dir, other=True
+    )
+
+
+def _not_a_person(entry: pwd.struct_passwd, name: str, bounds: Bounds) -> str:
+    """Say why nobody may be mapped to an account, or ""."""
+    groups = {entry.pw_gid, *os.getgrouplist(entry.pw_name, entry.pw_gid)}
+    if entry.pw_uid == 0 or entry.pw_name == "root":
+        return "is root: nobody is ever mapped to it"
+    if entry.pw_name != name:
+        return f"is called '{entry.pw_name}' here"
+    if 0 in groups:
+        return "is in root's group: nobody is ever mapped to such a one"
+    least = least_uid() if bounds.least_uid is None else bounds.least_uid
+    if entry.pw_uid < least or entry.pw_uid in _NOBODY:
+        return f"is a system account (number {entry.pw_uid}, people begin at {least})"
+    if not bounds.nologin and Path(entry.pw_shell).name in _NO_SHELLS:
+        return f"has no login shell ({entry.pw_shell}); allow_nologin = true would allow it"
+    if not bounds.group:
+        return ""
+    try:
+        wanted = grp.getgrnam(bounds.group).gr_gid
+    except KeyError:
+        return f"is not in the group '{bounds.group}', which this machine does not have"
+    return "" if wanted in groups else f"is not in the group '{bounds.group}'"
+
+
+def least_uid(file: Path = LOGIN_DEFS) -> int:
+    """Return the smallest number of a person's account, as the machine's *file* says (UID_MIN)."""
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return _LEAST_UID
+    for line in lines:
+        words = line.split()
+        if len(words) >= 2 and words[0] == "UID_MIN" and words[1].isdigit():
+            return max(1, int(words[1]))
+    return _LEAST_UID

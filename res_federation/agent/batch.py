@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from res_federation.agent.identity import Identity
 from res_federation.model.capacity import License, PartitionCapacity
 from res_federation.model.identifiers import PartitionId, RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
@@ -27,6 +28,7 @@ class RunRequest:
         directory: The run's own directory, made by the agent: script, output, start-once mark,
             lease. Nothing is written outside it.
         yields_s: In the queue it stands as if it came so many seconds later, where that can be.
+        identity: As whom it runs; None for the batch system's own account.
 
     """
 
@@ -35,6 +37,7 @@ class RunRequest:
     spec: JobSpec
     directory: Path
     yields_s: float = 0.0
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from res_federation.agent.accounts import Account
 
+_MOST_SAID = 256 * 2**20
+"""Bytes that a command may say: a line for each of a million jobs is less."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -50,6 +53,7 @@ async def run(
             user=None if other is None else other.uid,
             group=None if other is None else other.gid,
             extra_groups=None if other is None else other.groups,
+            cwd=None if other is None else "/",  # where the agent stands may be closed to others
         )
     except FileNotFoundError:
         return Finished(127, "", f"{argv[0]}: not found")
@@ -57,7 +61,10 @@ async def run(
         return Finished(126, "", f"{argv[0]}: {error.strerror}")
     try:
         async with asyncio.timeout(deadline_s):
-            out, err = await process.communicate()
+            out, err = await asyncio.gather(_all_of(process.stdout), _all_of(process.stderr))
+            await process.wait()
+    except asyncio.LimitOverrunError:
+        return Finished(None, "", f"{argv[0]}: it said more than {_MOST_SAID >> 20} MiB")
     except TimeoutError:
         return Finished(None, "", f"{argv[0]}: no answer within {deadline_s:g} s")
     finally:
@@ -66,6 +73,19 @@ async def run(
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
+    """Read a stream to its end; raises LimitOverrunError for one that does not come to it.
+
+    Another account's command is in that account's hands, and the agent's memory is not.
+    """
+    said = bytearray()
+    while stream is not None and (part := await stream.read(1 << 16)):
+        said += part
+        if len(said) > _MOST_SAID:
+            raise asyncio.LimitOverrunError("too much was said", len(said))
+    return bytes(said)
 
 
 def end_leftovers(program: str, arguments: Sequence[str]) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from res_federation.errors import FailedPrecondition, FederationError, ResourceExhausted
+
+_IN_THE_WAY = frozenset(
+    {errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.ENOTEMPTY, errno.ENOENT,
+     errno.EBUSY}
+)  # fmt: skip
+"""What a run's own account can bring about in its directory; no other run is the worse for it."""
 
 
 def _spoken(path: Path, error: OSError | sqlite3.Error) -> FederationError:
@@ -26,6 +33,11 @@ def _spoken(path: Path, error: OSError | sqlite3.Error) -> FederationError:
             way_out="restore it, or give the agent a new --state directory",
         )
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    if getattr(error, "errno", None) in _IN_THE_WAY:
+        return FailedPrecondition(
+            f"cannot write '{path}': {why}",
+            way_out="something was put in the way there, or taken away: the run is on its own",
+        )
     return ResourceExhausted(
         f"cannot write '{path}': {why}",
         way_out="make the agent's state directory writable for it",
@@ -79,31 +91,88 @@ def transaction(database: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Co
             raise
 
 
-def open_plain(path: Path) -> int:
-    """Open a file for reading; raises OSError for links, pipes and devices.
+def open_plain(path: Path, *, agents: bool = False) -> int:
+    """Open a file of a run for reading; raises OSError for what may be a trap.
 
-    Runs' directories belong to the accounts that payloads run as: what lies there may be a trap.
+    Runs' directories belong to the accounts that payloads run as, and the agent may be root. So it
+    opens no link, pipe or device, and nothing that belongs to others than the directory's owner
+    and the agent. A file of the agent's own counts where it has this one name: another name is a
+    hard link that somebody made to what the agent alone may read. With *agents* nothing else does.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.ELOOP, "not a plain file", str(path))
+        mine = found.st_uid == os.geteuid() and found.st_nlink == 1
+        if not mine and (agents or found.st_uid != path.parent.lstat().st_uid):
+            raise OSError(errno.EACCES, "belongs to somebody else", str(path))
+    except BaseException:
         os.close(descriptor)
-        raise OSError(errno.ELOOP, "not a plain file", str(path))
+        raise
     return descriptor
 
 
-def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def read_plain(path: Path, limit: int, *, agents: bool = False) -> bytes:
+    """Return a run's small file, at most *limit* bytes; raises OSError as `open_plain` does.
+
+    A larger one is an error too: nothing of the kind was written by us.
+    """
+    with os.fdopen(open_plain(path, agents=agents), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, "is too large", str(path))
+    return data
+
+
+def there(path: Path) -> bool:
+    """Tell whether a name is there, whatever it is; no link is followed."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
+
+
+def write_whole(
+    path: Path, data: bytes, *, mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> None:
     """Write a small file so that a reader sees all of it or its forerunner.
 
-    Not flushed to the disk: what must outlive the machine is in the journal.
+    Not flushed to the disk: what must outlive the machine is in the journal. Whatever lies in the
+    way (a link, a directory) is not followed and is moved aside.
+
+    Args:
+        path: Where; its directory may belong to the account that the run runs as.
+        data: What.
+        mode: Its permissions.
+        owner: Account and group that it is given to, or None for the agent's own.
+
     """
     fresh = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()  # left by a death, or laid there by the run's own account
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+    _clear(fresh)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(fresh, flags, mode)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
+        if owner is not None:
+            os.fchown(descriptor, *owner)
     finally:
         os.close(descriptor)
-    fresh.replace(path)
+    try:
+        fresh.replace(path)
+    except IsADirectoryError:
+        _clear(path)
+        fresh.replace(path)
+
+
+def _clear(path: Path) -> None:
+    """Take away what bears a name: left by a death, or laid there by the run's own account."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, PermissionError):  # a directory, which may be full
+        path.rename(path.with_name(f".aside.{secrets.token_hex(8)}"))

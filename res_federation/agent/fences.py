@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from res_federation.agent.disk import open_plain, saying, write_whole
+from res_federation.agent.disk import open_plain, saying, there, write_whole
 
 WITHDRAWN, OVER = "withdrawn", "over"
 """What ``cancel`` says of a run that was given back, and of one that had ended by itself."""
@@ -165,7 +165,7 @@ class Fence:
 
     def again(self, task: str) -> bool:
         """Tell whether the batch system started the task a second time."""
-        return (self.path / f"again.{task}").exists()
+        return there(self.path / f"again.{task}")
 
     def exit(self, task: str) -> Exit | None:
         """Return how the task's wrapper ended, or None when it wrote nothing whole."""

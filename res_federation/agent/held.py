@@ -10,6 +10,7 @@ from pathlib import Path
 from res_federation.agent.batch import Found
 from res_federation.agent.clock import Clock
 from res_federation.agent.fences import GO, Fence
+from res_federation.agent.identity import Identity
 from res_federation.agent.journal import Entry, Journal, Phase
 from res_federation.agent.rundir import RunDirectory
 from res_federation.model.identifiers import PartitionId, RunToken
@@ -47,6 +48,8 @@ class Held:
         cancels: Tasks (None for all) that are still to be cancelled at the batch system.
         unwanted: Whether the broker wants it back, if it surely has not begun.
         yields_s: In the queue it stands as if it came so many seconds later.
+        identity: As whom it is submitted, looked up just before.
+        trouble: What was last said of its directory.
 
     """
 
@@ -67,6 +70,8 @@ class Held:
     cancels: set[int | None] = field(default_factory=set)
     unwanted: bool = False
     yields_s: float = 0.0
+    identity: Identity | None = None
+    trouble: str = ""
 
 
 class Holdings:

@@ -178,7 +178,7 @@ class Link:
             time_to_live_s=3 * self._beat_s + 1.0,
             partitions=measured.partitions,
             licenses=measured.licenses,
-            problem=measured.problem,
+            problem=measured.problem or self._runs.problem,
             measured_at=measured.taken_at,
             needs_account=measured.needs_account,
             arranges=measured.arranges,

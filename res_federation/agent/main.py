@@ -12,6 +12,7 @@ import grpc
 from res_federation.agent import clock
 from res_federation.agent.accounts import account_for
 from res_federation.agent.batch import BatchSystem
+from res_federation.agent.identity import identities_of
 from res_federation.agent.journal import Journal
 from res_federation.agent.link import Link
 from res_federation.agent.local.local_site import GRACE_S, LocalBatch
@@ -59,7 +60,8 @@ async def _sweep(journal: Journal, runs: Path, now: clock.Clock, keep_s: float) 
     while True:
         with contextlib.suppress(FederationError, OSError):  # the next sweep tries again
             for token in journal.forgotten_before(now() - keep_s):
-                await asyncio.to_thread(RunDirectory.of(runs, token).remove)
+                with contextlib.suppress(FederationError, OSError):  # one may be kept from us
+                    await asyncio.to_thread(RunDirectory.of(runs, token).remove)
         await asyncio.sleep(_SWEEP_EVERY_S)
 
 
@@ -103,7 +105,8 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     try:
         batch = _driver(site, dialect, shared, now, slots, grace_s)
         try:
-            runs = Runs(journal, batch, shared, now=now, beat_s=beat_s)
+            identities = identities_of(site.identity, others=site.batch == "slurm")
+            runs = Runs(journal, batch, shared, now=now, beat_s=beat_s, identities=identities)
             link = Link(
                 site.id, broker, journal.id, runs, batch, shared,
                 now=now, beat_s=beat_s, channel=channel,

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import msgspec
 
-from res_federation.agent.disk import open_plain, saying, write_whole
+from res_federation.agent.disk import open_plain, read_plain, saying, there, write_whole
 from res_federation.errors import InvalidArgument
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec, script_bytes
 
 _TOKEN = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,79}")
+_AGENTS_OWN = re.compile(r"spec\.json|lease|fence|cancel(\..*)?|\..*", re.DOTALL)
+"""Files that the agent alone writes, and the payload's account only reads."""
+_LARGEST_SPEC = 64 * 1024 * 1024
 
 
 def task_word(index: int) -> str:
@@ -57,9 +60,71 @@ class RunDirectory:
         """
         with saying(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.work.mkdir(mode=0o700, exist_ok=True)
-            write_whole(self.path / "script", script_bytes(spec.script), mode=0o700)
+            with contextlib.suppress(FileExistsError):
+                self.work.mkdir(mode=0o700)
+            write_whole(
+                self.path / "script", script_bytes(spec.script), mode=0o700, owner=self._given
+            )
             write_whole(self.path / "spec.json", msgspec.json.encode(replace(spec, script="")))
+
+    @property
+    def owner(self) -> int:
+        """Number of the account that the run was given to; raises OSError where there is none."""
+        return self.path.lstat().st_uid
+
+    def can_be_of(self, uid: int) -> bool:
+        """Tell whether the directory was given to nobody yet, or to *uid*."""
+        try:
+            return self.owner in (uid, os.geteuid())
+        except FileNotFoundError:
+            return True
+
+    @property
+    def _given(self) -> tuple[int, int] | None:
+        """Account and group of a directory that was given away, None while it is the agent's."""
+        found = self.path.lstat()
+        return None if found.st_uid == os.geteuid() else (found.st_uid, found.st_gid)
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """Let the account that the payload runs as own the directory and what it must run.
+
+        Each thing is opened as what it is and given away by its descriptor: in a directory that
+        was given away before a name may mean anything. What is the agent's word alone (the lease,
+        the fence, what the run is) stays the agent's.
+
+        Raises:
+            ResourceExhausted: If the file system does not let it.
+
+        """
+        with saying(self.path):
+            if self.owner == uid:
+                return
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            for each in self.path.iterdir():
+                if _AGENTS_OWN.fullmatch(each.name):
+                    continue
+                descriptor = os.open(each, flags)
+                try:
+                    os.fchown(descriptor, uid, gid)
+                finally:
+                    os.close(descriptor)
+            os.chown(self.path, uid, gid, follow_symlinks=False)  # last: until now it was ours
+
+    def write_for_payload(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
+        """Write a file that the payload's account is to read or run; raises ResourceExhausted."""
+        with saying(self.path):
+            write_whole(self.path / name, data, mode=mode, owner=self._given)
+
+    def spec(self) -> JobSpec:
+        """Return what the run runs, without its script, as `prepare` wrote it.
+
+        Raises:
+            OSError: If that is not there, or is not what the agent wrote.
+            msgspec.DecodeError: If it is no such thing.
+
+        """
+        packed = read_plain(self.path / "spec.json", _LARGEST_SPEC, agents=True)
+        return msgspec.json.decode(packed, type=JobSpec)
 
     def rewrite(self, script: str) -> str:
         """Put *script* in the place of the user's; return its SHA-256 in hexadecimal.
@@ -69,8 +134,7 @@ class RunDirectory:
 
         """
         content = script_bytes(script)
-        with saying(self.path):
-            write_whole(self.path / "script", content, mode=0o700)
+        self.write_for_payload("script", content, mode=0o700)
         return hashlib.sha256(content).hexdigest()
 
     def write_lease(self, until: float) -> None:
@@ -89,7 +153,7 @@ class RunDirectory:
     @property
     def is_array(self) -> bool:
         """Tell whether the run has array tasks, as far as any has been started."""
-        return not (self.path / "launch.batch").exists() and any(self.path.glob("launch.[0-9]*"))
+        return not there(self.path / "launch.batch") and any(self.path.glob("launch.[0-9]*"))
 
     def read_output(self, task: int, *, error: bool, offset: int, limit: int) -> tuple[bytes, bool]:
         """Return at most *limit* bytes from *offset*, and whether that is all there is now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ import structlog
 from res_federation.agent.batch import BatchSystem
 from res_federation.agent.clock import Clock
 from res_federation.agent.held import Checkpoint, Holdings, nothing
+from res_federation.agent.identity import Identities, OneAccount
 from res_federation.agent.journal import Entry, Journal, Phase
 from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.agent.submitting import Submitting
 from res_federation.agent.watching import Watching
 from res_federation.agent.withdrawing import Withdrawing
-from res_federation.errors import FederationError
+from res_federation.errors import FailedPrecondition, FederationError
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import RunObservation
 from res_federation.model.order import (
@@ -52,12 +53,14 @@ class Runs:
         now: Clock,
         beat_s: float = 5.0,
         checkpoint: Checkpoint = nothing,
+        identities: Identities | None = None,
     ) -> None:
         """Take up what the journal has; nothing is started before `work` runs."""
         self._batch, self._now, self._beat_s = batch, now, beat_s
         self._holdings = Holdings(journal, state, now=now, checkpoint=checkpoint)
         self._withdrawing = Withdrawing(self._holdings, batch)
-        self._submitting = Submitting(self._holdings, batch, self._withdrawing)
+        self._identities = identities or OneAccount()
+        self._submitting = Submitting(self._holdings, batch, self._withdrawing, self._identities)
         self._watching = Watching(self._holdings, batch, self._withdrawing)
         self._log = structlog.get_logger("resfed.agent")
         self._to_submit, self._to_look = asyncio.Event(), asyncio.Event()
@@ -70,6 +73,11 @@ class Runs:
     def news(self) -> asyncio.Event:
         """Set when a report would say something new."""
         return self._holdings.news
+
+    @property
+    def problem(self) -> str:
+        """Why no run can begin for anybody here, or ""."""
+        return self._identities.problem
 
     # --- reports
 
@@ -161,16 +169,26 @@ class Runs:
         held.cancels.add(task)
         if self._batch.fences and self._directory(token).path.is_dir():
             fence = self._holdings.fence(token)
-            if task is None:
-                fence.cancel_all()
-            else:
-                fence.cancel(task_word(task))
+            with self._contained(token):
+                if task is None:
+                    fence.cancel_all()
+                else:
+                    fence.cancel(task_word(task))
+
+    @contextlib.contextmanager
+    def _contained(self, token: RunToken) -> Iterator[None]:
+        """Let what lies in the way in one run's directory be the trouble of that run alone."""
+        try:
+            yield
+        except FailedPrecondition as error:
+            self._log.warning("a run's directory is not as it was left", run=token, why=str(error))
 
     def _begin(self, tokens: Sequence[RunToken]) -> None:
         for token in tokens:
             held = self._holdings.runs.get(token)
             if held is not None and held.fence_up and None not in held.cancels:
-                self._holdings.fence(token).let_begin()
+                with self._contained(token):
+                    self._holdings.fence(token).let_begin()
                 held.fence_up = False
                 held.seen = None
                 over = replace(held.observation, fenced=False, asks=False, begun=True)
@@ -191,7 +209,8 @@ class Runs:
                 and not held.observation.begun
                 and until - held.lease_written > order.lease_s / 4
             ):
-                self._directory(held.token).write_lease(until)
+                with self._contained(held.token):
+                    self._directory(held.token).write_lease(until)
                 held.lease_written = until
 
     def _forget(self, tokens: Sequence[RunToken]) -> None:

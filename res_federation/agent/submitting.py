@@ -24,10 +24,13 @@ from res_federation.agent.batch import (
     View,
 )
 from res_federation.agent.held import Held, Holdings
+from res_federation.agent.identity import Identities
 from res_federation.agent.journal import Phase
 from res_federation.agent.observe import ended_unbegun
+from res_federation.agent.rundir import RunDirectory
 from res_federation.agent.withdrawing import Withdrawing
-from res_federation.errors import FederationError, Unavailable
+from res_federation.errors import FailedPrecondition, FederationError, PermissionDenied, Unavailable
+from res_federation.model.identifiers import RunToken
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 
@@ -38,11 +41,18 @@ _AT_ONCE = 4
 class Submitting:
     """The slow half of an agent's work; see `watching` for the quick one."""
 
-    def __init__(self, holdings: Holdings, batch: BatchSystem, withdrawing: Withdrawing) -> None:
-        """Work on *holdings* through *batch*."""
-        self._holdings = holdings
+    def __init__(
+        self,
+        holdings: Holdings,
+        batch: BatchSystem,
+        withdrawing: Withdrawing,
+        identities: Identities,
+    ) -> None:
+        """Work on *holdings* through *batch*, as whom *identities* say."""
+        self._holdings, self._identities = holdings, identities
         self._batch = batch
         self._withdrawing = withdrawing
+        self._uncancelled: set[RunToken] = set()
         self._log = structlog.get_logger("resfed.agent")
 
     async def step(self) -> None:
@@ -121,6 +131,8 @@ class Submitting:
     def _prepared(self, held: Held) -> bool:
         """Write a run's directory; one that cannot be written down is refused, the others go on."""
         directory = self._holdings.directory(held.token)
+        if not self._identified(held, directory):
+            return False
         try:
             directory.prepare(held.spec)
         except (ValueError, TypeError) as error:
@@ -128,11 +140,41 @@ class Submitting:
             over = ended_unbegun(held.token, JobState.FAILED, why, at, refused=True)
             self._holdings.ended([over])
             return False
-        if held.fence_up:
-            self._holdings.fence(held.token).put_up()
-        directory.write_lease(held.lease_until)
+        except FailedPrecondition as error:  # in a directory that its account has had before
+            self._say(held, f"cannot be written down: {error}")
+            return False
+        return self._leased(held, directory)
+
+    def _leased(self, held: Held, directory: RunDirectory) -> bool:
+        try:
+            if held.fence_up:
+                self._holdings.fence(held.token).put_up()
+            directory.write_lease(held.lease_until)
+        except FailedPrecondition as error:
+            self._say(held, f"cannot be written down: {error}")
+            return False
         held.lease_written = held.lease_until
         return True
+
+    def _identified(self, held: Held, directory: RunDirectory) -> bool:
+        """Look up as whom a run is to run; one that is nobody's here is refused."""
+        try:
+            held.identity = self._identities.of(held.spec)
+            account = held.identity.account
+            if account is None or directory.can_be_of(account.uid):
+                return True
+            why = "this site maps its user to another local account than before"
+        except PermissionDenied as error:
+            why = str(error)
+        over: list[RunObservation] = []
+        if self._withdrawing.give_back(held, why, over):
+            refused = [
+                replace(each, state=JobState.FAILED, refused=True, withdrawn=False) for each in over
+            ]
+            self._holdings.ended(refused)
+        else:  # a part of it was submitted, under the mapping as it was then
+            self._say(held, f"not submitted yet: {why}")
+        return False
 
     async def _hand_over(self, queue: list[Held]) -> None:
         """Submit one after another; what is not reached stays in doubt and is looked for."""
@@ -141,17 +183,23 @@ class Submitting:
             if not _on_its_way(held):
                 continue  # withdrawn before its turn came
             path = self._holdings.directory(held.token).path
-            request = RunRequest(held.token, held.partition, held.spec, path, held.yields_s)
+            request = RunRequest(
+                held.token, held.partition, held.spec, path, held.yields_s, held.identity
+            )
             try:
                 outcome = await self._batch.submit(request)
-            except FederationError:
-                self._take_back(queue)
-                raise
-            except (ValueError, TypeError) as error:  # a fault of ours with this one run
+            except (
+                ValueError,
+                TypeError,
+                FailedPrecondition,
+            ) as error:  # a fault of ours with this one run
                 self._log.error("submission_failed", run=held.token, why=repr(error))
                 held.doubt_since = self._holdings.now()
                 self._say(held, f"not known yet whether it was submitted: {error!r}")
                 continue  # the next ones are none the worse for it
+            except FederationError:
+                self._take_back(queue)
+                raise
             self._holdings.checkpoint("submitted")
             if not _on_its_way(held):
                 continue  # withdrawn while it was on its way: the fence holds it
@@ -211,10 +259,25 @@ class Submitting:
                 raise
 
     async def _pass_cancels(self) -> None:
-        for held in self._holdings.in_phase(Phase.ACCEPTED):
-            for task in list(held.cancels):
-                await self._batch.cancel(held.token, task)
-                held.cancels.discard(task)
+        """Cancel at the batch system; what it does not take now comes last the next time.
+
+        Each is cancelled as its own account: that one's trouble must not be that of the others.
+        """
+        trouble: FederationError | None = None
+        wanted = [held for held in self._holdings.in_phase(Phase.ACCEPTED) if held.cancels]
+        for held in sorted(wanted, key=lambda held: held.token in self._uncancelled):
+            try:
+                for task in list(held.cancels):
+                    await self._batch.cancel(held.token, task)
+                    held.cancels.discard(task)
+                self._uncancelled.discard(held.token)
+            except FederationError as error:
+                if held.token in self._uncancelled:
+                    raise
+                self._uncancelled.add(held.token)
+                trouble = error
+        if trouble is not None:
+            raise trouble
 
 
 def _gone(view: View, held: Held) -> bool:

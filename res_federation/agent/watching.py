@@ -6,7 +6,11 @@ that asks to begin never waits behind a controller that hangs.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
+
+import structlog
 
 from res_federation.agent.batch import BatchSystem, Found
 from res_federation.agent.fences import OVER
@@ -14,6 +18,7 @@ from res_federation.agent.held import Held, Holdings
 from res_federation.agent.journal import Phase
 from res_federation.agent.observe import observe
 from res_federation.agent.withdrawing import Withdrawing
+from res_federation.errors import FailedPrecondition
 from res_federation.model.job import RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
 
@@ -32,6 +37,7 @@ class Watching:
         self._holdings = holdings
         self._withdrawing = withdrawing
         self._batch = batch
+        self._log = structlog.get_logger("resfed.agent")
         self._since = holdings.now()
         self.lease_s = 0.0
         """The length of the newest lease; 0 before the first."""
@@ -53,11 +59,24 @@ class Watching:
                     if found is held.seen and not self._fence_due(held):
                         continue
                     held.seen = found
-                    self._follow(held, found, over)
+                    with self._contained(held):
+                        self._follow(held, found, over)
                 elif view.taken_at > max(held.accepted_at, self._since):
-                    self._missing(held, found, over)
+                    with self._contained(held):
+                        self._missing(held, found, over)
             self._holdings.ended(over)
             self._give_back_in_the_dark(view.taken_at)
+
+    @contextlib.contextmanager
+    def _contained(self, held: Held) -> Iterator[None]:
+        """Let what lies in the way in one run's directory be the trouble of that run alone."""
+        try:
+            yield
+        except FailedPrecondition as error:
+            held.seen = None
+            if held.trouble != str(error):
+                self._log.warning("a run cannot be followed", run=held.token, why=str(error))
+            held.trouble = str(error)
 
     def _follow(self, held: Held, found: Found, over: list[RunObservation]) -> None:
         held.missing_since = None
@@ -82,7 +101,11 @@ class Watching:
             return seen
         fence = self._holdings.fence(held.token)
         given_back = fence.withdrawn()  # and this agent, or the one before, could not write it down
-        if not fence.withdraw(OVER):
+        try:
+            proved = fence.withdraw(OVER)
+        except FailedPrecondition:  # its own account keeps us from it
+            proved = False
+        if not proved:
             return replace(seen, begun=True, refused=False, withdrawn=False)
         return replace(seen, refused=False, withdrawn=True) if given_back else seen
 
@@ -121,7 +144,8 @@ class Watching:
         why = "the batch system accepted it and does not know it any more"
         if found is None or not found.tasks:
             return RunObservation(held.token, JobState.LOST, reason=why, ended=at, begun=True)
-        self._holdings.fence(held.token).cancel_all()
+        with self._contained(held):
+            self._holdings.fence(held.token).cancel_all()
         known = {task.index: task for task in found.tasks}
         tasks = [_with_end(index, known.get(index), why, at) for index in held.spec.array or (-1,)]
         seen = observe(held.spec, replace(found, tasks=tuple(tasks)))

@@ -72,6 +72,11 @@ def read(file: Path) -> Document | Problem:
             data = stream.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         return Problem(str(file), 1, "", f"cannot be read: {error.strerror or error}")
+    return parse(file, data)
+
+
+def parse(file: Path, data: bytes) -> Document | Problem:
+    """Read the bytes of a TOML file; what is none comes back as its problem."""
     if len(data) > _MAX_FILE_BYTES:
         return Problem(str(file), 1, "", "is larger than 4 MiB; this is no file of the catalogue")
     try:

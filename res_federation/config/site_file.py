@@ -147,6 +147,12 @@ class SlurmTable(Strict):
     shared: Annotated[str, Field(pattern="^(/.*)?$")] = ""
 
 
+class IdentityTable(Strict):
+    """Who runs as whom: the site's own file, beside this one unless its path is absolute."""
+
+    file: Text
+
+
 class PartitionTable(Strict):
     """A partition; a figure that is not known is left out."""
 
@@ -213,6 +219,7 @@ class SiteTable(Strict):
     rules: list[Text] = []
     note: Text | None = None
     slurm: SlurmTable | None = None
+    identity: IdentityTable | None = None
     location: LocationTable | None = None
     network: NetworkTable | None = None
     power: PowerTable | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from res_federation.config.data_classes import DATA_CLASSES_FILE, data_class_problems
 from res_federation.config.dialects import DIALECT_FILE, dialect_of
 from res_federation.config.governance import governance_faults, governance_of
+from res_federation.config.identity_file import rules_of
 from res_federation.config.links import links_of, source_keys
 from res_federation.config.problems import Document, Problem, checked, first, read
 from res_federation.config.site_file import PartitionTable, QosTable, SiteTable, SlurmTable
@@ -99,7 +101,11 @@ def check(path: Path) -> list[Problem]:
         if isinstance(found, list):
             return found
         catalogue = file.parent.parent
-        return [*_unsourced(file, catalogue), *_dialect_problems(file, found, catalogue)]
+        return [
+            *_unsourced(file, catalogue),
+            *_dialect_problems(file, found, catalogue),
+            *_identity_problems(found),
+        ]
     try:
         files = _site_files(path)
     except InvalidArgument as error:
@@ -113,7 +119,7 @@ def check(path: Path) -> list[Problem]:
             continue
         sites[name] = found
         problems += [*_misplaced(file, found), *_unsourced(file, path)]
-        problems += _dialect_problems(file, found, path)
+        problems += _dialect_problems(file, found, path) + _identity_problems(found)
     return [
         *problems,
         *_link_problems(path, set(files), sites),
@@ -175,6 +181,14 @@ def _dialect_problems(file: Path, site: Site, catalogue: Path) -> list[Problem]:
     return found if isinstance(found, list) else []
 
 
+def _identity_problems(site: Site) -> list[Problem]:
+    """Return the faults of the file that says who runs as whom; a site may have none."""
+    if not site.identity:
+        return []
+    found = rules_of(Path(site.identity))
+    return found if isinstance(found, list) else []
+
+
 def _link_problems(catalogue: Path, known: set[str], sites: dict[str, Site]) -> list[Problem]:
     file = catalogue / LINKS_FILE
     if not file.is_file():
@@ -209,7 +223,12 @@ def _site(file: Path) -> Site | list[Problem]:
     if table.governance is not None:
         faults = governance_faults(table.governance)
         problems += [document.problem(("governance", key), text) for key, text in faults]
-    return problems or _made(table)
+    if problems:
+        return problems
+    made = _made(table)
+    if table.identity is None:
+        return made
+    return replace(made, identity=str(file.absolute().parent / table.identity.file))
 
 
 _Fault = tuple[tuple[str | int, ...], str]

@@ -107,6 +107,7 @@ class Site:
         grams_per_kwh: CO2 of a kWh that its nodes use, cooling counted in, or None where it is
             not known.
         governance: Under whose rule it is, or None where nothing is known.
+        identity: Path of the file that says who runs as whom there, or "" for none.
 
     """
 
@@ -126,3 +127,4 @@ class Site:
     slurm: SlurmAccess | None = None
     grams_per_kwh: float | None = None
     governance: Governance | None = None
+    identity: str = ""

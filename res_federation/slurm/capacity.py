@@ -38,7 +38,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
     qos: Sequence[QosLimit] = (),
     memory_counted: bool = True,
     whole_nodes: bool = False,
-    account: str = "",
+    whose: Mapping[str, str] | None = None,
 ) -> tuple[PartitionCapacity, ...]:
     """Return what each group of like nodes of each partition has.
 
@@ -55,7 +55,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         qos: Limits of the qualities of service.
         memory_counted: Whether Slurm gives jobs memory; free memory is -1 where it does not.
         whole_nodes: Whether every job gets whole nodes (``select/linear``).
-        account: Local account of the federation: its jobs with a run's token as name are runs.
+        whose: Local account of each run of the federation, by its token, which is its jobs' name.
 
     """
     members, found = _members(nodes), list[PartitionCapacity]()
@@ -74,7 +74,7 @@ def capacities(  # noqa: PLR0913 - one argument for each thing that Slurm was as
         part_id, its = partition_id(site, cluster, partition.name), members.get(partition.name, ())
         groups = node_groups.groups(partition, its, declared.get(part_id), whole_nodes=whole_nodes)
         depths = queue_depth.depths(groups, jobs)
-        fronts = queue_front.fronts(groups, jobs, account)
+        fronts = queue_front.fronts(groups, jobs, whose or {})
         strays = _strays(groups, nameless)
         found += [
             _capacity(part_id, group, depth, fronts[number], strays[number], cluster_now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 
@@ -47,14 +47,14 @@ class Front:
 
 
 def fronts(
-    groups: Sequence[NodeGroup], jobs: Iterable[QueuedJob], account: str
+    groups: Sequence[NodeGroup], jobs: Iterable[QueuedJob], whose: Mapping[str, str]
 ) -> tuple[Front, ...]:
     """Return the head of the queue of each of the *groups* of one partition.
 
     Args:
         groups: As `queue_depth.depths` has them.
         jobs: Of any partition.
-        account: Local account of the federation.
+        whose: Local account of each run, by its token.
 
     """
     waiting: list[list[QueuedJob]] = [[] for _ in groups]
@@ -66,19 +66,21 @@ def fronts(
         if not queued and not holds(job):
             continue
         at = target(groups, job) if queued else _place(groups, job)
-        if not token_of(job, account):
+        if not token_of(job, whose):
             others[at] += max(1, len(job.array_indices()))
         if queued and can_begin(job):
             waiting[at].append(job)
     return tuple(
-        Front(_queue(found, group, account), count)
+        Front(_queue(found, group, whose), count)
         for group, found, count in zip(groups, waiting, others, strict=True)
     )
 
 
-def token_of(job: QueuedJob, account: str) -> RunToken | None:
+def token_of(job: QueuedJob, whose: Mapping[str, str]) -> RunToken | None:
     """Return which run of the federation a job is: anybody can give a job a token as its name."""
-    return RunToken(job.name) if job.user == account and is_run_token(job.name) else None
+    return (
+        RunToken(job.name) if is_run_token(job.name) and whose.get(job.name) == job.user else None
+    )
 
 
 def can_begin(job: QueuedJob) -> bool:
@@ -96,7 +98,9 @@ def standing(job: QueuedJob) -> tuple[int, int, int]:
     return -(job.priority or 0), job.array_number or job.number, job.number
 
 
-def _queue(jobs: Iterable[QueuedJob], group: NodeGroup, account: str) -> tuple[WaitingJob, ...]:
+def _queue(
+    jobs: Iterable[QueuedJob], group: NodeGroup, whose: Mapping[str, str]
+) -> tuple[WaitingJob, ...]:
     found: list[WaitingJob] = []
     for job in heapq.nsmallest(MOST_WAITING, jobs, key=standing):
         task = WaitingJob(
@@ -104,7 +108,7 @@ def _queue(jobs: Iterable[QueuedJob], group: NodeGroup, account: str) -> tuple[W
             cores=cores_of(job, group),
             accelerators=accelerators_of(job, group),
             limit_s=limit_s(job, group),
-            token=token_of(job, account),
+            token=token_of(job, whose),
         )
         found += repeat(task, _tasks(job))
         if len(found) >= MOST_WAITING:

@@ -54,7 +54,7 @@ def waiting(number: int = 1, priority: int | None = 100, **fields: Any) -> Queue
 def of(*jobs: QueuedJob, have: tuple[Node, ...] = (a_node(),)) -> tuple[PartitionCapacity, ...]:
     return capacity.capacities(
         SiteId("bsc"), "mn5", have, (ACC,), jobs,
-        max_array=None, now=1000.0, declared={}, account=OURS,
+        max_array=None, now=1000.0, declared={}, whose={RUN: OURS, OTHER: OURS},
     )  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_a_recorded_queue_stands_as_slurm_shows_it() -> None:
         for found in capacity.capacities(
             SiteId("x"), "lapalma", nodes.read(text("scontrol_node_d.txt")),
             partitions.read(text("scontrol_partition.txt")), jobs,
-            max_array=None, now=0.0, declared={}, account="root",
+            max_array=None, now=0.0, declared={},
         )
         if found.id == "x/lapalma/batch"
     )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.disk import read_plain, saying, there, write_whole
 from res_federation.agent.local import srun
 from res_federation.agent.local.machine import Place
 from res_federation.agent.patterns import PatternValues, expand, inside, link_inside
@@ -22,6 +22,7 @@ from res_federation.model.site import Partition, Site
 
 _KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER")
 _RESERVED = re.compile(r"^(SLURM_|RESFED_|CUDA_VISIBLE_DEVICES$|ROCR_VISIBLE_DEVICES$)")
+_LARGEST = 64 * 1024 * 1024
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -215,7 +216,7 @@ def _name_output(launch: Launch, pattern: str, file: str) -> None:
 def read_places(directory: Path, index: int) -> tuple[Place, ...]:
     """Return where a task was started, as its launch file says; () if that is gone."""
     try:
-        parts = (directory / f"launch.{task_word(index)}").read_bytes().split(b"\0")
+        parts = read_plain(directory / f"launch.{task_word(index)}", _LARGEST).split(b"\0")
         return tuple(
             Place(*(int(number) for number in value.split(b":")))
             for key, value in zip(parts[0::2], parts[1::2], strict=False)
@@ -227,7 +228,7 @@ def read_places(directory: Path, index: int) -> tuple[Place, ...]:
 
 def launched(directory: Path, indices: Iterable[int]) -> bool:
     """Tell whether a wrapper of one of these tasks was, or may have been, started."""
-    return any((directory / f"launch.{task_word(index)}").exists() for index in indices)
+    return any(there(directory / f"launch.{task_word(index)}") for index in indices)
 
 
 def write_tools(directory: Path) -> Path:

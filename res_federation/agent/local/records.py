@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from res_federation.agent.disk import read_plain, there
 from res_federation.agent.payload import boot, process_start
 from res_federation.agent.rundir import task_word
 from res_federation.model.job import TaskOutcome
@@ -61,7 +62,8 @@ def ended(pid: int) -> bool:
 def read_begun(directory: Path, index: int) -> Begun | None:
     """Read a task's start-once mark, or return None."""
     try:
-        pid, start, life, at = (directory / f"begun.{task_word(index)}").read_text().split()
+        mark = read_plain(directory / f"begun.{task_word(index)}", 4096)
+        pid, start, life, at = mark.decode().split()
         return Begun(int(pid), start, life, float(at))
     except (OSError, ValueError):
         return None
@@ -79,7 +81,7 @@ def read_exit(directory: Path, index: int, batch_id: str, nodes: str) -> TaskOut
     """Read how a task ended, or return None if it has not."""
     try:
         found = msgspec.json.decode(
-            (directory / f"exit.{task_word(index)}").read_bytes(), type=_Exit
+            read_plain(directory / f"exit.{task_word(index)}", 4096), type=_Exit
         )
     except (OSError, msgspec.DecodeError):
         return None
@@ -120,13 +122,14 @@ def vanished(index: int, begun: Begun, batch_id: str, nodes: str, at: float) -> 
 
 def cancel_asked(directory: Path, index: int) -> bool:
     """Tell whether somebody asked that a task must not run."""
-    return (directory / "cancel").exists() or (directory / f"cancel.{task_word(index)}").exists()
+    return there(directory / "cancel") or there(directory / f"cancel.{task_word(index)}")
 
 
 def last_words(directory: Path) -> str:
     """Return the last line that a wrapper left in its log, for people."""
     with contextlib.suppress(OSError):
-        lines = (directory / "wrapper.log").read_text(errors="replace").strip().splitlines()
+        log = read_plain(directory / "wrapper.log", 65536)
+        lines = log.decode(errors="replace").strip().splitlines()
         if lines:
             return lines[-1][:200]
     return "no word from its wrapper"

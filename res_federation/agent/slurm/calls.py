@@ -29,21 +29,25 @@ class Calls:
         """Talk to the cluster of *conf*; *programs* is the directory of Slurm's commands."""
         self.account = account
         path = os.environ.get("PATH", os.defpath)
-        self._base = {
-            "PATH": f"{programs}:{path}" if programs else path,
+        self._path = f"{programs}:{path}" if programs else path
+        self._conf = conf
+        self.count = 0
+        """Commands run so far."""
+
+    def _base(self, account: Account) -> dict[str, str]:
+        return {
+            "PATH": self._path,
             "HOME": account.home,
             "USER": account.name,
             "LOGNAME": account.name,
             "LANG": "C.UTF-8",
-            "SLURM_CONF": conf,
+            "SLURM_CONF": self._conf,
         }
-        self.count = 0
-        """Commands run so far."""
 
     def check(self) -> None:
         """Find the commands; raises MissingComponent that names the one that is missing."""
         for name in ("sbatch", "squeue", "scontrol", "scancel"):
-            if shutil.which(name, path=self._base["PATH"]) is None:
+            if shutil.which(name, path=self._path) is None:
                 raise MissingComponent(
                     f"Slurm's command '{name}' is not on this machine",
                     field="slurm.bin",
@@ -59,7 +63,7 @@ class Calls:
 
         """
         # as the agent itself: what an administrator's agent may see, it sees
-        environment = {**self._base, **_FORMS}
+        environment = {**self._base(self.account), **_FORMS}
         done = await self._run(argv, environment, deadline_s, None)
         if done.code != 0:
             raise Unavailable(f"{argv[0]}: {last_words(done)}")
@@ -71,8 +75,9 @@ class Calls:
         *,
         deadline_s: float = SUBMIT_DEADLINE_S,
         environment: Mapping[str, str] | None = None,
+        account: Account | None = None,
     ) -> Finished:
-        """Run a command that changes something, as the site's account for the federation.
+        """Run a command that changes something, as *account*, by default the site's own.
 
         *environment* are a user's variables, which sbatch hands to the job: none of them can
         change what Slurm's own commands do.
@@ -82,7 +87,8 @@ class Calls:
             for name, value in (environment or {}).items()
             if _VARIABLE.fullmatch(name) and not _RESERVED.match(name) and "\0" not in value
         }
-        return await self._run(argv, {**self._base, **theirs}, deadline_s, self.account)
+        whose = account or self.account
+        return await self._run(argv, {**self._base(whose), **theirs}, deadline_s, whose)
 
     async def _run(
         self,
@@ -92,7 +98,7 @@ class Calls:
         account: Account | None,
     ) -> Finished:
         self.count += 1
-        program = shutil.which(argv[0], path=self._base["PATH"]) or argv[0]
+        program = shutil.which(argv[0], path=self._path) or argv[0]
         return await commands.run(
             [program, *argv[1:]], deadline_s=deadline_s, environment=environment, account=account
         )

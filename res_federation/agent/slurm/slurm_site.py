@@ -17,7 +17,6 @@ from pathlib import Path
 
 import structlog
 
-from res_federation.agent.accounts import Account
 from res_federation.agent.batch import (
     Accepted,
     Found,
@@ -31,28 +30,26 @@ from res_federation.agent.batch import (
 )
 from res_federation.agent.clock import Clock
 from res_federation.agent.commands import end_leftovers
-from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.disk import there
 from res_federation.agent.fences import Fence
 from res_federation.agent.slurm import records
 from res_federation.agent.slurm.bell import Bell
 from res_federation.agent.slurm.calls import Calls, last_words
+from res_federation.agent.slurm.handing_over import Handing, charged
+from res_federation.agent.slurm.owners import Owners
 from res_federation.agent.slurm.pieces import Piece, pieces
 from res_federation.agent.slurm.places import rearranged
 from res_federation.agent.slurm.tasks import TaskBook
 from res_federation.agent.slurm.view import ClusterView
-from res_federation.agent.slurm.wrapper import batch_file
 from res_federation.errors import FailedPrecondition, InvalidArgument, Unavailable
 from res_federation.model.identifiers import PartitionId, RunToken, is_run_token
 from res_federation.model.job import script_bytes
 from res_federation.model.site import Partition, Site
-from res_federation.slurm import outcome
 from res_federation.slurm.dialect import Dialect
 from res_federation.slurm.render import Unrenderable, render_understood
 from res_federation.slurm.slurm_states import Phase
 
 _STALE_AFTER_S = 20.0
-_MOST_NICE = 2_147_483_645
-"""As sbatch takes it."""
 _SHAKEN_S = 600.0
 """How long after its start a controller may still end jobs for numbers that it gave away twice."""
 
@@ -81,11 +78,13 @@ class SlurmBatch:
         self._charged = site.slurm.account if site.slurm is not None else ""
         self._runs = state / "runs"
         self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if calls.account.other:  # another account works below it; its own runs alone are its own
+        shared = calls.account.other or bool(site.identity and os.geteuid() == 0)
+        if shared:  # other accounts work below it; its own runs alone are each one's own
             for path in (state, self._runs):
                 path.chmod(0o711)
-        self._bell = Bell(state, shared=calls.account.other)
-        self._view = ClusterView(calls, site, now=now)
+        self._bell = Bell(state, shared=shared)
+        self._owners = Owners(self._runs)
+        self._view = ClusterView(calls, site, self._owners, now=now)
         self._books: dict[RunToken, TaskBook] = {}
         self._found: dict[RunToken, Found] = {}
         self._dirty: set[RunToken] = set()
@@ -106,8 +105,9 @@ class SlurmBatch:
             return Refused(f"{request.partition} is not in this site's file")
         try:
             rendered = render_understood(
-                request.spec, self._dialect, self._offering(partition), account=self._charged
-            )
+                charged(request.spec, request), self._dialect, self._offering(partition),
+                account=self._charge_of(request),
+            )  # fmt: skip
         except InvalidArgument as error:  # a script that no client of ours lets pass
             return Refused(str(error))
         if isinstance(rendered, Unrenderable):
@@ -116,7 +116,10 @@ class SlurmBatch:
         run = TaskBook(request.token, request.spec, request.directory, {})
         self._books.setdefault(request.token, run)
         cut = pieces(request.spec.array, self._view.max_array_size, request.spec.array_throttle)
-        self._write(request, script, cut)
+        account = request.identity.account if request.identity is not None else None
+        handing = Handing(request, account or self._calls.account, self._site.id, cut)
+        handing.write(script)
+        nice = round(request.yields_s * self._view.age_points_per_s)
         have = records.numbers_of_pieces(self._listed(request.token))
         last = ""
         for piece in cut:
@@ -124,7 +127,7 @@ class SlurmBatch:
                 last = str(have[piece.number])
                 continue
             after = last if request.spec.array_throttle and piece.number > 1 else ""
-            said = await self._hand_over(request, piece, len(cut), after)
+            said = await handing.submit(self._calls, piece, after=after, nice=nice)
             if not isinstance(said, Accepted):
                 if piece.number > 1 and isinstance(said, Refused | NotSent):
                     return Unsettled(said.text)  # a part of it is there: come again
@@ -132,6 +135,11 @@ class SlurmBatch:
             last = said.batch_id
         self._view.soon()
         return Accepted(last, hashlib.sha256(script_bytes(script)).hexdigest())
+
+    def _charge_of(self, request: RunRequest) -> str:
+        """Return the Slurm account that is charged where the script names none."""
+        said = request.identity.charge if request.identity is not None else ""
+        return said or self._charged
 
     def _offering(self, partition: Partition) -> Partition:
         """Return *partition* with the licences that Slurm counts now."""
@@ -144,63 +152,6 @@ class SlurmBatch:
         picture = self._view.picture
         jobs = picture.ours.get(token, ()) if picture is not None else ()
         return records.listed(token, jobs, self._view.accounted(token))
-
-    def _write(self, request: RunRequest, script: str, cut: Sequence[Piece]) -> None:
-        """Write script, batch files and lists of indices into the run's directory."""
-        path, spec = request.directory, request.spec
-        with saying(path):
-            write_whole(path / "script", script_bytes(script), mode=0o700)
-            array = spec.array or (-1,)
-            write_whole(path / "array", f"{len(array)} {array[0]} {array[-1]}\n".encode())
-            for piece in cut:
-                tasks = f"tasks.{piece.number}" if piece.mapped else ""
-                if tasks:
-                    text = "".join(f"{index}\n" for index in piece.indices)
-                    write_whole(path / tasks, text.encode())
-                text = batch_file(
-                    script, run=path, token=request.token, name=spec.name, site=self._site.id,
-                    partition=request.partition, arguments=spec.arguments, tasks=tasks,
-                    repeat=spec.requeue,
-                )  # fmt: skip
-                write_whole(path / f"batch.{piece.number}", script_bytes(text), mode=0o700)
-            self._give_to(path, self._calls.account)
-
-    def _give_to(self, path: Path, account: Account) -> None:
-        """Let the account that the payload runs as own the run's directory."""
-        if not account.other:
-            return
-        for each in (path, path / "work", *path.iterdir()):
-            os.chown(each, account.uid, account.gid, follow_symlinks=False)
-
-    async def _hand_over(
-        self, request: RunRequest, piece: Piece, of: int, after: str
-    ) -> SubmitOutcome:
-        path, spec = str(request.directory).replace("%", "%%"), request.spec
-        word = "batch" if not spec.array else "%a"
-        if piece.mapped:
-            word = f"piece{piece.number}.%a"  # the wrapper writes to the user's own index
-        argv = [
-            "sbatch", "--parsable", f"--job-name={request.token}",
-            f"--comment={request.token} {piece.number}/{of}",
-            f"--output={path}/out.{word}", f"--error={path}/err.{word}", "--open-mode=append",
-            f"--chdir={request.directory}/work", "--requeue" if spec.requeue else "--no-requeue",
-        ]  # fmt: skip
-        argv += [f"--array={piece.array}"] if piece.array else []
-        argv += [f"--dependency=afterany:{after}"] if after else []
-        nice = round(request.yields_s * self._view.age_points_per_s)
-        argv += [f"--nice={min(nice, _MOST_NICE)}"] if nice > 0 else []
-        argv.append(f"{request.directory}/batch.{piece.number}")
-        done = await self._calls.act(argv, environment=dict(spec.environment))
-        what, text = outcome.of_submission(done.code, done.out, done.err)
-        match what:
-            case outcome.Outcome.ACCEPTED:
-                return Accepted(text)
-            case outcome.Outcome.REFUSED:
-                return Refused(text)
-            case outcome.Outcome.NOT_SENT:
-                return NotSent(text)
-            case _:
-                return Unsettled(text)
 
     # --- look
 
@@ -260,7 +211,7 @@ class SlurmBatch:
 
     def _wants_author(self, token: RunToken, listed: records.Listed) -> bool:
         """Tell whether to wait a little for the accounting: who cancelled, if it was not we?"""
-        if not self._view.accounting or (self._runs / token / "cancel").exists():
+        if not self._view.accounting or there(self._runs / token / "cancel"):
             return False
         return records.without_author(listed, self._now())
 
@@ -294,7 +245,9 @@ class SlurmBatch:
             await self._view.look(since=self._now())
             words = records.cancel_words(self._listed(token), self._cut(token), task)
         for word in words:
-            done = await self._calls.act(["scancel", word], deadline_s=20.0)
+            done = await self._calls.act(
+                ["scancel", word], deadline_s=20.0, account=self._owners.account(token)
+            )
             text = last_words(done)
             if done.code != 0 and "Invalid job id" not in text:
                 raise Unavailable(f"scancel: {text}")
@@ -307,6 +260,8 @@ class SlurmBatch:
     async def arrange(self, partition: PartitionId, tokens: Sequence[RunToken]) -> None:
         """Deal the places of waiting runs anew among them, where the site lets its users do so.
 
+        Each account can do so among its own jobs alone.
+
         Raises:
             Unavailable: With Slurm's own words; all stand as they stood.
 
@@ -314,12 +269,21 @@ class SlurmBatch:
         if partition not in self._partitions or not self._view.user_top:
             return
         picture = await self._view.look(since=self._now())
-        for numbers in rearranged(picture.mine, tokens):
-            words = ",".join(map(str, numbers))
-            done = await self._calls.act(["scontrol", "top", words], deadline_s=20.0)
-            self._view.soon()
-            if done.code != 0:
-                raise Unavailable(f"scontrol top: {last_words(done)}")
+        for name, theirs in self._by_account(tokens).items():
+            account = self._owners.account(theirs[0])
+            jobs = [job for job in picture.mine if job.user == name]
+            for numbers in rearranged(jobs, theirs):
+                words = ["scontrol", "top", ",".join(map(str, numbers))]
+                done = await self._calls.act(words, deadline_s=20.0, account=account)
+                self._view.soon()
+                if done.code != 0:
+                    raise Unavailable(f"scontrol top: {last_words(done)}")
+
+    def _by_account(self, tokens: Sequence[RunToken]) -> dict[str, list[RunToken]]:
+        found: dict[str, list[RunToken]] = {}
+        for token, name in self._owners.named(tokens).items():
+            found.setdefault(name, []).append(RunToken(token))
+        return found
 
     def _cut(self, token: RunToken) -> tuple[Piece, ...]:
         book = self._books.get(token) or TaskBook.read(token, self._runs / token)
@@ -333,8 +297,10 @@ class SlurmBatch:
             picture = self._view.picture
             for name, jobs in picture.ours.items() if picture is not None else ():
                 waits = any(job.state.phase is Phase.WAITING for job in jobs)
-                if waits and is_run_token(name) and (self._runs / name / "cancel").exists():
-                    await self._calls.act(["scancel", f"--name={name}"], deadline_s=20.0)
+                if waits and is_run_token(name) and there(self._runs / name / "cancel"):
+                    account = self._owners.account(RunToken(name))
+                    words = ["scancel", f"--name={name}"]
+                    await self._calls.act(words, deadline_s=20.0, account=account)
 
     async def capacity(self) -> Measured:
         """Return what was last seen; old figures say why they are old."""
@@ -364,7 +330,7 @@ class SlurmBatch:
         try:
             await asyncio.wait({fresh, rung}, return_when=asyncio.FIRST_COMPLETED)
             if rung.done():
-                self._dirty.update(rung.result())
+                self._dirty.update(rung.result() & self._books.keys())
             self._view.fresh.clear()
         finally:
             fresh.cancel()

@@ -16,7 +16,7 @@ import msgspec
 
 from res_federation.agent.batch import Found
 from res_federation.agent.fences import Begun, Exit, Fence
-from res_federation.agent.rundir import task_word
+from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.errors import FailedPrecondition
 from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec, TaskOutcome
@@ -83,7 +83,7 @@ class TaskBook:
 
         """
         try:
-            spec = msgspec.json.decode((path / "spec.json").read_bytes(), type=JobSpec)
+            spec = RunDirectory(path).spec()
         except (OSError, msgspec.DecodeError) as error:
             raise FailedPrecondition(
                 f"the directory of run {token} does not say what it runs: {error}",

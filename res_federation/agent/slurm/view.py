@@ -17,6 +17,7 @@ import structlog
 
 from res_federation.agent.clock import Clock
 from res_federation.agent.slurm.calls import Calls
+from res_federation.agent.slurm.owners import Owners
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.capacity import License, PartitionCapacity, QosLimit
 from res_federation.model.identifiers import PartitionId, RunToken, partition_id
@@ -51,7 +52,7 @@ class Picture:
         ours: Jobs by the token in their name.
         partitions: Capacity.
         licenses: As Slurm counts them.
-        mine: All jobs of the account, as squeue lists them.
+        mine: All jobs of the accounts that runs belong to, as squeue lists them.
 
     """
 
@@ -86,9 +87,13 @@ class _Wish:
 class ClusterView:
     """Looks at one cluster again and again, and remembers what it saw."""
 
-    def __init__(self, calls: Calls, site: Site, *, now: Clock) -> None:
-        """Look with *calls*; the site file gives words to what Slurm leaves open."""
+    def __init__(self, calls: Calls, site: Site, owners: Owners, *, now: Clock) -> None:
+        """Look with *calls*; the site file gives words to what Slurm leaves open.
+
+        *owners* know whose each run is.
+        """
         self._calls, self._site, self._now = calls, site.id, now
+        self._owners = owners
         self._cluster = site.clusters[0] if site.clusters else ""
         self._declared: dict[PartitionId, Partition] = {part.id: part for part in site.partitions}
         self._log = structlog.get_logger("resfed.agent")
@@ -193,16 +198,19 @@ class ClusterView:
         if bad:
             self._log.warning("lines of squeue that could not be read", lines=bad)
         seldom, config = self._seldom, self._seldom.config
+        whose = self._owners.whose(jobs)
         found = capacity.capacities(
             self._site, self._cluster, nodes.read(shown.result()), seldom.partitions, jobs,
             seldom.reservations, max_array=None, now=at, declared=self._declared, qos=seldom.qos,
             memory_counted=config.memory_counted, whole_nodes=config.whole_nodes,
-            account=self._calls.account.name,
+            whose=whose,
         )  # fmt: skip
-        mine = tuple([job for job in jobs if job.user == self._calls.account.name])
+        accounts = {self._calls.account.name, *whose.values()}
+        mine = tuple([job for job in jobs if job.user in accounts])
         ours: dict[str, list[QueuedJob]] = {}
-        for job in mine:  # anybody can give a job our token as its name
-            ours.setdefault(job.name, []).append(job)
+        for job in mine:
+            if whose.get(job.name) == job.user:  # anybody can give a job our token as its name
+                ours.setdefault(job.name, []).append(job)
         await self._look_up_ended(at)
         by_name = {name: tuple(each) for name, each in ours.items()}
         return Picture(at, by_name, found, seldom.licenses, mine)
@@ -233,11 +241,16 @@ class ClusterView:
         if not wanted or at - wish.asked_at < _ACCOUNTING_EVERY_S:
             return
         wish.asked_at = at
+        whose = self._owners.named(wanted)
+        if not whose:
+            return
         with contextlib.suppress(Unavailable):
+            users = ",".join(sorted(set(whose.values())))
             text = await self._calls.look(
-                *sacct.argv(names=wanted, since="now-8days", user=self._calls.account.name)
+                *sacct.argv(names=sorted(whose), since="now-8days", user=users)
             )
             found: dict[str, list[AccountedJob]] = {}
             for job in sacct.read(text)[0]:
-                found.setdefault(job.name, []).append(job)
+                if whose.get(job.name) == job.user:
+                    found.setdefault(job.name, []).append(job)
             wish.answered |= {RunToken(name): tuple(each) for name, each in found.items()}

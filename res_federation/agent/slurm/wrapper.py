@@ -53,6 +53,7 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
     tasks: str = "",
     repeat: bool = False,
     patience_s: int = PATIENCE_S,
+    without: Sequence[str] = (),
 ) -> str:
     """Return the file to submit: directives of *rendered*, then the wrapper around the payload.
 
@@ -68,6 +69,7 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
         tasks: File in the run's directory with the array indices of this piece, or "".
         repeat: Whether the payload may begin again (``--requeue``).
         patience_s: How long it waits, once it has its nodes, for a word of the federation.
+        without: Options of the user that are left out: the site says them itself.
 
     """
     options = own_options(rendered)
@@ -88,7 +90,8 @@ def batch_file(  # noqa: PLR0913 - what the wrapper must know
     }
     # -p: what a user exports (BASH_ENV, SHELLOPTS, CDPATH, functions) is the payload's, not ours
     lines = ["#!/bin/bash -p"]
-    lines += [directive(n, v) for n, v in options.items() if n not in NOT_OF_THE_USER]
+    kept = NOT_OF_THE_USER.union(without)
+    lines += [directive(n, v) for n, v in options.items() if n not in kept]
     lines += [f"{key}={shlex.quote(value)}" for key, value in variables.items()]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in exported.items()]
     lines.append(" ".join(["set --", *map(_one_word, arguments)]))
