@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import local_accounts
-from tests.local_accounts import People
+from tests.agent import local_accounts
+from tests.agent.local_accounts import People
 
 
 def strict() -> bool:

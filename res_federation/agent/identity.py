@@ -23,6 +23,7 @@ from res_federation.model.local_identity import Claim, LocalRules
 from res_federation.model.principal import LOCAL
 
 _LARGEST = 4 * 1024 * 1024
+_UNFIT = "UNFIT_ACCOUNT"
 _Signature = tuple[int, int, int, int, int]
 
 
@@ -109,34 +110,49 @@ class MappedAccounts:
             PermissionDenied: If it is nobody's; the administrators find the rest in the log.
 
         """
-        self._read()
         claim = Claim(spec.issuer, spec.subject, spec.project)
-        rules = self._rules
-        found = None if rules is None else rules.find(claim)
-        if rules is None or found is None:
-            self._denied(spec, self.fault if rules is None else "no rule maps them")
+        try:
+            return self.whois(claim)[0]
+        except PermissionDenied as error:
+            self._log.warning(
+                "nobody's here", issuer=spec.issuer[:64], subject=spec.subject[:64],
+                project=spec.project[:64], reason=str(error),
+            )  # fmt: skip
+            unfit = f"the account that this site has for {_who(claim)} is none that jobs may run as"
             raise PermissionDenied(
-                f"this site has no local account for {_who(claim)}",
+                unfit
+                if error.code == _UNFIT
+                else f"this site has no local account for {_who(claim)}",
                 way_out=f"its administrators map people in {self._file.name}",
-            )
+            ) from None
+
+    def whois(self, claim: Claim) -> tuple[Identity, int]:
+        """Return who *claim* is here, and the line of the rule.
+
+        Raises:
+            PermissionDenied: If it is nobody; the line is for the site's administrators.
+
+        """
+        self._read()
+        rules = self._rules
+        if rules is None:
+            raise PermissionDenied(self.fault)
+        found = rules.find(claim)
+        if found is None:
+            raise PermissionDenied(f"no rule of {self._file} maps {_who(claim)}")
         bounds = Bounds(rules.group, rules.least_uid, rules.nologin)
         try:
             account = mapped_account(found.account, bounds)
-            if account.other and not self._others:
-                raise PermissionDenied("the local batch system runs as the agent's own account")
         except PermissionDenied as error:
-            self._denied(spec, f"line {found.line}: {error}")
+            why = f"{self._file}:{found.line}: {error.message}"
+            raise PermissionDenied(why, way_out=error.way_out, code=_UNFIT) from None
+        if account.other and not self._others:
             raise PermissionDenied(
-                f"the account that this site has for {_who(claim)} is none that jobs may run as",
-                way_out=f"its administrators map people in {self._file.name}",
-            ) from None
-        return Identity(account, found.charge, rules.own_charge)
-
-    def _denied(self, spec: JobSpec, why: str) -> None:
-        self._log.warning(
-            "nobody's here", issuer=spec.issuer[:64], subject=spec.subject[:64],
-            project=spec.project[:64], reason=why,
-        )  # fmt: skip
+                f"{self._file}:{found.line}: account '{account.name}' is not the agent's own, and "
+                "the local batch system runs everything as that",
+                code=_UNFIT,
+            )
+        return Identity(account, found.charge, rules.own_charge), found.line
 
     def _read(self) -> None:
         """Take up the file if it changed; keep the last good one if it has a fault."""

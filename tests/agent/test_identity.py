@@ -12,7 +12,7 @@ from res_federation.agent.accounts import least_uid
 from res_federation.agent.identity import MappedAccounts, OneAccount
 from res_federation.errors import PermissionDenied
 from res_federation.model.job import JobSpec
-from tests.local_accounts import People
+from tests.agent.local_accounts import People
 
 RULE = '[[exact]]\nissuer = "idp"\nsubject = "{}"\naccount = "{}"\n'
 

@@ -20,19 +20,19 @@ allowed_group = "res"
 
 [[pattern]]
 issuer = "center"
-subject = '/(?P<name>[a-z]+)@center\.es/'
+subject = '/(?P<name>[a-z]+)@center/'
 account = "u_{name}"
 
 [[exact]]
 issuer = "center"
-subject = "ana@center.es"
+subject = "ana@center"
 project = "bio-1"
 account = "anabio"
 slurm_account = "special"
 
 [[exact]]
 issuer = "center"
-subject = "out@center.es"
+subject = "out@center"
 refuse = true
 
 [[pattern]]
@@ -58,9 +58,9 @@ def _faults(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("claim", "account", "charge"),
     [
-        (("center", "ana@center.es", "bio-1"), "anabio", "special"),  # exact before pattern
-        (("center", "ana@center.es", "bio-2"), "u_ana", ""),
-        (("center", "eva@center.es", "bio-1"), "u_eva", "hours_bio"),
+        (("center", "ana@center", "bio-1"), "anabio", "special"),  # exact before pattern
+        (("center", "ana@center", "bio-2"), "u_ana", ""),
+        (("center", "eva@center", "bio-1"), "u_eva", "hours_bio"),
         (("machine", "ci-7", "bio-1"), "robot", "hours_bio"),
     ],
 )
@@ -73,14 +73,14 @@ def test_who_is_whom(claim: tuple[str, str, str], account: str, charge: str) -> 
 @pytest.mark.parametrize(
     "claim",
     [
-        ("center", "out@center.es", "bio-1"),  # refused by name, though a pattern means them too
-        ("center", "eva@center.es.evil.org", ""),  # patterns are for the whole word
-        ("center", "xeva@center.es\n", ""),
-        ("center", "EVA@center.es", ""),
-        ("centre", "eva@center.es", ""),
-        ("center2", "ana@center.es", "bio-1"),
+        ("center", "out@center", "bio-1"),  # refused by name, though a pattern means them too
+        ("center", "eva@centerx", ""),  # patterns are for the whole word
+        ("center", "xeva@center\n", ""),
+        ("center", "EVA@center", ""),
+        ("centre", "eva@center", ""),
+        ("center2", "ana@center", "bio-1"),
         ("machine", "ci-7", "bio-12"),
-        ("", "ana@center.es", "bio-1"),
+        ("", "ana@center", "bio-1"),
         ("center", "", "bio-1"),
         ("machine", "ci-\0", "bio-1"),
         ("machine", "ci-" + "x" * 300, "bio-1"),
