@@ -74,7 +74,7 @@ def believed(
     skew = report.taken_at - at
     if abs(skew) > MOST_SKEW_S:
         side = "ahead" if skew > 0 else "behind"
-        doubts.append(f"its clock is {abs(skew):.0f} s {side}")
+        doubts.append(f"its clock is more than {MOST_SKEW_S / 60:.0f} minutes {side}")
     same = len(parts) == len(report.partitions) and all(
         one is other for one, other in zip(parts, report.partitions, strict=True)
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import assert_never
 
 from res_federation.api.v1 import agents_pb2
+from res_federation.errors import InvalidArgument
 from res_federation.model.capacity import CapacityReport
-from res_federation.model.identifiers import PartitionId, RunToken
+from res_federation.model.identifiers import PartitionId, RunToken, is_run_token
 from res_federation.model.job import RunObservation
 from res_federation.model.order import (
     Arrange,
@@ -29,9 +31,14 @@ from res_federation.wire.jobs import (
     task_to_message,
 )
 from res_federation.wire.specs import spec_from_message, spec_to_message
+from res_federation.wire.text import MOST_WORD, line
 from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 
 MOST_YIELDS_S = 366 * 86400.0
+MOST_RUNS = 200_000
+"""Runs of one report."""
+MOST_TOKEN = 40
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 
 def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
@@ -55,11 +62,18 @@ def observation_to_message(run: RunObservation) -> agents_pb2.HeldRun:
 
 
 def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
-    """Return what an agent says of a run."""
+    """Check and return what an agent says of a run.
+
+    Raises:
+        InvalidArgument: If its token, state, times or numbers are none.
+
+    """
+    if not is_run_token(message.token) or len(message.token) > MOST_TOKEN:
+        raise InvalidArgument("is no name of a run", field="runs.token")
     return RunObservation(
         token=RunToken(message.token),
         state=state_from_message(message.state),
-        reason=message.reason,
+        reason=line(message.reason),
         started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
         ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
         exit_code=message.exit_code if message.HasField("exit_code") else None,
@@ -69,7 +83,7 @@ def observation_from_message(message: agents_pb2.HeldRun) -> RunObservation:
         fenced=message.fenced,
         asks=message.asks,
         counted=not message.uncounted,
-        script_sha256=message.script_sha256,
+        script_sha256=message.script_sha256 if _SHA256.match(message.script_sha256) else "",
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )
 
@@ -98,10 +112,12 @@ def report_from_message(
 
     Returns: report, runs, journal, whether the set is complete, whether the agent fences.
     """
+    if len(message.runs) > MOST_RUNS:
+        raise InvalidArgument(f"{len(message.runs)} runs; the most is {MOST_RUNS}", field="runs")
     return (
         sites.report_from_message(message.capacity),
         tuple(observation_from_message(run) for run in message.runs),
-        message.journal_id,
+        line(message.journal_id, MOST_WORD),
         message.complete,
         message.fences,
     )
@@ -217,4 +233,4 @@ def piece_to_message(piece: Piece) -> agents_pb2.OutputPiece:
 
 def piece_from_message(message: agents_pb2.OutputPiece) -> Piece:
     """Return a piece of output."""
-    return Piece(message.request_id, message.data, message.offset, message.end, message.error)
+    return Piece(message.request_id, message.data, message.offset, message.end, line(message.error))

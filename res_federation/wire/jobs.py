@@ -14,6 +14,7 @@ from res_federation.model.plan import Candidate, Counterfactual, Explanation
 from res_federation.model.reason import Code, Reason
 from res_federation.model.sentences import sentence
 from res_federation.wire.specs import spec_from_message, spec_to_message
+from res_federation.wire.text import MOST_WORD, line
 from res_federation.wire.times import from_timestamp, to_timestamp
 
 STATE_TO_WIRE: dict[JobState, jobs_pb2.JobState.ValueType] = {
@@ -57,11 +58,11 @@ def task_from_message(message: jobs_pb2.TaskOutcome) -> TaskOutcome:
         state=state_from_message(message.state),
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         signal=message.signal,
-        batch_id=message.batch_id,
+        batch_id=line(message.batch_id, MOST_WORD),
         started=from_timestamp(message.start_time) if message.HasField("start_time") else None,
         ended=from_timestamp(message.end_time) if message.HasField("end_time") else None,
-        nodes=message.nodes,
-        reason=message.reason,
+        nodes=line(message.nodes),
+        reason=line(message.reason),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from res_federation.api.v1 import sites_pb2
@@ -23,9 +24,17 @@ from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import PartitionId, RunToken, site_id
 from res_federation.model.resources import NodeShape
 from res_federation.model.site import Partition
+from res_federation.wire.text import MOST_WORD, line
 from res_federation.wire.times import from_duration, from_timestamp, to_duration, to_timestamp
 
 _SHAPE_OPTIONAL = ("cores", "memory_mib", "accelerator_memory_mib")
+MOST_PARTS = 10_000
+"""Groups of nodes of one report."""
+MOST_WORDS = 1000
+"""Names, reservations, licences in one list."""
+MOST_TIME_TO_LIVE_S = 14 * 86400.0
+"""No report is fresh for longer."""
+_PARTITION = re.compile(r"^[^/\x00-\x1f]+/[^/\x00-\x1f]+/[^\x00-\x1f]+$")
 _LIMITS = ("max_time_s", "max_nodes", "max_array")
 _STATES = ("idle", "mixed", "allocated", "drained", "down", "reserved", "other")
 _QOS_LIMITS = (
@@ -57,9 +66,9 @@ def shape_from_message(message: sites_pb2.NodeShape) -> NodeShape:
         for name in _SHAPE_OPTIONAL
     }
     return NodeShape(
-        accelerator=message.accelerator,
+        accelerator=line(message.accelerator, MOST_WORD),
         accelerators=message.accelerators,
-        architecture=message.architecture or "x86_64",
+        architecture=line(message.architecture, MOST_WORD) or "x86_64",
         **given,
     )
 
@@ -139,10 +148,10 @@ def partition_capacity_from_message(message: sites_pb2.PartitionCapacity) -> Par
         pending_jobs=message.pending_jobs,
         pending_core_s=message.pending_core_s,
         pending_accelerator_s=message.pending_accelerator_s,
-        features=tuple(message.features),
+        features=tuple(line(word, MOST_WORD) for word in message.features[:MOST_WORDS]),
         states=NodeStates(**{name: getattr(message.states, name) for name in _STATES}),
-        windows=tuple(_window_from_message(window) for window in message.windows),
-        qos=tuple(_qos_from_message(qos) for qos in message.qos),
+        windows=tuple(_window_from_message(window) for window in message.windows[:MOST_WORDS]),
+        qos=tuple(_qos_from_message(qos) for qos in message.qos[:MOST_WORDS]),
         queue=tuple(_waiting_from_message(job) for job in message.queue[:MOST_WAITING]),
         others=message.others,
         **limits,
@@ -181,7 +190,7 @@ def _window_to_message(window: Window) -> sites_pb2.Window:
 
 def _window_from_message(message: sites_pb2.Window) -> Window:
     return Window(
-        name=message.name,
+        name=line(message.name, MOST_WORD),
         start=from_timestamp(message.start_time),
         end=from_timestamp(message.end_time),
         nodes=message.nodes,
@@ -200,7 +209,7 @@ def _qos_from_message(message: sites_pb2.QosLimit) -> QosLimit:
         name: getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
         for name in _QOS_LIMITS
     }
-    return QosLimit(message.name, **limits)
+    return QosLimit(line(message.name, MOST_WORD), **limits)
 
 
 def _check(message: sites_pb2.PartitionCapacity) -> None:
@@ -243,7 +252,14 @@ def report_to_message(report: CapacityReport) -> sites_pb2.CapacityReport:
 def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
     """Check and return a capacity report; raises InvalidArgument."""
     site = site_id(message.site, "capacity.site")
+    if len(message.partitions) > MOST_PARTS:
+        raise InvalidArgument(
+            f"{len(message.partitions)} groups of nodes; the most is {MOST_PARTS}",
+            field="capacity.partitions",
+        )
     for part in message.partitions:
+        if len(part.partition) > MOST_WORD or not _PARTITION.match(part.partition):
+            raise InvalidArgument("is no partition of a site", field="capacity.partitions")
         if not part.partition.startswith(f"{site}/"):
             raise InvalidArgument(
                 f"'{part.partition}' is not a partition of site '{site}'",
@@ -253,10 +269,13 @@ def report_from_message(message: sites_pb2.CapacityReport) -> CapacityReport:
         site=site,
         sequence=message.sequence,
         taken_at=from_timestamp(message.take_time),
-        time_to_live_s=from_duration(message.time_to_live),
+        time_to_live_s=min(from_duration(message.time_to_live), MOST_TIME_TO_LIVE_S),
         partitions=tuple(partition_capacity_from_message(part) for part in message.partitions),
-        licenses=tuple(License(one.name, one.total, one.free) for one in message.licenses),
-        problem=message.problem,
+        licenses=tuple(
+            License(line(one.name, MOST_WORD), one.total, one.free)
+            for one in message.licenses[:MOST_WORDS]
+        ),
+        problem=line(message.problem),
         measured_at=(
             from_timestamp(message.measure_time) if message.HasField("measure_time") else None
         ),

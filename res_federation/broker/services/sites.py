@@ -125,8 +125,8 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
 
 def _told(report: CapacityReport, known: SiteState) -> CapacityReport:
     """Return the report with what of it is not believed as a problem, for people."""
-    if not known.doubts:
+    if not known.doubts or report.problem:  # with a problem of its own nothing is sent there
         return report
     more = f"; and {len(known.doubts) - 3} more" if len(known.doubts) > 3 else ""
-    doubts = f"not believed: {'; '.join(known.doubts[:3])}{more}"
-    return replace(report, problem=f"{report.problem}; {doubts}" if report.problem else doubts)
+    doubts = f"not all is believed: {'; '.join(known.doubts[:3])}{more}"
+    return replace(report, problem=doubts)
