@@ -86,11 +86,13 @@ class Verifier:
     def head(self, head: Head) -> None:
         """Take the head that was signed of the entry just taken."""
         tail = self._tail
-        if tail is None or (head.number, head.hash) != (tail.number, tail.hash):
-            at = 0 if tail is None else tail.number
+        at = tail.number if tail else 0
+        if tail is None or head.number != at:
             raise DataLoss(
                 f"head {head.index} is about entry {head.number}, but follows entry {at}"
             )
+        if head.hash != tail.hash:
+            raise DataLoss(f"head {head.index} was signed of another entry {at} than this one")
         expected = self._head.index + 1 if self._head else head.index
         if self._first == 1 and self._head is None:
             expected = 1
