@@ -16,7 +16,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.placement import kernels, terms
 from res_federation.placement.decide_late import decide_late, triples
 from res_federation.placement.ground import GONE
-from res_federation.placement.paying import Till, codes_of, noted
+from res_federation.placement.paying import Till, codes_of, nodes_of, noted
 from res_federation.placement.policy import LateStart, Policy
 from res_federation.placement.row_memo import RowMemo
 from res_federation.placement.rows import Floats, Ints, RowArrays
@@ -135,16 +135,17 @@ def _paid(
     only: Ints, funds: Funds,
 ) -> _Found:  # fmt: skip
     """Decide the jobs of a queue where grants pay, and take back what none does in its turn."""
-    codes = np.zeros((len(scored), len(rows.frame)), np.uint8)
+    codes, nodes = np.zeros((len(scored), len(rows.frame)), np.uint8), nodes_of(rows.rows)
     for kind, first in zip(*np.unique(queue.shape, return_index=True), strict=True):
         spec = queue.jobs[first].spec
-        codes[kind] = codes_of(spec, rows.rows, funds)
+        mine = codes_of(spec, nodes, funds)
+        codes[kind] = [mine[name] for name in rows.frame]
     payable = noted(scored, codes, (), rows.rows)
     verdicts, seconds, chosen, starts = _decide(rows, queue, payable, of, policy, only)
-    till = Till(funds)
+    till = Till(funds, rows.rows)
     for number in np.flatnonzero(chosen >= 0).tolist():
         row = int(chosen[number])
-        if till.pay(queue.jobs[number].spec, rows.rows[row]) is None:
+        if till.pay(queue.jobs[number].spec, rows.frame[row]) is None:
             verdicts[number, row] = int(Code.GRANT_SPENT), -1, -1
             chosen[number], starts[number] = -1, False
     return verdicts, seconds, chosen, starts

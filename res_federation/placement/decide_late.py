@@ -88,7 +88,9 @@ def decide_late(
             float(late.stay),
         )
     )  # fmt: skip
-    unpaid = () if snapshot.funds is None else cut(found, view, rows, Till(snapshot.funds))
+    unpaid = (
+        () if snapshot.funds is None else cut(found, view, rows, Till(snapshot.funds, rows.rows))
+    )
     memo.asleep.keep(found.sleeps, rows)
     memo.looked = int(found.looked)
     caught = 0
@@ -119,7 +121,7 @@ def cut(found: ground.Found, view: View, rows: RowArrays, till: Till) -> tuple[i
             to = held if found.codes[event, held] == ground.PLACE_AT_SITE else -1
         if to < 0 or (slot, rows.frame[to]) in paid:
             continue
-        if till.pay(view.job(slot).spec, rows.rows[to]) is None:
+        if till.pay(view.job(slot).spec, rows.frame[to]) is None:
             found.row[event] = found.place[event] = -1
             found.codes[event, to] = ground.GRANT_SPENT
             events.append(event)

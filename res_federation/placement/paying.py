@@ -8,7 +8,7 @@ is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,12 @@ from res_federation.accounting.funds import UNLIMITED, Funds, Purse, cost
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.reason import Code, Reason
+from res_federation.model.resources import NodeShape
 from res_federation.placement.kernels import Narrow
 from res_federation.placement.snapshot import Row
 
 Unpaid = npt.NDArray[np.uint8]
+Nodes = Mapping[PartitionId, Sequence[NodeShape]]
 _NO_GRANT, _SPENT = int(Code.NO_GRANT), int(Code.GRANT_SPENT)
 
 
@@ -32,22 +34,38 @@ class Holder(NamedTuple):
     partition: PartitionId
 
 
-def price(spec: JobSpec, row: Row) -> tuple[int, int]:
-    """Return core- and accelerator-seconds of a job on a row at its time limit.
+def nodes_of(rows: Iterable[Row]) -> Nodes:
+    """Return the shapes of nodes by partition."""
+    found: dict[PartitionId, list[NodeShape]] = {}
+    for row in rows:
+        found.setdefault(row.partition, []).append(row.shape)
+    return found
 
-    Nothing where it cannot lie there: then it does not go there either.
+
+def price(spec: JobSpec, shapes: Iterable[NodeShape]) -> tuple[int, int]:
+    """Return core- and accelerator-seconds of a job at a partition at its time limit.
+
+    On the nodes there on which it costs most: the site gives which it likes.  Nothing where it
+    lies on none: then it does not go there either.
     """
-    found = cost(spec.request, row.shape, spec.time_limit_s, spec.tasks)
-    return (0, 0) if isinstance(found, Reason) else found
+    found = (cost(spec.request, shape, spec.time_limit_s, spec.tasks) for shape in shapes)
+    return max((one for one in found if not isinstance(one, Reason)), default=(0, 0))
 
 
-def unpaid(spec: JobSpec, row: Row, purses: Sequence[Purse]) -> int:
-    """Return the number of the code that keeps a job from a row, 0 where a purse pays."""
+def codes_of(spec: JobSpec, nodes: Nodes, funds: Funds) -> dict[PartitionId, int]:
+    """Return by partition the code that keeps a job from it, 0 where a purse pays."""
+    return {
+        name: _code(spec, shapes, funds.get((spec.project, name), ()))
+        for name, shapes in nodes.items()
+    }
+
+
+def _code(spec: JobSpec, shapes: Sequence[NodeShape], purses: Sequence[Purse]) -> int:
     if not purses:
         return _NO_GRANT
     if any(_bottomless(one) for one in purses):
         return 0
-    amount = price(spec, row)
+    amount = price(spec, shapes)
     return 0 if any(one.pays(*amount) for one in purses) else _SPENT
 
 
@@ -96,15 +114,12 @@ class Paying:
         found = np.zeros((count, len(rows)), np.uint8)
         if same:
             found[: len(self._codes)] = self._codes[:count]
+        nodes, frame = nodes_of(rows), [row.partition for row in rows]
         for kind in anew:
-            found[kind] = codes_of(specimens[kind].spec, rows, funds)
+            mine = codes_of(specimens[kind].spec, nodes, funds)
+            found[kind] = [mine[name] for name in frame]
         self._codes = found
         return found, sorted(anew)
-
-
-def codes_of(spec: JobSpec, rows: Sequence[Row], funds: Funds) -> list[int]:
-    """Return what keeps a job from each row, 0 where a purse pays."""
-    return [unpaid(spec, row, funds.get((spec.project, row.partition), ())) for row in rows]
 
 
 def _of(project: str, rows: Sequence[Row], funds: Funds) -> tuple[tuple[Purse, ...], ...]:
@@ -134,20 +149,20 @@ def noted(scored: Narrow, codes: Unpaid, holders: Iterable[Holder], rows: Sequen
 class Till:
     """Pays for the jobs of one round, one after the other."""
 
-    def __init__(self, funds: Funds) -> None:
+    def __init__(self, funds: Funds, rows: Sequence[Row]) -> None:
         """Begin with all that is left."""
-        self._funds = funds
+        self._funds, self._nodes = funds, nodes_of(rows)
         self._taken: dict[str, tuple[int, int]] = {}
 
-    def pay(self, spec: JobSpec, row: Row) -> str | None:
-        """Return the grant that pays for a job on a row, in the order in which purses pay.
+    def pay(self, spec: JobSpec, partition: PartitionId) -> str | None:
+        """Return the grant that pays for a job at a partition, in the order in which purses pay.
 
         None where none has enough left after those before it.
         """
-        purses = self._funds.get((spec.project, row.partition), ())
+        purses = self._funds.get((spec.project, partition), ())
         if purses and _bottomless(purses[0]):
             return purses[0].grant
-        core_s, accelerator_s = price(spec, row)
+        core_s, accelerator_s = price(spec, self._nodes[partition])
         for purse in purses:
             cores, accelerators = self._taken.get(purse.grant, (0, 0))
             if purse.pays(

@@ -182,3 +182,15 @@ def test_who_holds_a_place_has_paid_for_it():
     waiting.add(other)
     told = answers(place(snapshot, waiting.view(), LATE))[other.id]
     assert getattr(told, "place", None) is None
+
+
+@POLICIES
+def test_where_nodes_differ_the_dearest_is_set_aside(policy: Policy):
+    """As `control.paying` reserves it: else a round would send what the commit refuses."""
+    small = replace(CPU, cores=8)
+    whole = ResourceRequest(exclusive=True)
+    has: Funds = {("one", HERE): (Purse("g", 8 * HOUR, 0),)}
+    rows = (a_row("bsc", small), a_row("bsc", CPU))
+    job = a_job(1, whole, project="one", time_limit_s=HOUR)
+    assert not place(replace(a_snapshot(*rows), funds=has), [job], policy).assignments
+    assert place(replace(a_snapshot(rows[0]), funds=has), [job], policy).assignments
