@@ -108,6 +108,17 @@ def _guarded(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_logins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let brokers leave their logins, and clients look for them, in this run's own directory."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RESFED_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    for variable in ("RESFED_TOKEN", "RESFED_CA"):
+        patch.delenv(variable, raising=False)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _stay_here() -> Iterator[None]:
     """Refuse Python's connections beyond loopback; C cores (gRPC, Ray) are not seen."""
     patch = pytest.MonkeyPatch()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ import structlog
 
 from res_federation.agent.batch import BatchSystem
 from res_federation.agent.clock import Clock
+from res_federation.agent.dial import Dial
 from res_federation.agent.outputs import pieces
 from res_federation.agent.runs import Runs
 from res_federation.api.v1 import agents_pb2, agents_pb2_grpc
@@ -21,6 +22,7 @@ from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import SiteId
 from res_federation.model.order import Order, Read
 from res_federation.wire.exchange import orders_from_message, piece_to_message, report_to_message
+from res_federation.wire.status import UNKNOWN_CERTIFICATE, from_rpc_error
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _OPTIONS = (
@@ -54,9 +56,9 @@ Call = grpc.aio.StreamStreamCall[agents_pb2.ConnectRequest, agents_pb2.ConnectRe
 class Link:
     """One site's stream. `hold` never ends by itself."""
 
-    def __init__(  # noqa: PLR0913 - made in one place
+    def __init__(
         self,
-        site: SiteId,
+        dial: Dial,
         broker: str,
         journal: str,
         runs: Runs,
@@ -65,29 +67,24 @@ class Link:
         *,
         now: Clock,
         beat_s: float = 5.0,
-        channel: Callable[[], grpc.aio.Channel] | None = None,
     ) -> None:
         """Prepare; nothing is dialled yet.
 
         Args:
-            site: Whose agent this is.
-            broker: ``host:port``.
+            dial: Comes to the broker, as the site.
+            broker: ``host:port``, for messages.
             journal: Names this life of the journal.
             runs: What is held.
             batch: Tells the capacity.
             state: The agent's directory.
             now: Reads the clock.
             beat_s: A report is sent this often even when nothing changed.
-            channel: Makes a channel; without encryption by default.
 
         """
-        self._site, self._broker, self._journal = site, broker, journal
+        self._dial, self._site, self._broker, self._journal = dial, dial.site, broker, journal
         self._runs, self._batch, self._output = runs, batch, state / "runs"
         self._now, self._beat_s = now, beat_s
-        self._channel = channel or (
-            lambda: grpc.aio.insecure_channel(broker, options=list(_OPTIONS))
-        )
-        self._log = structlog.get_logger("resfed.agent").bind(site=site)
+        self._log = structlog.get_logger("resfed.agent").bind(site=self._site)
         self._answered = asyncio.Event()
         self.connected = False
         """Whether the broker answered on the present stream."""
@@ -105,7 +102,10 @@ class Link:
                 await self._converse()
                 why = "the broker ended the stream"
             except* (grpc.aio.AioRpcError, FederationError, OSError) as group:
-                why = _why(group)
+                error = _first(group)
+                why = str(error)
+                if isinstance(error, FederationError) and error.code == UNKNOWN_CERTIFICATE:
+                    self._dial.unknown()
             attempt = 1 if self.connected else attempt + 1
             if self.connected or attempt == 1:
                 self._log.warning("no link to the broker", broker=self._broker, reason=why)
@@ -114,7 +114,7 @@ class Link:
 
     async def _converse(self) -> None:
         """Hold one stream until it breaks."""
-        async with self._channel() as channel:
+        async with await self._dial.channel(_OPTIONS) as channel:
             stub = agents_pb2_grpc.AgentServiceStub(channel)
             call: Call = stub.Connect(metadata=(("resfed-site", self._site),))
             reads: asyncio.Queue[Read] = asyncio.Queue(maxsize=1000)
@@ -223,10 +223,9 @@ async def _on_stream(step: Awaitable[T]) -> T:
         raise Unavailable("the broker cancelled the stream") from None
 
 
-def _why(group: BaseExceptionGroup[BaseException]) -> str:
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first, as the broker raised it if it was the broker."""
     first = group.exceptions[0]
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    if isinstance(first, grpc.aio.AioRpcError):
-        return f"{first.code().name}: {first.details()}"
-    return str(first)
+    return from_rpc_error(first) if isinstance(first, grpc.aio.AioRpcError) else first

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
-
-import grpc
 
 from res_federation.agent import clock
 from res_federation.agent.accounts import account_for
 from res_federation.agent.batch import BatchSystem
+from res_federation.agent.dial import Dial
 from res_federation.agent.identity import identities_of
 from res_federation.agent.journal import Journal
 from res_federation.agent.link import Link
@@ -19,6 +17,7 @@ from res_federation.agent.local.local_site import GRACE_S, LocalBatch
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.rundir import RunDirectory
 from res_federation.agent.runs import Runs
+from res_federation.agent.site_identity import SiteIdentity
 from res_federation.agent.slurm.calls import Calls
 from res_federation.agent.slurm.slurm_site import SlurmBatch
 from res_federation.errors import FederationError, MissingComponent
@@ -76,7 +75,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     grace_s: float = GRACE_S,
     keep_s: float = 7 * DAY_S,
     now: clock.Clock = clock.now,
-    channel: Callable[[], grpc.aio.Channel] | None = None,
+    agents: str = "",
 ) -> None:
     """Run one site's agent until it is cancelled. Several may live in one event loop.
 
@@ -91,7 +90,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
         grace_s: Seconds between SIGTERM and SIGKILL for a job that must end.
         keep_s: How long the files of a run stay after the broker has its end.
         now: Reads the clock.
-        channel: Makes the channel to the broker; without encryption by default.
+        agents: ``host:port`` of the agents' port; by default the broker is asked for it.
 
     Raises:
         FailedPrecondition: If another agent has the directory, or it is another site's.
@@ -107,10 +106,8 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
         try:
             identities = identities_of(site.identity, others=site.batch == "slurm")
             runs = Runs(journal, batch, shared, now=now, beat_s=beat_s, identities=identities)
-            link = Link(
-                site.id, broker, journal.id, runs, batch, shared,
-                now=now, beat_s=beat_s, channel=channel,
-            )  # fmt: skip
+            dial = Dial(SiteIdentity(site.id, state), broker, now=now, agents=agents)
+            link = Link(dial, broker, journal.id, runs, batch, shared, now=now, beat_s=beat_s)
             async with asyncio.TaskGroup() as group:
                 group.create_task(runs.work())
                 group.create_task(link.hold())

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import islice, takewhile
 
 from res_federation.broker.clock import Clock, JobIds
+from res_federation.broker.enrolment import Enrolment
 from res_federation.broker.loop import Loop
 from res_federation.broker.outboxes import Outboxes
 from res_federation.broker.outputs import Outputs
@@ -38,6 +39,7 @@ class Federation:
     """The parts of a running broker, put together in `main`."""
 
     loop: Loop
+    enrolment: Enrolment
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
         """Make what needs nothing else; `audit_key` is the public key of the audit log, in PEM."""

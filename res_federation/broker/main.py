@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -10,7 +11,9 @@ import structlog
 from res_federation.accounting.books import Books, with_local
 from res_federation.broker import memory
 from res_federation.broker.clock import SystemClock
+from res_federation.broker.doors import Doors
 from res_federation.broker.effects import Carrier
+from res_federation.broker.enrolment import Enrolment
 from res_federation.broker.federation import Federation
 from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
@@ -30,6 +33,9 @@ from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.security.audit_key import AuditKey
+from res_federation.security.authenticator import Authenticator
+from res_federation.security.authority import AUTHORITY, Authority
+from res_federation.security.local_login import SignedIn
 from res_federation.slurm.dialect import Dialect
 from res_federation.store.recording import RECORDINGS
 from res_federation.store.store import Store
@@ -39,7 +45,6 @@ from res_federation.topology.distances import DistanceTable
 log = structlog.get_logger(__name__)
 
 _STOP_GRACE_S = 2.0
-AUTHORITY = "authority"
 
 
 async def run_broker(
@@ -70,10 +75,8 @@ async def run_broker(
     clock = SystemClock()
     store = await Store.open(settings.database_url)
     try:
-        key = AuditKey.at(settings.home / AUTHORITY / "audit.key")
-        store.sign = key.sign
         parts = Federation(store=store, clock=clock)
-        parts.audit_key = key.public_pem
+        _sign(parts, settings, sites)
 
         terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
 
@@ -102,6 +105,17 @@ async def run_broker(
         await _serve(parts, carrier, settings, scatter, on_ready, record)
     finally:
         await store.close()
+
+
+def _sign(parts: Federation, settings: BrokerSettings, sites: Sequence[Site]) -> None:
+    """Open what signs: the authority of sites and doors, and the key of the audit log."""
+    authority = Authority.opened(settings.home / AUTHORITY, parts.clock.now())
+    parts.enrolment = Enrolment(
+        authority, parts.store.certificates, settings.security, parts.clock,
+        [site.id for site in sites],
+    )  # fmt: skip
+    key = AuditKey.at(settings.home / AUTHORITY / "audit.key")
+    parts.store.sign, parts.audit_key = key.sign, key.public_pem
 
 
 def _rounds(policy: Policy, scatter: Scatter) -> Callable[[RunRound], Plan]:
@@ -151,6 +165,13 @@ def _books(loaded: Books, begun: Books) -> Books:
     return with_local(loaded) if begun.default else loaded
 
 
+def _hosts(settings: BrokerSettings) -> tuple[str, ...]:
+    """Return the names under which this broker is dialled, as far as it can know them."""
+    told = (settings.listen, settings.listen_agents)
+    names = [one.rpartition(":")[0].strip("[]") for one in told if one]
+    return (*(name for name in names if name not in ("0.0.0.0", "::")), socket.gethostname())  # noqa: S104 - compared
+
+
 async def _serve(
     parts: Federation,
     carrier: Carrier,
@@ -159,15 +180,21 @@ async def _serve(
     on_ready: Callable[[str], None],
     record: Record,
 ) -> None:
-    server = Server(parts)
     parts.loop.note(began(parts.clock.now(), parts.audit_key, parts.state.policy))
+    authority, rules = parts.enrolment.authority, settings.security
+    local = SignedIn(authority.ca_pem, parts.state.sites) if rules.developer else None
+    known = Authenticator(local.principal, local.token) if local else Authenticator()
+    server = Server(parts, known)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())
             tasks.create_task(record.keep())
             tasks.create_task(keep_signing(parts))
-            address = await server.start(settings.listen)
-            log.info("listening", address=address)
+            doors = Doors(authority, rules, _hosts(settings), parts.clock.now())
+            address = await server.start(settings.listen, settings.listen_agents, doors)
+            if local is not None:
+                local.publish(address)
+            log.info("listening", address=address, agents=parts.enrolment.agents_port)
             await asyncio.to_thread(warm, parts.state, scatter)
             parts.loop.put(Ticked(parts.clock.now()))
             await server.serving()
@@ -180,5 +207,7 @@ async def _serve(
         carrier.close()
         await server.stop(_STOP_GRACE_S)
         await parts.loop.end(ended(parts.clock.now()))
+        if local is not None:
+            local.withdraw()
         if isinstance(scatter, RayScatter):
             await asyncio.to_thread(scatter.close)

@@ -9,13 +9,13 @@ import structlog
 
 from res_federation.control.effects import Order
 from res_federation.model.identifiers import SiteId
-from res_federation.model.order import Read
+from res_federation.model.order import Certify, Read
 
 log = structlog.get_logger(__name__)
 
 _MOST_BATCHES = 1000
 
-Batch = Sequence[Order | Read]
+Batch = Sequence[Order | Read | Certify]
 
 
 class Outbox:
@@ -63,12 +63,11 @@ class Outboxes:
         """Begin with no site connected."""
         self._by_site: dict[SiteId, Outbox] = {}
 
-    def open(self, site: SiteId) -> Outbox:
-        """Return the outbox of a new stream; an older stream of the same site is ended."""
-        if site in self._by_site:
-            self._by_site[site].close()
-        self._by_site[site] = Outbox(site)
-        return self._by_site[site]
+    def open(self, outbox: Outbox) -> None:
+        """Take the outbox of a new stream; an older stream of the same site is ended."""
+        if outbox.site in self._by_site:
+            self._by_site[outbox.site].close()
+        self._by_site[outbox.site] = outbox
 
     def current(self, outbox: Outbox) -> bool:
         """Tell whether *outbox* is still the newest of its site."""

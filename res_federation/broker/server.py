@@ -1,6 +1,8 @@
-"""The gRPC server: services, standard health, reflection. Binds what it is told and no more."""
+"""The gRPC servers: services, standard health, reflection. They bind what they are told."""
 
 from __future__ import annotations
+
+import asyncio
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -12,24 +14,34 @@ from res_federation.api.v1 import (
     agents_pb2_grpc,
     audit_pb2,
     audit_pb2_grpc,
+    enrolment_pb2,
+    enrolment_pb2_grpc,
     jobs_pb2,
     jobs_pb2_grpc,
     sites_pb2,
     sites_pb2_grpc,
 )
+from res_federation.broker.doors import Doors
 from res_federation.broker.federation import Federation
+from res_federation.broker.services import answers
 from res_federation.broker.services.agents import AgentService
 from res_federation.broker.services.audit import AuditService
+from res_federation.broker.services.enrolment import EnrolmentService
 from res_federation.broker.services.jobs import JobService
 from res_federation.broker.services.sites import SiteService
 from res_federation.errors import InvalidArgument
+from res_federation.security.authenticator import Authenticator
+from res_federation.security.interceptor import Doorkeeper
 
 SERVICES = (
     jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     sites_pb2.DESCRIPTOR.services_by_name["SiteService"].full_name,
-    agents_pb2.DESCRIPTOR.services_by_name["AgentService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
+    enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_name,
 )
+"""Of the users' port."""
+AGENTS = agents_pb2.DESCRIPTOR.services_by_name["AgentService"].full_name
+"""Of the agents' port."""
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", 64 << 20),
@@ -45,44 +57,53 @@ _OPTIONS = (
 
 
 class Server:
-    """The broker's port."""
+    """The broker's two doors: the users' port, and the agents' port.
 
-    def __init__(self, federation: Federation) -> None:
+    gRPC cannot ask for a client's certificate without requiring it: hence two ports (ADR 0011).
+    """
+
+    def __init__(self, federation: Federation, authenticator: Authenticator) -> None:
         """Register everything; nothing listens yet."""
-        self._server = grpc.aio.server(options=_OPTIONS)
+        keeper = Doorkeeper(authenticator, federation.clock.now, answers.refuse)
+        self._federation = federation
+        self._users = grpc.aio.server(options=_OPTIONS, interceptors=(keeper,))
+        self._agents = grpc.aio.server(options=_OPTIONS)
         self._health = health_aio.HealthServicer()
-        jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), self._server)
-        sites_pb2_grpc.add_SiteServiceServicer_to_server(SiteService(federation), self._server)
-        agents_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(federation), self._server)
-        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(federation), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        users = self._users
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), users)
+        sites_pb2_grpc.add_SiteServiceServicer_to_server(SiteService(federation), users)
+        enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
+            EnrolmentService(federation), users
+        )
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(federation), users)
+        agents = self._agents
+        agents_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(federation), agents)
+        for server in (users, agents):
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), users)
 
-    async def start(self, listen: str) -> str:
-        """Listen at HOST:PORT (port 0 chooses one) and return the address.
+    async def start(self, listen: str, listen_agents: str, doors: Doors) -> str:
+        """Listen at both; return the address of the users' port.
+
+        Args:
+            listen: ``HOST:PORT`` for users; port 0 chooses one.
+            listen_agents: The same for agents; "" for any port of the users' host.
+            doors: What each port shows of itself, and asks of its callers.
 
         Raises:
-            InvalidArgument: If the address is malformed or taken.
+            InvalidArgument: If an address is malformed or taken.
 
         """
-        host, _, port = listen.rpartition(":")
-        if not host or not port.isdigit():
-            raise InvalidArgument(
-                f"'{listen}' is not HOST:PORT", field="--listen", way_out="such as 127.0.0.1:7443"
-            )
+        host, port = _split(listen, "--listen")
+        agents_host, agents_port = _split(listen_agents or f"{host}:0", "--listen-agents")
         await self._set(health_pb2.HealthCheckResponse.NOT_SERVING)
-        try:
-            bound = self._server.add_insecure_port(listen)
-        except RuntimeError:
-            bound = 0
-        if bound == 0:
-            raise InvalidArgument(
-                f"cannot listen at {listen}: taken, or not an address of this machine",
-                field="--listen",
-                way_out="choose another port, or 0 for any",
-            )
-        await self._server.start()
+        bound = _bind(self._users, f"{host}:{port}", doors.users(), "--listen")
+        self._federation.enrolment.agents_port = _bind(
+            self._agents, f"{agents_host}:{agents_port}", doors.agents(), "--listen-agents"
+        )
+        await self._agents.start()
+        await self._users.start()
         return f"{host}:{bound}"
 
     async def serving(self) -> None:
@@ -92,8 +113,33 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Let calls end, then close."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        await asyncio.gather(self._users.stop(grace_s), self._agents.stop(grace_s))
 
     async def _set(self, status: int) -> None:
-        for name in ("", *SERVICES):
+        for name in ("", *SERVICES, AGENTS):
             await self._health.set(name, status)
+
+
+def _split(listen: str, field: str) -> tuple[str, str]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise InvalidArgument(
+            f"'{listen}' is not HOST:PORT", field=field, way_out="such as 127.0.0.1:7443"
+        )
+    return host, port
+
+
+def _bind(
+    server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials, field: str
+) -> int:
+    try:
+        bound = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        bound = 0
+    if bound == 0:
+        raise InvalidArgument(
+            f"cannot listen at {address}: taken, or not an address of this machine",
+            field=field,
+            way_out="choose another port, or 0 for any",
+        )
+    return bound

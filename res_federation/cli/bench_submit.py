@@ -17,14 +17,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import grpc
-
 from res_federation.cli.supervisor import PYTHON, RESFED, ready_server
 from res_federation.client import requests
 from res_federation.client.address import CHANNEL_OPTIONS
 from res_federation.client.health import serving
 from res_federation.errors import Unavailable
 from res_federation.model.job import JobSpec
+from res_federation.security.credentials import find
 
 IN_FLIGHT = 64
 _SUBMIT = "/res_federation.api.v1.JobService/CreateJob"
@@ -42,7 +41,9 @@ def measure(*, repeats: int, calls: int, bulk_jobs: int) -> dict[str, Any]:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resfed-bench-")))
         echo = stack.enter_context(
-            ready_server([*PYTHON, "res_federation.cli.bench_echo"], home / "echo.log")
+            ready_server(
+                [*PYTHON, "res_federation.cli.bench_echo", str(home / "echo")], home / "echo.log"
+            )
         )
         serve = ["broker", "serve", "--listen", "127.0.0.1:0", "--home", str(home)]
         broker = stack.enter_context(ready_server([*RESFED, *serve], home / "broker.log"))
@@ -55,8 +56,8 @@ async def _measure(
     echo: str, broker: str, repeats: int, calls: int, bulk_jobs: int
 ) -> dict[str, Any]:
     async with (
-        grpc.aio.insecure_channel(echo, options=CHANNEL_OPTIONS) as echo_channel,
-        grpc.aio.insecure_channel(broker, options=CHANNEL_OPTIONS) as broker_channel,
+        find(echo).aio_channel(echo, CHANNEL_OPTIONS) as echo_channel,
+        find(broker).aio_channel(broker, CHANNEL_OPTIONS) as broker_channel,
     ):
         answer: Any = echo_channel.unary_unary(ECHO)
         submit: Any = broker_channel.unary_unary(_SUBMIT)

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import grpc
-
 from res_federation.agent import clock as agent_clock
+from res_federation.agent.dial import Dial
+from res_federation.agent.site_identity import SiteIdentity
 from res_federation.api.v1 import jobs_pb2, jobs_pb2_grpc
 from res_federation.cli.bench_agent import BenchAgent, by_site
 from res_federation.cli.supervisor import RESFED, ready_server
@@ -32,6 +32,7 @@ from res_federation.model.job import JobSpec
 from res_federation.model.reason import Code
 from res_federation.placement.declared import all_free
 from res_federation.scatter.bench_place import drawn_jobs
+from res_federation.security.credentials import find
 
 _NODES = 3
 """That come free at a time."""
@@ -66,7 +67,7 @@ def measure(*, sites: Path, jobs: int, changes: int) -> dict[str, Any]:
         broker = stack.enter_context(
             ready_server([*RESFED, *serve], home / "broker.log", start_s=180.0)
         )
-        return asyncio.run(_measure(broker, sites, jobs, changes))
+        return asyncio.run(_measure(broker, home, sites, jobs, changes))
 
 
 def full_sites(sites: Path) -> list[BenchAgent]:
@@ -79,22 +80,26 @@ def full_sites(sites: Path) -> list[BenchAgent]:
     return [BenchAgent(site, own, agent_clock.now) for site, own in sorted(by_site(parts).items())]
 
 
-async def _measure(broker: str, sites: Path, jobs: int, changes: int) -> dict[str, Any]:
+async def _measure(broker: str, home: Path, sites: Path, jobs: int, changes: int) -> dict[str, Any]:
     agents = full_sites(sites)
     async with AsyncExitStack() as stack:
+        users = await stack.enter_async_context(find(broker).aio_channel(broker, CHANNEL_OPTIONS))
         channels = [
             await stack.enter_async_context(
-                grpc.aio.insecure_channel(broker, options=CHANNEL_OPTIONS)
+                await Dial(
+                    SiteIdentity(agent.site, home / "agents" / agent.site), broker,
+                    now=agent_clock.now,
+                ).channel(CHANNEL_OPTIONS)
             )
-            for _ in range(len(agents) + 1)
-        ]
+            for agent in agents
+        ]  # fmt: skip
         serving = [
             asyncio.create_task(agent.serve(channel))
-            for agent, channel in zip(agents, channels[1:], strict=True)
+            for agent, channel in zip(agents, channels, strict=True)
         ]
         try:
             await asyncio.sleep(1.0)
-            stub: Any = jobs_pb2_grpc.JobServiceStub(channels[0])
+            stub: Any = jobs_pb2_grpc.JobServiceStub(users)
             begun = time.perf_counter()
             last = await _submit(stub.CreateJobs, jobs)
             submitted = time.perf_counter()

@@ -38,10 +38,26 @@ def register(app: typer.Typer) -> None:
     app.add_typer(agent, name="agent")
 
 
-def serve(
+def serve(  # noqa: PLR0913 - the options of a command
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 chooses.")
     ] = DEFAULT_ADDRESS,
+    listen_agents: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where agents dial in [default: any port of that host].",
+            show_default=False,
+        ),
+    ] = "",
+    security: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who may come in [default: security.toml in the home; without it, this account].",
+            show_default=False,
+        ),
+    ] = None,
     db: Annotated[
         str,
         typer.Option(
@@ -80,7 +96,9 @@ def serve(
     from res_federation.config.sites import load_distances, load_sites
     from res_federation.telemetry import logs
 
-    settings = broker_settings(listen=listen, db=db, home=home, ray=ray)
+    settings = broker_settings(
+        listen=listen, listen_agents=listen_agents, security=security, db=db, home=home, ray=ray
+    )
     catalogue = sites or default_sites()
     members = load_sites(catalogue)
     logs.configure(settings.log_level)
@@ -121,6 +139,14 @@ def run_agent_command(
     site: Annotated[Path, typer.Option(metavar="FILE", help="The site's site.toml.")],
     broker: Annotated[str, typer.Option(metavar="HOST:PORT", help="The broker to dial.")],
     state: Annotated[Path, typer.Option(metavar="DIR", help="The agent's own directory.")],
+    agents: Annotated[
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The agents' port [default: the broker is asked].",
+            show_default=False,
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Run the agent of one site, in the foreground. SIGTERM ends it; jobs that run go on."""
@@ -146,5 +172,6 @@ def run_agent_command(
         slots=HostSlots(settings.host_jobs),
         grace_s=settings.grace_s,
         keep_s=settings.keep_s,
+        agents=broker_address(agents) if agents else "",
     )
     asyncio.run(until_told_to_end(agent))

@@ -177,7 +177,7 @@ def _free_port(listen: str) -> tuple[str, int]:
             way_out="choose another port, or 0 for any",
         ) from None
     if not _is_loopback(host):
-        output.note(f"warning: {host} can be reached from other machines, without any log-in")
+        output.note(f"warning: {host} can be reached from other machines")
     return host, chosen
 
 

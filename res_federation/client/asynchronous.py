@@ -28,6 +28,7 @@ from res_federation.client.site_view import SiteView, site_from_message
 from res_federation.model.identifiers import JobId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.plan import Explanation
+from res_federation.security.credentials import find
 from res_federation.wire.jobs import explanation_from_message, job_from_message
 from res_federation.wire.specs import spec_to_message
 
@@ -62,7 +63,11 @@ class FederationClient:
         self.address = broker_address(address)
         self._patience_s = patience_s
         self._on_outage = on_outage
-        self._channel = grpc.aio.insecure_channel(self.address, options=CHANNEL_OPTIONS)
+        self._credentials = find(self.address)
+        self._connect()
+
+    def _connect(self) -> None:
+        self._channel = self._credentials.aio_channel(self.address, CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
         self.audit = AsyncAuditLog(self._channel, self._call, self._endurance)
@@ -196,7 +201,7 @@ class FederationClient:
                 await asyncio.sleep(endurance.pause_after_hanging_up())
             except grpc.RpcError as error:
                 if code_of(error) is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                    await asyncio.sleep(endurance.pause_after(error, time.monotonic()))
+                    await self._pause(endurance.pause_after(error, time.monotonic()))
             finally:
                 stream.cancel()
 
@@ -248,7 +253,7 @@ class FederationClient:
                     if data:
                         yield data
             except grpc.RpcError as error:
-                await asyncio.sleep(endurance.pause_after(error, time.monotonic()))
+                await self._pause(endurance.pause_after(error, time.monotonic()))
             else:
                 return
             finally:
@@ -300,9 +305,18 @@ class FederationClient:
                     yield site_from_message(answer.site)
                 await asyncio.sleep(endurance.pause_after_hanging_up())
             except grpc.RpcError as error:
-                await asyncio.sleep(endurance.pause_after(error, time.monotonic()))
+                await self._pause(endurance.pause_after(error, time.monotonic()))
             finally:
                 stream.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, then dial anew if the broker that comes back is signed by another authority."""
+        await asyncio.sleep(seconds)
+        found = find(self.address)
+        if found.ca_pem != self._credentials.ca_pem or found.source != self._credentials.source:
+            old, self._credentials = self._channel, found
+            self._connect()
+            await old.close()
 
     def _endurance(self) -> Endurance:
         return Endurance(self.address, self._patience_s, self._on_outage)
@@ -313,7 +327,7 @@ class FederationClient:
             try:
                 return await ask(attempt_s)
             except grpc.RpcError as error:
-                await asyncio.sleep(endurance.pause_after(error, time.monotonic()))
+                await self._pause(endurance.pause_after(error, time.monotonic()))
 
 
 def _left(until: float | None) -> float | None:

@@ -27,6 +27,7 @@ from res_federation.client.site_view import SiteView, site_from_message
 from res_federation.model.identifiers import JobId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.plan import Explanation
+from res_federation.security.credentials import find
 from res_federation.wire.jobs import explanation_from_message, job_from_message
 from res_federation.wire.specs import spec_to_message
 
@@ -61,7 +62,11 @@ class Federation:
         self.address = broker_address(address)
         self._patience_s = patience_s
         self._on_outage = on_outage
-        self._channel = grpc.insecure_channel(self.address, options=CHANNEL_OPTIONS)
+        self._credentials = find(self.address)
+        self._connect()
+
+    def _connect(self) -> None:
+        self._channel = self._credentials.channel(self.address, CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
         self.audit = AuditLog(self._channel, self._call, self._endurance)
@@ -187,7 +192,7 @@ class Federation:
                 time.sleep(endurance.pause_after_hanging_up())
             except grpc.RpcError as error:
                 if code_of(error) is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                    time.sleep(endurance.pause_after(error, time.monotonic()))
+                    self._pause(endurance.pause_after(error, time.monotonic()))
             finally:
                 stream.cancel()
 
@@ -232,7 +237,7 @@ class Federation:
                     if data:
                         yield data
             except grpc.RpcError as error:
-                time.sleep(endurance.pause_after(error, time.monotonic()))
+                self._pause(endurance.pause_after(error, time.monotonic()))
             else:
                 return
             finally:
@@ -278,9 +283,18 @@ class Federation:
                     yield site_from_message(answer.site)
                 time.sleep(endurance.pause_after_hanging_up())
             except grpc.RpcError as error:
-                time.sleep(endurance.pause_after(error, time.monotonic()))
+                self._pause(endurance.pause_after(error, time.monotonic()))
             finally:
                 stream.cancel()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, then dial anew if the broker that comes back is signed by another authority."""
+        time.sleep(seconds)
+        found = find(self.address)
+        if found.ca_pem != self._credentials.ca_pem or found.source != self._credentials.source:
+            old, self._credentials = self._channel, found
+            self._connect()
+            old.close()
 
     def _endurance(self) -> Endurance:
         return Endurance(self.address, self._patience_s, self._on_outage)
@@ -291,7 +305,7 @@ class Federation:
             try:
                 return ask(attempt_s)
             except grpc.RpcError as error:
-                time.sleep(endurance.pause_after(error, time.monotonic()))
+                self._pause(endurance.pause_after(error, time.monotonic()))
 
 
 def _left(until: float | None) -> float | None:

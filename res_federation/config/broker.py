@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from res_federation.config.places import HOME_VARIABLE, resfed_home
+from res_federation.config.security import SecuritySettings, security_settings
 from res_federation.config.settings import Settings, merged
 
 DEFAULT_LISTEN = "127.0.0.1:7443"
@@ -39,6 +40,8 @@ class BrokerSettings:
         margin_s: Seconds more before the broker takes them for lost.
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         recordings_mib: Room for recordings of what happened, for replays; 0 keeps none.
+        listen_agents: ``HOST:PORT`` of the agents' port; "" takes any port of the same host.
+        security: Who may come in.
 
     """
 
@@ -51,6 +54,8 @@ class BrokerSettings:
     margin_s: float = 60.0
     log_level: str = "info"
     recordings_mib: int = 1024
+    listen_agents: str = ""
+    security: SecuritySettings = field(default_factory=SecuritySettings)
 
 
 def _listen(text: object) -> str:
@@ -75,6 +80,7 @@ def _lower(text: object) -> object:
 
 class _Broker(Settings):
     listen: Annotated[str, BeforeValidator(_listen)] = DEFAULT_LISTEN
+    listen_agents: Annotated[str, BeforeValidator(_listen)] | None = None
     db: Annotated[str, BeforeValidator(_database)] | None = None
     home: Path | None = None
     ray: str = ""
@@ -89,6 +95,7 @@ class _Broker(Settings):
 
 VARIABLES = {
     "listen": "RESFED_LISTEN",
+    "listen_agents": "RESFED_LISTEN_AGENTS",
     "db": "RESFED_DB",
     "home": HOME_VARIABLE,
     "ray": "RESFED_RAY",
@@ -101,9 +108,11 @@ VARIABLES = {
 """The environment variable of each setting."""
 
 
-def broker_settings(
+def broker_settings(  # noqa: PLR0913 - the options of a broker
     *,
     listen: str = "",
+    listen_agents: str = "",
+    security: Path | None = None,
     db: str = "",
     home: Path | None = None,
     ray: str = "",
@@ -121,8 +130,8 @@ def broker_settings(
     """
     words = os.environ if environment is None else environment
     given = {
-        "listen": listen, "db": db, "home": home, "ray": ray,
-        "ray_workers": ray_workers, "log_level": log_level,
+        "listen": listen, "listen_agents": listen_agents, "db": db, "home": home,
+        "ray": ray, "ray_workers": ray_workers, "log_level": log_level,
     }  # fmt: skip
     found = merged(_Broker, given, words, VARIABLES)
     state = (home or resfed_home(words)).expanduser().absolute()
@@ -136,4 +145,6 @@ def broker_settings(
         margin_s=found.margin_s,
         log_level=found.log_level,
         recordings_mib=found.recordings_mib,
+        listen_agents=found.listen_agents or "",
+        security=security_settings(security, state),
     )

@@ -87,7 +87,15 @@ class Read:
     limit: int
 
 
-Order = Start | Cancel | Withdraw | Arrange | Renew | Begin | Forget | Read
+@dataclass(frozen=True, slots=True)
+class Certify:
+    """From the next dial on use this certificate, signed by that authority (both PEM)."""
+
+    certificate_pem: str
+    ca_pem: str
+
+
+Order = Start | Cancel | Withdraw | Arrange | Renew | Begin | Forget | Read | Certify
 
 
 @dataclass(frozen=True, slots=True)

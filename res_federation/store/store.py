@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from res_federation.store.audit import Chain, Sign, append, sign_head
 from res_federation.store.audit_reader import AuditReader
+from res_federation.store.certificates import Certificates
 from res_federation.store.connect import database_url
 from res_federation.store.failures import Place, place_of
 from res_federation.store.machine_accounts import StoredAccounts
@@ -41,6 +42,8 @@ class Store(Queries):
         self.sign: Sign | None = None
         self.audit = AuditReader(engine, place)
         self.machine_accounts = StoredAccounts(writer.run)
+        self.certificates = Certificates(writer.run)
+        """Who the sites are."""
 
     @classmethod
     async def open(cls, url: str) -> Self:

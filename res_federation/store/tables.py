@@ -193,3 +193,34 @@ machine_accounts = Table(
     Index("machine_accounts_digest", "digest", unique=True),
 )
 """Of their tokens only the digests. An account is never removed: its name stands in jobs."""
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("made", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("ended", Float),
+    Column("serial", Text),
+    Index("invitations_site", "site"),
+)
+"""Of the secrets only the digests. With a serial it was used; ended without one, taken back."""
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("serial", Text, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("signed", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("pem", Text, nullable=False),
+    Column("renewed", Text),
+    Column("revoked", Float),
+    Column("reason", Text, nullable=False),
+    Index("certificates_renewed", "renewed", unique=True),
+    Index("certificates_site", "site", "signed"),
+)
+"""Every certificate that was signed for a site; one is renewed at most once."""

@@ -15,6 +15,7 @@ from res_federation.model.order import (
     Arrange,
     Begin,
     Cancel,
+    Certify,
     Forget,
     Order,
     Piece,
@@ -163,6 +164,12 @@ def order_to_message(order: Order) -> agents_pb2.Order:
                     limit=limit,
                 )
             )
+        case Certify(certificate_pem, ca_pem):
+            return agents_pb2.Order(
+                certificate=agents_pb2.CertificateOrder(
+                    certificate_pem=certificate_pem, ca_pem=ca_pem
+                )
+            )
         case _:
             assert_never(order)
 
@@ -182,6 +189,8 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
         case "cancel":
             cancel = message.cancel
             return Cancel(RunToken(cancel.token), cancel.task if cancel.HasField("task") else None)
+        case "certificate":
+            return Certify(message.certificate.certificate_pem, message.certificate.ca_pem)
         case "withdraw":
             return Withdraw(tuple(RunToken(token) for token in message.withdraw.tokens))
         case "arrange":

@@ -22,6 +22,8 @@ from res_federation.errors import (
 )
 
 DOMAIN = "res-federation"
+UNKNOWN_CERTIFICATE = "UnknownCertificate"
+"""Code of a refusal that a new enrolment heals: this federation never signed that certificate."""
 _BY_NAME = {family.__name__: family for family in FAMILIES}
 
 

@@ -15,6 +15,7 @@ from res_federation.agent.link import pause_s
 from res_federation.agent.local.slots import HostSlots
 from res_federation.agent.main import run_agent
 from res_federation.api.v1 import agents_pb2, agents_pb2_grpc
+from res_federation.api.v1.enrolment_pb2_grpc import add_EnrolmentServiceServicer_to_server
 from res_federation.errors import FailedPrecondition, MissingComponent
 from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
@@ -25,12 +26,14 @@ from res_federation.wire.exchange import (
     piece_from_message,
     report_from_message,
 )
+from tests.doors import SmallDoors
 
 
 class Broker(agents_pb2_grpc.AgentServiceServicer):
     """Orders what is wanted, renews leases, forgets what has ended; keeps all it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, home: Path) -> None:
+        self.home = home
         self.wanted: dict[RunToken, JobSpec] = {}
         self.seen: dict[RunToken, RunObservation] = {}
         self.reports = 0
@@ -83,18 +86,29 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
                 await self.news.wait()
 
     async def serve(self, port: int = 0) -> int:
-        self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        """Open both doors; agents are given the users' port, and sign themselves in there."""
+        doors = SmallDoors(self.home)  # type: ignore[abstract]  # what agents call
+        self.users = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        add_EnrolmentServiceServicer_to_server(doors, self.users)
+        port = self.users.add_secure_port(f"127.0.0.1:{port}", doors.credentials())
+        doors.login.publish(f"127.0.0.1:{port}")
+        self.server = grpc.aio.server()
         agents_pb2_grpc.add_AgentServiceServicer_to_server(self, self.server)
-        port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        agents = doors.credentials(agents=True)
+        doors.agents_port = self.server.add_secure_port("127.0.0.1:0", agents)
+        await self.users.start()
         await self.server.start()
         return port
 
+    async def stop(self) -> None:
+        await asyncio.gather(self.users.stop(None), self.server.stop(None))
+
 
 @pytest.fixture
-async def broker() -> AsyncIterator[Broker]:
-    made = Broker()
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    made = Broker(tmp_path / "broker")
     yield made
-    await made.server.stop(None)
+    await made.stop()
 
 
 def token(number: int) -> RunToken:
@@ -132,7 +146,7 @@ async def test_a_restarted_broker_is_found_again_and_output_is_read(broker, site
         run_agent(site, f"127.0.0.1:{port}", tmp_path / "agent", beat_s=0.3, grace_s=0.3)
     )
     await broker.until(lambda: broker.reports >= 2)
-    await broker.server.stop(None)
+    await broker.stop()
     await broker.serve(port)
     one = token(1)
     broker.wanted[one] = bench.spec("yes resfed | head -c 3000000")

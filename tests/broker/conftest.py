@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest_asyncio
 
+from res_federation.agent.clock import now
+from res_federation.agent.dial import Dial
 from res_federation.agent.main import run_agent
+from res_federation.agent.site_identity import SiteIdentity
 from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
 from res_federation.broker.main import run_broker
 from res_federation.client import FederationClient, SiteState
 from res_federation.config.broker import broker_settings
 from res_federation.config.sites import load_distances, load_sites
+from res_federation.model.identifiers import SiteId
 from res_federation.model.site import Site
 from res_federation.placement.policies import named
+from res_federation.security.credentials import find
 
 SITES = Path(__file__).resolve().parents[2] / "sites"
 
@@ -42,9 +46,16 @@ class Running:
         await asyncio.gather(self.agents.pop(site), return_exceptions=True)
 
     @asynccontextmanager
+    async def door(self, site: str) -> AsyncIterator[Any]:
+        """A channel to the agents' port, with the site's certificate."""
+        identity = SiteIdentity(SiteId(site), self.home / f"identity-{site}")
+        async with await Dial(identity, self.address, now=now).channel(()) as channel:
+            yield channel
+
+    @asynccontextmanager
     async def jobs(self) -> AsyncIterator[Any]:
         """The generated stub itself; its types know the synchronous calls only."""
-        async with grpc.aio.insecure_channel(self.address) as channel:
+        async with find(self.address).aio_channel(self.address, ()) as channel:
             yield JobServiceStub(channel)
 
 

@@ -20,6 +20,7 @@ from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import SiteId, new_job_id
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
+from res_federation.security.credentials import find
 from res_federation.wire import exchange
 from tests.broker.conftest import Running
 
@@ -196,7 +197,7 @@ async def test_what_does_not_exist_is_not_found(running: Running) -> None:
 
 
 async def test_health_and_reflection_are_served(running: Running) -> None:
-    async with grpc.aio.insecure_channel(running.address) as channel:
+    async with find(running.address).aio_channel(running.address, ()) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         name = "res_federation.api.v1.JobService"
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
@@ -217,11 +218,12 @@ async def test_a_stream_may_report_only_for_its_own_site(running: Running) -> No
             report=exchange.report_to_message(capacity, (), "journal", True)
         )
 
-    async with grpc.aio.insecure_channel(running.address) as channel:
+    async with running.door("uv") as channel:
         stub = AgentServiceStub(channel)
         for requests, code in (
-            ([report("uv"), report("uam")], grpc.StatusCode.INVALID_ARGUMENT),
-            ([report("atlantis")], grpc.StatusCode.NOT_FOUND),
+            ([report("uv"), report("uam")], grpc.StatusCode.PERMISSION_DENIED),
+            ([report("uam")], grpc.StatusCode.PERMISSION_DENIED),
+            ([report("atlantis")], grpc.StatusCode.PERMISSION_DENIED),
         ):
             stream = stub.Connect()
             for request in requests:
@@ -241,7 +243,7 @@ async def test_a_well_agent_over_a_dead_batch_system_makes_its_site_stale_and_sa
     request = agents_pb2.ConnectRequest(report=exchange.report_to_message(old, (), "j", True))
     async with (
         FederationClient(running.address) as client,
-        grpc.aio.insecure_channel(running.address) as channel,
+        running.door("uv") as channel,
     ):
         stream = AgentServiceStub(channel).Connect()
         await stream.write(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from res_federation.broker.outboxes import Outboxes
+from res_federation.broker.outboxes import Outbox, Outboxes
 from res_federation.broker.watchers import Watchers
 from res_federation.control.effects import ForgetRuns
 from res_federation.model.identifiers import RunToken, SiteId
@@ -40,9 +40,10 @@ async def test_a_watch_that_was_left_is_forgotten() -> None:
 
 async def test_a_new_stream_of_a_site_ends_the_old_one() -> None:
     outboxes, site = Outboxes(), SiteId("csuc")
-    old = outboxes.open(site)
+    old, new = Outbox(site), Outbox(site)
+    outboxes.open(old)
     reading = asyncio.ensure_future(_all(old))
-    new = outboxes.open(site)
+    outboxes.open(new)
     assert await reading == []
     assert not outboxes.leave(old), "the site still has a stream"
     assert outboxes.send(site, (ForgetRuns((RunToken("T-1"),)),))
@@ -53,7 +54,8 @@ async def test_a_new_stream_of_a_site_ends_the_old_one() -> None:
 
 async def test_a_site_that_does_not_read_is_cut_off_and_memory_does_not_grow() -> None:
     outboxes, site = Outboxes(), SiteId("csuc")
-    outbox = outboxes.open(site)
+    outbox = Outbox(site)
+    outboxes.open(outbox)
     sent = 0
     while outboxes.send(site, (ForgetRuns(()),)):
         sent += 1

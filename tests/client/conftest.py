@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from res_federation.errors import FederationError, NotFound
 from res_federation.model.identifiers import new_job_id
 from res_federation.wire.status import to_status
 from res_federation.wire.times import to_timestamp
+from tests.doors import SmallDoors
 
 
 @dataclass
@@ -104,12 +106,16 @@ class SmallBroker(jobs_pb2_grpc.JobServiceServicer, sites_pb2_grpc.SiteServiceSe
 
 
 @pytest.fixture
-def broker() -> Iterator[SmallBroker]:
+def broker(tmp_path: Path) -> Iterator[SmallBroker]:
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=4))
     small = SmallBroker()  # type: ignore[abstract]  # what these tests call, and no more
     jobs_pb2_grpc.add_JobServiceServicer_to_server(small, server)
     sites_pb2_grpc.add_SiteServiceServicer_to_server(small, server)
-    small.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    doors = SmallDoors(tmp_path)  # type: ignore[abstract]  # what these tests call
+    port = server.add_secure_port("127.0.0.1:0", doors.credentials())
+    small.address = f"127.0.0.1:{port}"
+    doors.login.publish(small.address)
     server.start()
     yield small
     server.stop(0).wait()
+    doors.login.withdraw()

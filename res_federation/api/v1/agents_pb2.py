@@ -29,7 +29,7 @@ from res_federation.api.v1 import specs_pb2 as res__federation_dot_api_dot_v1_do
 from res_federation.api.v1 import sites_pb2 as res__federation_dot_api_dot_v1_dot_sites__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"res_federation/api/v1/agents.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a res_federation/api/v1/jobs.proto\x1a!res_federation/api/v1/specs.proto\x1a!res_federation/api/v1/sites.proto\"\x8a\x03\n\x07HeldRun\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07refused\x18\x07 \x01(\x08\x12\r\n\x05\x62\x65gun\x18\x08 \x01(\x08\x12\x31\n\x05tasks\x18\t \x03(\x0b\x32\".res_federation.api.v1.TaskOutcome\x12\x11\n\twithdrawn\x18\n \x01(\x08\x12\x0e\n\x06\x66\x65nced\x18\x0b \x01(\x08\x12\x0c\n\x04\x61sks\x18\x0c \x01(\x08\x12\x15\n\rscript_sha256\x18\r \x01(\t\x12\x11\n\tuncounted\x18\x0e \x01(\x08\x42\x0c\n\n_exit_code\"\xa9\x01\n\nSiteReport\x12\x37\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32%.res_federation.api.v1.CapacityReport\x12,\n\x04runs\x18\x02 \x03(\x0b\x32\x1e.res_federation.api.v1.HeldRun\x12\x12\n\njournal_id\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x0e\n\x06\x66\x65nces\x18\x05 \x01(\x08\"[\n\x0bOutputPiece\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"\x83\x01\n\x0e\x43onnectRequest\x12\x33\n\x06report\x18\x01 \x01(\x0b\x32!.res_federation.api.v1.SiteReportH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".res_federation.api.v1.OutputPieceH\x00\x42\x06\n\x04\x62ody\"\x84\x01\n\nStartOrder\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\t\x12,\n\x04spec\x18\x03 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\x12\x0e\n\x06\x66\x65nced\x18\x04 \x01(\x08\x12\x16\n\x0eyields_seconds\x18\x05 \x01(\x01\"8\n\x0b\x43\x61ncelOrder\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_task\"\x1f\n\rWithdrawOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"1\n\x0c\x41rrangeOrder\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\x1c\n\nBeginOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\x1d\n\x0b\x46orgetOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"s\n\tReadOrder\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\x03\x12\x16\n\x0estandard_error\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x03\"H\n\nRenewOrder\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xbc\x03\n\x05Order\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32!.res_federation.api.v1.StartOrderH\x00\x12\x34\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\".res_federation.api.v1.CancelOrderH\x00\x12\x32\n\x05renew\x18\x03 \x01(\x0b\x32!.res_federation.api.v1.RenewOrderH\x00\x12\x34\n\x06\x66orget\x18\x04 \x01(\x0b\x32\".res_federation.api.v1.ForgetOrderH\x00\x12\x30\n\x04read\x18\x05 \x01(\x0b\x32 .res_federation.api.v1.ReadOrderH\x00\x12\x32\n\x05\x62\x65gin\x18\x06 \x01(\x0b\x32!.res_federation.api.v1.BeginOrderH\x00\x12\x38\n\x08withdraw\x18\x07 \x01(\x0b\x32$.res_federation.api.v1.WithdrawOrderH\x00\x12\x36\n\x07\x61rrange\x18\x08 \x01(\x0b\x32#.res_federation.api.v1.ArrangeOrderH\x00\x42\x07\n\x05order\"?\n\x0f\x43onnectResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x1c.res_federation.api.v1.Order2l\n\x0c\x41gentService\x12\\\n\x07\x43onnect\x12%.res_federation.api.v1.ConnectRequest\x1a&.res_federation.api.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"res_federation/api/v1/agents.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a res_federation/api/v1/jobs.proto\x1a!res_federation/api/v1/specs.proto\x1a!res_federation/api/v1/sites.proto\"\x8a\x03\n\x07HeldRun\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\x05state\x18\x02 \x01(\x0e\x32\x1f.res_federation.api.v1.JobState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\texit_code\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07refused\x18\x07 \x01(\x08\x12\r\n\x05\x62\x65gun\x18\x08 \x01(\x08\x12\x31\n\x05tasks\x18\t \x03(\x0b\x32\".res_federation.api.v1.TaskOutcome\x12\x11\n\twithdrawn\x18\n \x01(\x08\x12\x0e\n\x06\x66\x65nced\x18\x0b \x01(\x08\x12\x0c\n\x04\x61sks\x18\x0c \x01(\x08\x12\x15\n\rscript_sha256\x18\r \x01(\t\x12\x11\n\tuncounted\x18\x0e \x01(\x08\x42\x0c\n\n_exit_code\"\xa9\x01\n\nSiteReport\x12\x37\n\x08\x63\x61pacity\x18\x01 \x01(\x0b\x32%.res_federation.api.v1.CapacityReport\x12,\n\x04runs\x18\x02 \x03(\x0b\x32\x1e.res_federation.api.v1.HeldRun\x12\x12\n\njournal_id\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x12\x0e\n\x06\x66\x65nces\x18\x05 \x01(\x08\"[\n\x0bOutputPiece\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"!\n\x0eRenewalRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\t\"\xbd\x01\n\x0e\x43onnectRequest\x12\x33\n\x06report\x18\x01 \x01(\x0b\x32!.res_federation.api.v1.SiteReportH\x00\x12\x34\n\x06output\x18\x02 \x01(\x0b\x32\".res_federation.api.v1.OutputPieceH\x00\x12\x38\n\x07renewal\x18\x03 \x01(\x0b\x32%.res_federation.api.v1.RenewalRequestH\x00\x42\x06\n\x04\x62ody\"\x84\x01\n\nStartOrder\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\t\x12,\n\x04spec\x18\x03 \x01(\x0b\x32\x1e.res_federation.api.v1.JobSpec\x12\x0e\n\x06\x66\x65nced\x18\x04 \x01(\x08\x12\x16\n\x0eyields_seconds\x18\x05 \x01(\x01\"8\n\x0b\x43\x61ncelOrder\x12\r\n\x05token\x18\x01 \x01(\t\x12\x11\n\x04task\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x07\n\x05_task\"\x1f\n\rWithdrawOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"1\n\x0c\x41rrangeOrder\x12\x11\n\tpartition\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x03(\t\"\x1c\n\nBeginOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\x1d\n\x0b\x46orgetOrder\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"s\n\tReadOrder\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\x03\x12\x16\n\x0estandard_error\x18\x04 \x01(\x08\x12\x0e\n\x06offset\x18\x05 \x01(\x03\x12\r\n\x05limit\x18\x06 \x01(\x03\"H\n\nRenewOrder\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\";\n\x10\x43\x65rtificateOrder\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x02 \x01(\t\"\xfc\x03\n\x05Order\x12\x32\n\x05start\x18\x01 \x01(\x0b\x32!.res_federation.api.v1.StartOrderH\x00\x12\x34\n\x06\x63\x61ncel\x18\x02 \x01(\x0b\x32\".res_federation.api.v1.CancelOrderH\x00\x12\x32\n\x05renew\x18\x03 \x01(\x0b\x32!.res_federation.api.v1.RenewOrderH\x00\x12\x34\n\x06\x66orget\x18\x04 \x01(\x0b\x32\".res_federation.api.v1.ForgetOrderH\x00\x12\x30\n\x04read\x18\x05 \x01(\x0b\x32 .res_federation.api.v1.ReadOrderH\x00\x12\x32\n\x05\x62\x65gin\x18\x06 \x01(\x0b\x32!.res_federation.api.v1.BeginOrderH\x00\x12\x38\n\x08withdraw\x18\x07 \x01(\x0b\x32$.res_federation.api.v1.WithdrawOrderH\x00\x12\x36\n\x07\x61rrange\x18\x08 \x01(\x0b\x32#.res_federation.api.v1.ArrangeOrderH\x00\x12>\n\x0b\x63\x65rtificate\x18\t \x01(\x0b\x32\'.res_federation.api.v1.CertificateOrderH\x00\x42\x07\n\x05order\"?\n\x0f\x43onnectResponse\x12,\n\x06orders\x18\x01 \x03(\x0b\x32\x1c.res_federation.api.v1.Order2l\n\x0c\x41gentService\x12\\\n\x07\x43onnect\x12%.res_federation.api.v1.ConnectRequest\x1a&.res_federation.api.v1.ConnectResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,28 +42,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SITEREPORT']._serialized_end=797
   _globals['_OUTPUTPIECE']._serialized_start=799
   _globals['_OUTPUTPIECE']._serialized_end=890
-  _globals['_CONNECTREQUEST']._serialized_start=893
-  _globals['_CONNECTREQUEST']._serialized_end=1024
-  _globals['_STARTORDER']._serialized_start=1027
-  _globals['_STARTORDER']._serialized_end=1159
-  _globals['_CANCELORDER']._serialized_start=1161
-  _globals['_CANCELORDER']._serialized_end=1217
-  _globals['_WITHDRAWORDER']._serialized_start=1219
-  _globals['_WITHDRAWORDER']._serialized_end=1250
-  _globals['_ARRANGEORDER']._serialized_start=1252
-  _globals['_ARRANGEORDER']._serialized_end=1301
-  _globals['_BEGINORDER']._serialized_start=1303
-  _globals['_BEGINORDER']._serialized_end=1331
-  _globals['_FORGETORDER']._serialized_start=1333
-  _globals['_FORGETORDER']._serialized_end=1362
-  _globals['_READORDER']._serialized_start=1364
-  _globals['_READORDER']._serialized_end=1479
-  _globals['_RENEWORDER']._serialized_start=1481
-  _globals['_RENEWORDER']._serialized_end=1553
-  _globals['_ORDER']._serialized_start=1556
-  _globals['_ORDER']._serialized_end=2000
-  _globals['_CONNECTRESPONSE']._serialized_start=2002
-  _globals['_CONNECTRESPONSE']._serialized_end=2065
-  _globals['_AGENTSERVICE']._serialized_start=2067
-  _globals['_AGENTSERVICE']._serialized_end=2175
+  _globals['_RENEWALREQUEST']._serialized_start=892
+  _globals['_RENEWALREQUEST']._serialized_end=925
+  _globals['_CONNECTREQUEST']._serialized_start=928
+  _globals['_CONNECTREQUEST']._serialized_end=1117
+  _globals['_STARTORDER']._serialized_start=1120
+  _globals['_STARTORDER']._serialized_end=1252
+  _globals['_CANCELORDER']._serialized_start=1254
+  _globals['_CANCELORDER']._serialized_end=1310
+  _globals['_WITHDRAWORDER']._serialized_start=1312
+  _globals['_WITHDRAWORDER']._serialized_end=1343
+  _globals['_ARRANGEORDER']._serialized_start=1345
+  _globals['_ARRANGEORDER']._serialized_end=1394
+  _globals['_BEGINORDER']._serialized_start=1396
+  _globals['_BEGINORDER']._serialized_end=1424
+  _globals['_FORGETORDER']._serialized_start=1426
+  _globals['_FORGETORDER']._serialized_end=1455
+  _globals['_READORDER']._serialized_start=1457
+  _globals['_READORDER']._serialized_end=1572
+  _globals['_RENEWORDER']._serialized_start=1574
+  _globals['_RENEWORDER']._serialized_end=1646
+  _globals['_CERTIFICATEORDER']._serialized_start=1648
+  _globals['_CERTIFICATEORDER']._serialized_end=1707
+  _globals['_ORDER']._serialized_start=1710
+  _globals['_ORDER']._serialized_end=2218
+  _globals['_CONNECTRESPONSE']._serialized_start=2220
+  _globals['_CONNECTRESPONSE']._serialized_end=2283
+  _globals['_AGENTSERVICE']._serialized_start=2285
+  _globals['_AGENTSERVICE']._serialized_end=2393
 # @@protoc_insertion_point(module_scope)

@@ -186,6 +186,28 @@ class OutputPiece(_message.Message):
 Global___OutputPiece: _TypeAlias = OutputPiece  # noqa: Y015
 
 @_typing.final
+class RenewalRequest(_message.Message):
+    """The certificate of this stream comes to its end: sign a new key of the same site."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSR_PEM_FIELD_NUMBER: _builtins.int
+    csr_pem: _builtins.str
+    """Certificate signing request, PEM, by the new key."""
+    def __init__(
+        self,
+        *,
+        csr_pem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr_pem", b"csr_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenewalRequest: _TypeAlias = RenewalRequest  # noqa: Y015
+
+@_typing.final
 class ConnectRequest(_message.Message):
     """From the agent."""
 
@@ -193,6 +215,7 @@ class ConnectRequest(_message.Message):
 
     REPORT_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
+    RENEWAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def report(self) -> Global___SiteReport:
         """An exchange."""
@@ -201,17 +224,22 @@ class ConnectRequest(_message.Message):
     def output(self) -> Global___OutputPiece:
         """Output."""
 
+    @_builtins.property
+    def renewal(self) -> Global___RenewalRequest:
+        """A new certificate is wanted."""
+
     def __init__(
         self,
         *,
         report: Global___SiteReport | None = ...,
         output: Global___OutputPiece | None = ...,
+        renewal: Global___RenewalRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "output", b"output", "report", b"report"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "output", b"output", "renewal", b"renewal", "report", b"report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "output", b"output", "report", b"report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "output", b"output", "renewal", b"renewal", "report", b"report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["report", "output"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["report", "output", "renewal"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -458,6 +486,32 @@ class RenewOrder(_message.Message):
 Global___RenewOrder: _TypeAlias = RenewOrder  # noqa: Y015
 
 @_typing.final
+class CertificateOrder(_message.Message):
+    """Use this certificate from the next dial on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_PEM_FIELD_NUMBER: _builtins.int
+    CA_PEM_FIELD_NUMBER: _builtins.int
+    certificate_pem: _builtins.str
+    """The certificate, PEM."""
+    ca_pem: _builtins.str
+    """The authority that signed it, PEM."""
+    def __init__(
+        self,
+        *,
+        certificate_pem: _builtins.str = ...,
+        ca_pem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ca_pem", b"ca_pem", "certificate_pem", b"certificate_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateOrder: _TypeAlias = CertificateOrder  # noqa: Y015
+
+@_typing.final
 class Order(_message.Message):
     """An order to the agent."""
 
@@ -471,6 +525,7 @@ class Order(_message.Message):
     BEGIN_FIELD_NUMBER: _builtins.int
     WITHDRAW_FIELD_NUMBER: _builtins.int
     ARRANGE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def start(self) -> Global___StartOrder:
         """Start a run."""
@@ -503,6 +558,10 @@ class Order(_message.Message):
     def arrange(self) -> Global___ArrangeOrder:
         """Put waiting runs into order."""
 
+    @_builtins.property
+    def certificate(self) -> Global___CertificateOrder:
+        """Take a new certificate."""
+
     def __init__(
         self,
         *,
@@ -514,12 +573,13 @@ class Order(_message.Message):
         begin: Global___BeginOrder | None = ...,
         withdraw: Global___WithdrawOrder | None = ...,
         arrange: Global___ArrangeOrder | None = ...,
+        certificate: Global___CertificateOrder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "certificate", b"certificate", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrange", b"arrange", "begin", b"begin", "cancel", b"cancel", "certificate", b"certificate", "forget", b"forget", "order", b"order", "read", b"read", "renew", b"renew", "start", b"start", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read", "begin", "withdraw", "arrange"]  # noqa: Y015
+    _WhichOneofReturnType_order: _TypeAlias = _typing.Literal["start", "cancel", "renew", "forget", "read", "begin", "withdraw", "arrange", "certificate"]  # noqa: Y015
     _WhichOneofArgType_order: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_order) -> _WhichOneofReturnType_order | None: ...
 

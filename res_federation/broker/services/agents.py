@@ -23,7 +23,7 @@ from res_federation.control.effects import (
     WithdrawRuns,
 )
 from res_federation.control.events import SiteConnected, SiteDisconnected, SiteReported
-from res_federation.errors import InvalidArgument
+from res_federation.errors import InvalidArgument, PermissionDenied
 from res_federation.model import order as orders
 from res_federation.model.identifiers import SiteId, job_of
 from res_federation.wire import exchange
@@ -45,17 +45,41 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
     async def Connect(  # noqa: N802 - gRPC's name
         self, request_iterator: AsyncIterator[agents_pb2.ConnectRequest], context: Any
     ) -> AsyncIterator[agents_pb2.ConnectResponse]:
-        """Exchange reports for orders until either side ends the stream."""
+        """Exchange reports for orders until either side, or the certificate, ends the stream.
+
+        The site is the one that the certificate names, whatever the messages say.
+        """
+        enrolment = self._federation.enrolment
+        site, serial = enrolment.peer(_certificate(context), context.peer())
         first = await anext(request_iterator, None)
         if first is None:
             return
         if first.WhichOneof("body") != "report":
             raise InvalidArgument("the first message of a stream must be a report", field="body")
-        site = exchange.report_from_message(first.report)[0].site
+        _own(site, exchange.report_from_message(first.report)[0].site)
+        outbox = Outbox(site)
+        with enrolment.standing(outbox, serial):
+            end = await enrolment.admit(outbox, serial)
+            try:
+                async for message in self._converse(outbox, serial, first, request_iterator):
+                    yield message
+            finally:
+                end.cancel()
+            if (why := enrolment.why_ended(outbox)) is not None:
+                raise why
+
+    async def _converse(
+        self,
+        outbox: Outbox,
+        serial: str,
+        first: agents_pb2.ConnectRequest,
+        rest: AsyncIterator[agents_pb2.ConnectRequest],
+    ) -> AsyncIterator[agents_pb2.ConnectResponse]:
+        site = outbox.site
         await self._federation.loop.post(SiteConnected(self._federation.clock.now(), site))
-        outbox = self._federation.outboxes.open(site)
-        log.info("site_connected", site=site, peer=context.peer())
-        reader = asyncio.create_task(self._read(site, outbox, first, request_iterator))
+        self._federation.outboxes.open(outbox)
+        log.info("site_connected", site=site, serial=serial)
+        reader = asyncio.create_task(self._read(outbox, serial, first, rest))
         reader.add_done_callback(lambda _: outbox.close())
         try:
             async for batch in outbox.batches():
@@ -71,27 +95,32 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
 
     async def _read(
         self,
-        site: SiteId,
         outbox: Outbox,
+        serial: str,
         first: agents_pb2.ConnectRequest,
         rest: AsyncIterator[agents_pb2.ConnectRequest],
     ) -> None:
-        await self._take(site, first)
+        await self._take(outbox.site, first)
         async for request in rest:
-            if not self._federation.outboxes.current(outbox):
+            # what comes after a revocation is not heard, even before the stream has ended
+            if outbox.closed.is_set() or not self._federation.outboxes.current(outbox):
                 return
-            await self._take(site, request)
+            if request.WhichOneof("body") == "renewal":
+                await self._renew(outbox, serial, request.renewal)
+            else:
+                await self._take(outbox.site, request)
+
+    async def _renew(self, outbox: Outbox, serial: str, asked: agents_pb2.RenewalRequest) -> None:
+        enrolment = self._federation.enrolment
+        made = await enrolment.renew(outbox.site, serial, asked.csr_pem)
+        outbox.put((orders.Certify(made.pem, enrolment.authority.ca_pem.decode()),))
 
     async def _take(self, site: SiteId, request: agents_pb2.ConnectRequest) -> None:
         if request.WhichOneof("body") == "output":
             self._federation.outputs.answer(exchange.piece_from_message(request.output))
             return
         report, runs, journal, complete, fences = exchange.report_from_message(request.report)
-        if report.site != site:
-            raise InvalidArgument(
-                f"this stream is of site '{site}', the report of '{report.site}'",
-                field="capacity.site",
-            )
+        _own(site, report.site)
         unknown = [
             run.token for run in runs if job_of(run.token) not in self._federation.state.jobs
         ]
@@ -118,7 +147,7 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         if message.orders:
             yield message
 
-    async def _order(self, effect: Order | orders.Read) -> orders.Order | None:
+    async def _order(self, effect: Order | orders.Read | orders.Certify) -> orders.Order | None:
         match effect:
             case StartRun(token, job_id, fenced, yields_s):
                 job = self._federation.state.jobs.get(job_id)
@@ -138,5 +167,20 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 return orders.Begin(tokens)
             case ForgetRuns(tokens):
                 return orders.Forget(tokens)
-            case orders.Read():
+            case orders.Read() | orders.Certify():
                 return effect
+
+
+def _certificate(context: Any) -> bytes | None:
+    """Return the peer's certificate that the handshake verified, PEM."""
+    given: list[bytes] = context.auth_context().get("x509_pem_cert", [])
+    return given[0] if given else None
+
+
+def _own(site: SiteId, told: SiteId) -> None:
+    """Refuse a report that is not of the stream's own site."""
+    if told != site:
+        log.warning("denied", act="report", site=site, why=f"a report of '{told}'")
+        raise PermissionDenied(
+            f"this stream is of site '{site}', the report of '{told}'", field="capacity.site"
+        )

@@ -18,7 +18,8 @@ Context = Any
 """grpc.aio's context; mypy-protobuf's generated one is private."""
 
 
-async def _abort(context: Context, error: FederationError) -> None:
+async def refuse(context: Context, error: FederationError) -> None:
+    """End a call with *error* as its rich status; raises gRPC's own way out of a handler."""
     # aio's context has no abort_with_status: the status travels as its trailing metadata.
     status = rpc_status.to_status(to_status(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
@@ -34,7 +35,7 @@ def unary(
         try:
             return await method(self, request, context)
         except FederationError as error:
-            await _abort(context, error)
+            await refuse(context, error)
             raise AssertionError("abort raises") from error
 
     return guarded
@@ -53,6 +54,6 @@ def stream(
             async for response in method(self, request, context):
                 yield response
         except FederationError as error:
-            await _abort(context, error)
+            await refuse(context, error)
 
     return guarded

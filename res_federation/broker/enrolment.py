@@ -1,0 +1,226 @@
+"""Who the sites are: invitations, certificates, and the streams that stand on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from res_federation.broker.clock import Clock
+from res_federation.broker.outboxes import Outbox
+from res_federation.config.security import SecuritySettings
+from res_federation.errors import (
+    FailedPrecondition,
+    FederationError,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+)
+from res_federation.model.certificate import SiteCertificate, SiteInvitation
+from res_federation.model.identifiers import SiteId
+from res_federation.security.authority import Authority, peer_of, request_digest
+from res_federation.security.invitation import InvitationText
+from res_federation.store.certificates import Certificates
+from res_federation.wire.status import UNKNOWN_CERTIFICATE
+
+log = structlog.get_logger(__name__)
+
+
+class Enrolment:
+    """Lets sites in by the authority's word, and puts them out."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        certificates: Certificates,
+        settings: SecuritySettings,
+        clock: Clock,
+        members: Sequence[SiteId],
+    ) -> None:
+        """Sign with *authority* for *members*, and keep all of it in *certificates*."""
+        self.authority = authority
+        self.agents_port = 0
+        self._certificates, self._settings, self._clock = certificates, settings, clock
+        self._members = frozenset(members)
+        self._streams: dict[Outbox, str] = {}
+        self._ended: dict[Outbox, FederationError] = {}
+
+    # --- coming in
+
+    async def invite(
+        self, site: SiteId, lifetime_s: float, by: str
+    ) -> tuple[InvitationText, SiteInvitation]:
+        """Return a new invitation for *site*, by the operator *by*.
+
+        Args:
+            site: Which.
+            lifetime_s: Seconds that it is good for; 0 for the default.
+            by: Who makes it.
+
+        Raises:
+            NotFound: If the federation has no such member.
+
+        """
+        self._known(site)
+        now = self._clock.now()
+        words = InvitationText.drawn(self.authority.fingerprint)
+        expires = now + (lifetime_s or self._settings.invitation_s)
+        made = SiteInvitation(words.digest, site, now, expires, by)
+        await self._certificates.invite(made)
+        log.info("site_invited", site=site, by=by, seconds=expires - now)
+        return words, made
+
+    async def enrol(self, token: str, site: SiteId, csr_pem: str, peer: str) -> SiteCertificate:
+        """Return the first certificate of *site*, for who has its invitation and a key.
+
+        Raises:
+            PermissionDenied: If the token or the request is not for that; it was logged.
+            InvalidArgument: If the request is malformed.
+
+        """
+        try:
+            digest = InvitationText.read(token).digest
+            key, now = request_digest(csr_pem, site), self._clock.now()
+            made = await self._certificates.enrol(
+                digest, site, key, now, lambda: self._signed(csr_pem, site, now)
+            )
+        except PermissionDenied as error:
+            log.warning("denied", act="enrol", site=site, why=error.message, peer=peer)
+            raise
+        log.info("site_enrolled", site=site, serial=made.serial, peer=peer)
+        return made
+
+    async def renew(self, site: SiteId, serial: str, csr_pem: str) -> SiteCertificate:
+        """Return the certificate that comes after *serial* of *site*.
+
+        Raises:
+            PermissionDenied: If it may not have one; it was logged.
+            InvalidArgument: If the request is malformed.
+
+        """
+        try:
+            key, now = request_digest(csr_pem, site), self._clock.now()
+            made = await self._certificates.renew(
+                serial, key, now, lambda: self._signed(csr_pem, site, now)
+            )
+        except PermissionDenied as error:
+            log.warning("denied", act="renew", site=site, serial=serial, why=error.message)
+            raise
+        log.info("certificate_renewed", site=site, serial=made.serial, renewed=serial)
+        return made
+
+    def _signed(self, csr_pem: str, site: SiteId, now: float) -> SiteCertificate:
+        return self.authority.signed_site(csr_pem, site, now, self._settings.site_certificate_s)
+
+    def _known(self, site: SiteId) -> None:
+        if site not in self._members:
+            raise NotFound(f"there is no site '{site}'", way_out="resfed sites lists them")
+
+    # --- streams
+
+    def peer(self, certificate_pem: bytes | None, peer: str) -> tuple[SiteId, str]:
+        """Return the site and the serial of a stream, from its certificate and nothing else.
+
+        Raises:
+            Unauthenticated: If there is no certificate, or it has expired.
+            PermissionDenied: If it is of no member.
+
+        """
+        if certificate_pem is None:
+            raise Unauthenticated("a site dials in with its certificate")
+        try:
+            site, serial, expires = peer_of(certificate_pem)
+            if site not in self._members:
+                raise PermissionDenied(f"site '{site}' is no member of this federation")
+        except PermissionDenied as error:
+            log.warning("denied", act="connect", why=error.message, peer=peer)
+            raise
+        if self._clock.now() >= expires:
+            log.warning("denied", act="connect", why="expired", site=site, peer=peer)
+            raise Unauthenticated(f"the certificate of site '{site}' has expired")
+        return site, serial
+
+    @contextmanager
+    def standing(self, outbox: Outbox, serial: str) -> Iterator[None]:
+        """Keep a stream among those that a revocation ends."""
+        self._streams[outbox] = serial
+        try:
+            yield
+        finally:
+            self._streams.pop(outbox, None)
+            self._ended.pop(outbox, None)
+
+    async def admit(self, outbox: Outbox, serial: str) -> asyncio.TimerHandle:
+        """Let a stream begin that `standing` holds; it ends when its certificate does.
+
+        Raises:
+            PermissionDenied: If the certificate was revoked, or was never signed here.
+            Unauthenticated: If it has expired.
+
+        """
+        found = await self._certificates.of_serial(serial)
+        now = self._clock.now()
+        if found is None or found.site != outbox.site:
+            raise self._denied(
+                outbox.site,
+                PermissionDenied(
+                    f"certificate {serial} is not one that this federation signed",
+                    way_out="enrol again: resfed site enroll",
+                    code=UNKNOWN_CERTIFICATE,
+                ),
+            )
+        if found.revoked is not None:
+            raise self._denied(outbox.site, PermissionDenied(found.refusal(now)))
+        if found.refusal(now):
+            raise self._denied(outbox.site, Unauthenticated(found.refusal(now)))
+        loop = asyncio.get_running_loop()
+        over = Unauthenticated(f"certificate {serial} of site '{found.site}' has expired")
+        return loop.call_later(found.expires - now, self._end, outbox, over)
+
+    def why_ended(self, outbox: Outbox) -> FederationError | None:
+        """Return why a stream was ended by its certificate, or None if it was not."""
+        return self._ended.get(outbox)
+
+    def _end(self, outbox: Outbox, why: FederationError) -> None:
+        if outbox in self._streams:
+            self._ended[outbox] = why
+            log.warning("denied", act="stream", site=outbox.site, why=why.message)
+            outbox.close()
+
+    def _denied(self, site: SiteId, error: FederationError) -> FederationError:
+        log.warning("denied", act="connect", site=site, why=error.message)
+        return error
+
+    # --- looking, and putting out
+
+    async def listed(self, site: str, offset: int, size: int) -> tuple[list[SiteCertificate], bool]:
+        """Return certificates, newest first, and whether there are more."""
+        return await self._certificates.listed(site, offset, size)
+
+    async def revoke(
+        self, by: str, reason: str, *, site: str = "", serial: str = ""
+    ) -> list[SiteCertificate]:
+        """Take back at once what *site* has, or one *serial*; open streams of it end.
+
+        Raises:
+            NotFound: If there is no such member, or no such certificate.
+            FailedPrecondition: If neither is named, or both.
+
+        """
+        if bool(site) == bool(serial):
+            raise FailedPrecondition("name a site or a certificate")
+        if site:
+            self._known(SiteId(site))
+        elif await self._certificates.of_serial(serial) is None:
+            raise NotFound(f"there is no certificate {serial}")
+        now = self._clock.now()
+        ended = await self._certificates.revoke(now, reason, site=site, serial=serial)
+        serials = {one.serial for one in ended}
+        for outbox, of_stream in list(self._streams.items()):
+            if of_stream in serials:
+                words = f"certificate {of_stream} of site '{outbox.site}' was revoked"
+                self._end(outbox, PermissionDenied(words))
+        log.warning("certificates_revoked", site=site, serials=sorted(serials), by=by)
+        return ended

@@ -1,0 +1,195 @@
+"""Invitations and certificates of sites, each step in one transaction.
+
+Whatever decides whether somebody may come in is looked at in the same transaction that writes it
+down: of two that use one invitation, or renew one certificate, the second sees the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from res_federation.errors import PermissionDenied
+from res_federation.model.certificate import SiteCertificate, SiteInvitation
+from res_federation.model.identifiers import SiteId
+from res_federation.store import rows
+from res_federation.store.tables import certificates, invitations
+
+T = TypeVar("T")
+Sign = Callable[[], SiteCertificate]
+_MOST_A_PAGE = 1000
+
+
+class Run(Protocol):
+    """Runs work on the writing connection, in a transaction of its own."""
+
+    def __call__(self, work: Callable[[Connection], T]) -> Awaitable[T]:
+        """Return what *work* returns, when it is on disk; raises FederationError."""
+        ...
+
+
+class Certificates:
+    """Who the sites are, on disk."""
+
+    def __init__(self, run: Run) -> None:
+        """Write and read through *run*."""
+        self._run = run
+
+    async def invite(self, invitation: SiteInvitation) -> None:
+        """Write an invitation down."""
+        row = {
+            "digest": invitation.digest, "site": invitation.site, "made": invitation.made,
+            "expires": invitation.expires, "by": rows.storable(invitation.by),
+        }  # fmt: skip
+        await self._run(lambda connection: _done(connection.execute(insert(invitations), row)))
+
+    async def enrol(
+        self, digest: bytes, site: SiteId, key: str, now: float, sign: Sign
+    ) -> SiteCertificate:
+        """Use an invitation: sign, and write down that it was used, at once or not at all.
+
+        The same key again (the answer was lost) gets the same certificate.
+
+        Raises:
+            PermissionDenied: If there is no such invitation, or it is another site's, over,
+                taken back, or used with another key.
+
+        """
+
+        def work(connection: Connection) -> SiteCertificate:
+            found = connection.execute(
+                select(invitations).where(invitations.c.digest == digest)
+            ).first()
+            if found is None or found.site != site:
+                raise PermissionDenied(f"there is no such invitation for site '{site}'")
+            if found.serial is not None:
+                return _same(_certificate(connection, found.serial), key, now, "this invitation")
+            if found.ended is not None or now >= found.expires:
+                raise PermissionDenied(f"the invitation for site '{site}' is over")
+            made = sign()
+            connection.execute(insert(certificates), _row(made, None))
+            connection.execute(
+                update(invitations)
+                .where(invitations.c.digest == digest)
+                .values(ended=now, serial=made.serial)
+            )
+            return made
+
+        return await self._run(work)
+
+    async def renew(self, serial: str, key: str, now: float, sign: Sign) -> SiteCertificate:
+        """Sign the certificate that comes after *serial*: one, whoever asks how often.
+
+        The same key again (the answer was lost) gets the same certificate.
+
+        Raises:
+            PermissionDenied: If *serial* is unknown, revoked, over, or was renewed with another
+                key.
+
+        """
+
+        def work(connection: Connection) -> SiteCertificate:
+            found = _certificate(connection, serial)
+            if found is None or found.refusal(now):
+                why = found.refusal(now) if found else f"certificate {serial} is not known here"
+                raise PermissionDenied(why)
+            after = connection.execute(
+                select(certificates).where(certificates.c.renewed == serial)
+            ).first()
+            if after is not None:
+                return _same(_read(after), key, now, f"certificate {serial}")
+            made = sign()
+            connection.execute(insert(certificates), _row(made, serial))
+            return made
+
+        return await self._run(work)
+
+    async def of_serial(self, serial: str) -> SiteCertificate | None:
+        """Return a certificate, or None if none with this serial was ever signed here."""
+        return await self._run(lambda connection: _certificate(connection, serial))
+
+    async def listed(self, site: str, offset: int, size: int) -> tuple[list[SiteCertificate], bool]:
+        """Return certificates of *site* ("" for all), newest first, and whether there are more."""
+        size = min(size or 100, _MOST_A_PAGE)
+        asked = select(certificates).order_by(certificates.c.signed.desc(), certificates.c.serial)
+        if site:
+            asked = asked.where(certificates.c.site == site)
+        asked = asked.offset(offset).limit(size + 1)
+
+        def work(connection: Connection) -> list[SiteCertificate]:
+            return [_read(row) for row in connection.execute(asked)]
+
+        found = await self._run(work)
+        return found[:size], len(found) > size
+
+    async def revoke(
+        self, now: float, reason: str, *, site: str = "", serial: str = ""
+    ) -> list[SiteCertificate]:
+        """Take back one certificate, or all of a site with its open invitations.
+
+        Returns those that were good until now.
+        """
+        which = certificates.c.serial == serial if serial else certificates.c.site == site
+
+        def work(connection: Connection) -> list[SiteCertificate]:
+            good = [
+                row.serial
+                for row in connection.execute(
+                    select(certificates.c.serial)
+                    .where(which)
+                    .where(certificates.c.revoked.is_(None))
+                    .where(certificates.c.expires > now)
+                )
+            ]
+            connection.execute(
+                update(certificates)
+                .where(certificates.c.serial.in_(good))
+                .values(revoked=now, reason=rows.storable(reason))
+            )
+            if site:
+                connection.execute(
+                    update(invitations)
+                    .where(invitations.c.site == site)
+                    .where(invitations.c.ended.is_(None))
+                    .values(ended=now)
+                )
+            asked = select(certificates).where(certificates.c.serial.in_(good))
+            return [_read(row) for row in connection.execute(asked)]
+
+        return await self._run(work)
+
+
+def _certificate(connection: Connection, serial: str) -> SiteCertificate | None:
+    row = connection.execute(select(certificates).where(certificates.c.serial == serial)).first()
+    return None if row is None else _read(row)
+
+
+def _same(found: SiteCertificate | None, key: str, now: float, what: str) -> SiteCertificate:
+    """Return what was signed before, for the same key."""
+    if found is None or found.key != key:
+        raise PermissionDenied(f"{what} was used already, with another key")
+    if found.refusal(now):
+        raise PermissionDenied(found.refusal(now))
+    return found
+
+
+def _row(certificate: SiteCertificate, renewed: str | None) -> dict[str, Any]:
+    return {
+        "serial": certificate.serial, "site": certificate.site, "key": certificate.key,
+        "signed": certificate.signed, "expires": certificate.expires, "pem": certificate.pem,
+        "renewed": renewed, "reason": "",
+    }  # fmt: skip
+
+
+def _read(row: Row[Any]) -> SiteCertificate:
+    return SiteCertificate(
+        site=SiteId(row.site), serial=row.serial, key=row.key, signed=row.signed,
+        expires=row.expires, pem=row.pem, renewed=row.renewed or "", revoked=row.revoked,
+        reason=row.reason,
+    )  # fmt: skip
+
+
+def _done(_: object) -> None:
+    """Return nothing: a result of the database does not outlive its transaction."""
