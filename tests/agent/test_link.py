@@ -26,7 +26,7 @@ from res_federation.wire.exchange import (
     piece_from_message,
     report_from_message,
 )
-from tests.doors import SmallDoors
+from tests.security.doors import SmallDoors
 
 
 class Broker(agents_pb2_grpc.AgentServiceServicer):

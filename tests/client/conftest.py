@@ -17,7 +17,7 @@ from res_federation.errors import FederationError, NotFound
 from res_federation.model.identifiers import new_job_id
 from res_federation.wire.status import to_status
 from res_federation.wire.times import to_timestamp
-from tests.doors import SmallDoors
+from tests.security.doors import SmallDoors
 
 
 @dataclass
