@@ -69,6 +69,8 @@ def application(*names: str) -> typer.Typer:
 def run() -> None:
     """Run the command of this process's arguments and leave with its exit code."""
     follow_parent()
+    # gRPC's core tells every failed handshake on stderr, in words of its own; ours say it once
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     signal.signal(signal.SIGTERM, _leave)  # as an exception, so that what was begun is cleared up
     code = execute(sys.argv[1:])
     _flush()

@@ -15,6 +15,23 @@ from res_federation.cli import output
 from res_federation.cli.options import Json
 from res_federation.client.address import DEFAULT_ADDRESS, broker_address
 
+AgentsPort = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where agents dial in [default: any port of that host].",
+        show_default=False,
+    ),
+]
+SecurityFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Who may come in [default: security.toml in the home; without it, this account].",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
@@ -42,22 +59,8 @@ def serve(  # noqa: PLR0913 - the options of a command
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 chooses.")
     ] = DEFAULT_ADDRESS,
-    listen_agents: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Where agents dial in [default: any port of that host].",
-            show_default=False,
-        ),
-    ] = "",
-    security: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Who may come in [default: security.toml in the home; without it, this account].",
-            show_default=False,
-        ),
-    ] = None,
+    listen_agents: AgentsPort = "",
+    security: SecurityFile = None,
     db: Annotated[
         str,
         typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -237,9 +238,12 @@ async def test_a_stream_may_report_only_for_its_own_site(running: Running) -> No
 async def test_a_well_agent_over_a_dead_batch_system_makes_its_site_stale_and_says_why(
     running: Running,
 ) -> None:
+    told_at = time.time()
+    measured = round(told_at - 3600.0)
     old = CapacityReport(
-        SiteId("uv"), 1, 5000.0, 60.0, (), problem="slurmctld does not answer", measured_at=1400.0
-    )
+        SiteId("uv"), 1, told_at, 60.0, (),
+        problem="slurmctld does not answer", measured_at=measured,
+    )  # fmt: skip
     request = agents_pb2.ConnectRequest(report=exchange.report_to_message(old, (), "j", True))
     async with (
         FederationClient(running.address) as client,
@@ -251,7 +255,7 @@ async def test_a_well_agent_over_a_dead_batch_system_makes_its_site_stale_and_sa
             if seen.problem:
                 break
         assert (seen.state, seen.problem) == (SiteState.STALE, "slurmctld does not answer")
-        assert seen.measured == 1400.0
+        assert seen.measured == measured
         stream.cancel()
 
 
