@@ -153,6 +153,8 @@ def told_of_job(change: JobChanged, policy: str) -> AuditEntry | None:
 
 def _asked(change: JobChanged) -> tuple[tuple[str, str], ...]:
     spec = change.job.spec
+    if not (spec.project or spec.data_class or spec.jurisdictions):
+        return ()
     asked = (
         ("data_class", spec.data_class),
         ("jurisdictions", ",".join(spec.jurisdictions)),

@@ -36,6 +36,7 @@ class Running:
     home: Path
     members: dict[str, Site]
     agents: dict[str, asyncio.Task[None]]
+    broker: asyncio.Task[None]
 
     def connect(self, site: str) -> None:
         agent = run_agent(self.members[site], self.address, self.home / site, beat_s=0.5)
@@ -44,6 +45,11 @@ class Running:
     async def disconnect(self, site: str) -> None:
         self.agents[site].cancel()
         await asyncio.gather(self.agents.pop(site), return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End the broker as SIGTERM does."""
+        self.broker.cancel()
+        await asyncio.gather(self.broker, return_exceptions=True)
 
     @asynccontextmanager
     async def door(self, site: str) -> AsyncIterator[Any]:
@@ -86,7 +92,8 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
             ready.set_exception(_why(task))
 
     broker.add_done_callback(ended)
-    federation = Running(await ready, tmp_path, {str(site.id): site for site in members}, {})
+    names = {str(site.id): site for site in members}
+    federation = Running(await ready, tmp_path, names, {}, broker)
     try:
         for site in ("csuc", "iac"):
             federation.connect(site)
@@ -101,5 +108,4 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     finally:
         for site in list(federation.agents):
             await federation.disconnect(site)
-        broker.cancel()
-        await asyncio.gather(broker, return_exceptions=True)
+        await federation.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 from contextlib import redirect_stdout
@@ -177,6 +178,7 @@ def test_what_is_said_names_the_number(change, said: str, key: AuditKey):
 @given(entries)
 def test_an_entry_reads_back_as_it_was_packed(entry: AuditEntry):
     again = entry_of(packed(entry))
+    assert packed(entry) == canonical(json.loads(packed(entry)))
     assert abs(again.at - entry.at) <= 1e-6
     assert replace(again, at=entry.at) == replace(entry, data=tuple(sorted(entry.data)))
 
