@@ -1,0 +1,432 @@
+"""An agent that lies: it harms its own site at most, within bounds, and everybody can see it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from res_federation.api.v1 import agents_pb2
+from res_federation.control.answers import SKEW_S
+from res_federation.control.effects import CancelRun, Effect, RunRound, SendToSite
+from res_federation.control.events import (
+    Event,
+    JobSubmitted,
+    PlanReady,
+    SiteConnected,
+    SiteReported,
+    Ticked,
+)
+from res_federation.control.machine import handle
+from res_federation.control.plausible import believed
+from res_federation.control.reports import MOST_TOLD
+from res_federation.control.state import FederationState, federation
+from res_federation.errors import InvalidArgument
+from res_federation.model.audit import DENIED, AuditEntry
+from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
+from res_federation.model.identifiers import PartitionId, RunToken, SiteId, run_token
+from res_federation.model.job import Job, JobSpec, Run, RunObservation, TaskOutcome
+from res_federation.model.job_state import JobState
+from res_federation.model.resources import NodeShape, ResourceRequest
+from res_federation.model.site import Partition, Site
+from res_federation.placement.engine import place
+from res_federation.wire import exchange
+from tests.builders import an_id
+
+GPU = NodeShape(80, 512_000, "nvidia-h100-sxm-64gb", 4, 65_536)
+CPU = NodeShape(64, 256_000)
+AT = 1_000_000.0
+LIFE = "life"
+
+
+def a_site(name: str) -> Site:
+    parts = (
+        Partition(PartitionId(f"{name}/c/gpu"), "gpu", GPU, 10),
+        Partition(PartitionId(f"{name}/c/cpu"), "cpu", CPU, 100),
+    )
+    return Site(SiteId(name), name, name, "", 40.0, 0.0, "slurm", parts, clusters=("c",))
+
+
+def a_part(partition: str, shape: NodeShape, nodes: int, **fields: Any) -> PartitionCapacity:
+    free = FreeNodes(nodes, shape.cores or 0, shape.memory_mib or -1, shape.accelerators)
+    fields = {"available": nodes, "free": (free,), **fields}
+    return PartitionCapacity(PartitionId(partition), shape, nodes, **fields)
+
+
+class Broker:
+    """Two sites with honest agents and a job at each; what is told stays to be looked at."""
+
+    def __init__(self) -> None:
+        self.at = AT
+        self.state: FederationState = federation((a_site("good"), a_site("liar")))
+        self.effects: list[Effect] = []
+        self.sequence = 0
+        for name in ("good", "liar"):
+            self.do(SiteConnected(self.at, SiteId(name)))
+            self.report(name)
+        self.jobs = {
+            name: self.submit(number, name) for number, name in enumerate(("good", "liar"))
+        }
+
+    def do(self, event: Event) -> list[Effect]:
+        effects = handle(self.state, event)
+        self.state.check()
+        self.effects += effects
+        for effect in effects:
+            if isinstance(effect, RunRound):
+                plan = place(effect.snapshot, effect.jobs, self.state.policy)
+                self.do(PlanReady(self.at, plan))
+        return effects
+
+    def honest(self, name: str) -> CapacityReport:
+        self.sequence += 1
+        parts = (a_part(f"{name}/c/gpu", GPU, 10), a_part(f"{name}/c/cpu", CPU, 100))
+        return CapacityReport(SiteId(name), self.sequence, self.at, 60.0, parts)
+
+    def report(
+        self, name: str, *runs: RunObservation, told: CapacityReport | None = None, **fields: Any
+    ) -> list[Effect]:
+        fields = {"journal": LIFE, "complete": False, "fences": True, **fields}
+        return self.do(SiteReported(self.at, told or self.honest(name), runs, **fields))
+
+    def submit(self, number: int, site: str) -> Job:
+        spec = JobSpec(
+            f"job-{number}", "ana", "#!/bin/sh\n", ResourceRequest(nodes=1), clusters=(site,)
+        )
+        self.do(JobSubmitted(self.at, an_id(number), spec))
+        self.at += 0.2  # two rounds are a little apart
+        self.do(Ticked(self.at))
+        job = self.state.jobs[an_id(number)]
+        assert job.site == site
+        return job
+
+    @property
+    def denials(self) -> list[AuditEntry]:
+        return [
+            one for one in self.effects if isinstance(one, AuditEntry) and one.outcome == DENIED
+        ]
+
+    def orders(self, effects: list[Effect]) -> list[object]:
+        return [order for one in effects if isinstance(one, SendToSite) for order in one.orders]
+
+
+def the_token(job: Job) -> RunToken:
+    assert job.run is not None
+    return job.run.token
+
+
+def test_an_honest_report_is_believed_as_it_is() -> None:
+    broker = Broker()
+    told = broker.honest("good")
+    kept, doubts = believed(told, broker.state.sites[SiteId("good")].declared, broker.at)
+    assert kept is told
+    assert doubts == ()
+    assert broker.denials == []
+
+
+def test_a_million_gpus_are_not_believed_and_everybody_sees_it() -> None:
+    broker = Broker()
+    huge = replace(GPU, accelerators=1_000_000, cores=1_000_000)
+    told = replace(broker.honest("liar"), partitions=(a_part("liar/c/gpu", huge, 1_000_000),))
+    broker.report("liar", told=told)
+    site = broker.state.sites[SiteId("liar")]
+    assert site.report is not None
+    (part,) = site.report.partitions
+    assert (part.nodes, part.shape.accelerators, part.shape.cores) == (12, 4, 80)
+    assert sum(bar.nodes for bar in part.free) <= 12
+    assert any("1000000 nodes: 10 declared" in doubt for doubt in site.doubts)
+    assert {one.actor for one in broker.denials} == {"site:liar"}
+    broker.report("liar")
+    assert site.doubts == ()
+
+
+def test_a_site_may_have_grown_a_little_and_no_more() -> None:
+    declared = {part.id: part for part in a_site("liar").partitions}
+    for nodes, kept in ((110, 110), (111, 110)):
+        told = CapacityReport(SiteId("liar"), 1, AT, 60.0, (a_part("liar/c/cpu", CPU, nodes),))
+        seen, doubts = believed(told, declared, AT)
+        assert (seen.partitions[0].nodes, bool(doubts)) == (kept, nodes > kept)
+
+
+def test_groups_of_one_partition_share_its_nodes() -> None:
+    declared = {part.id: part for part in a_site("liar").partitions}
+    parts = tuple(a_part("liar/c/gpu", replace(GPU, cores=80 - n), 10) for n in range(50))
+    seen, doubts = believed(CapacityReport(SiteId("liar"), 1, AT, 60.0, parts), declared, AT)
+    assert sum(part.nodes for part in seen.partitions) == 12
+    assert doubts
+
+
+def test_accelerators_of_another_kind_or_where_none_are_declared_are_not_believed() -> None:
+    declared = {part.id: part for part in a_site("liar").partitions}
+    better = replace(GPU, accelerator="nvidia-b200", accelerator_memory_mib=192 << 10)
+    gifted = replace(CPU, accelerator="nvidia-h100-sxm-64gb", accelerators=4)
+    told = CapacityReport(
+        SiteId("liar"), 1, AT, 60.0,
+        (a_part("liar/c/gpu", better, 5), a_part("liar/c/cpu", gifted, 5)),
+    )  # fmt: skip
+    seen, doubts = believed(told, declared, AT)
+    assert [part.shape.accelerator for part in seen.partitions] == [GPU.accelerator, ""]
+    assert seen.partitions[1].free[0].accelerators == 0
+    assert len(doubts) == 2
+
+
+def test_partitions_that_nobody_declared_get_no_jobs() -> None:
+    broker = Broker()
+    parts = tuple(a_part(f"liar/c/p{number}", GPU, 4) for number in range(1000))
+    broker.report("liar", told=replace(broker.honest("liar"), partitions=parts))
+    site = broker.state.sites[SiteId("liar")]
+    assert site.report is not None
+    assert site.report.partitions == ()
+    assert len(broker.denials) <= MOST_TOLD
+
+
+def test_more_free_than_there_is_is_cut() -> None:
+    declared = {part.id: part for part in a_site("liar").partitions}
+    part = a_part(
+        "liar/c/cpu", CPU, 100, available=500,
+        free=tuple(FreeNodes(100, 10_000, 1 << 40, 64) for _ in range(9)),
+        releases=(Release(AT, 10_000, 10**9, 10**9),), pending_core_s=-5.0,
+        pending_jobs=-1, max_time_s=-7,
+    )  # fmt: skip
+    (seen,) = believed(CapacityReport(SiteId("liar"), 1, AT, 60.0, (part,)), declared, AT)[
+        0
+    ].partitions
+    assert seen.free == (FreeNodes(100, 64, 256_000, 0),)
+    assert (seen.available, seen.pending_core_s, seen.pending_jobs, seen.max_time_s) == (
+        100, 0.0, 0, 0,
+    )  # fmt: skip
+    assert seen.releases == (Release(AT, 100, 6400, 0),)
+
+
+def test_a_sequence_from_the_past_or_told_twice_changes_nothing_and_is_counted() -> None:
+    broker = Broker()
+    site = broker.state.sites[SiteId("liar")]
+    newest = site.report
+    assert newest is not None
+    for sequence in (newest.sequence, newest.sequence - 1, 0):
+        old = replace(broker.honest("liar"), sequence=sequence, partitions=())
+        assert broker.report("liar", told=old) == []
+    assert site.report is newest
+    assert site.ignored == 3
+    broker.report("liar")
+    assert site.report is not newest
+
+
+def test_a_sequence_from_the_future_does_not_silence_the_site() -> None:
+    broker = Broker()
+    site = broker.state.sites[SiteId("liar")]
+    newest = site.report
+    broker.report("liar", told=replace(broker.honest("liar"), sequence=2**64 - 1))
+    assert site.report is newest
+    assert broker.denials
+    broker.report("liar")
+    assert site.report is not newest
+
+
+def test_an_agent_that_reconnects_is_heard_again() -> None:
+    broker = Broker()
+    broker.do(SiteConnected(broker.at, SiteId("liar")))
+    broker.report("liar")
+    assert broker.denials == []
+    assert broker.state.sites[SiteId("liar")].ignored == 0
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.COMPLETED, JobState.FAILED])
+def test_the_run_of_another_site_is_not_for_this_one_to_tell(state: JobState) -> None:
+    broker = Broker()
+    job = broker.jobs["good"]
+    before = copy.deepcopy(job)
+    token = the_token(job)
+    effects = broker.report(
+        "liar", RunObservation(token, state, begun=True, started=AT, ended=AT, exit_code=0)
+    )
+    assert broker.state.jobs[job.id] == before
+    assert [one for one in broker.orders(effects) if getattr(one, "token", "") == token] == []
+    assert [(one.actor, one.target) for one in broker.denials] == [("site:liar", token)]
+
+
+def test_an_attempt_that_never_was_is_not_believed() -> None:
+    broker = Broker()
+    job = broker.jobs["liar"]
+    before = copy.deepcopy(job)
+    never = run_token(job.id, 7)
+    broker.report("liar", RunObservation(never, JobState.COMPLETED, exit_code=0))
+    assert broker.state.jobs[job.id] == before
+    assert [one.target for one in broker.denials] == [never]
+
+
+def test_an_old_attempt_at_the_same_site_is_cancelled_as_before() -> None:
+    broker = Broker()
+    job = broker.jobs["liar"]
+    token = the_token(job)
+    broker.report("liar", RunObservation(token, JobState.FAILED, refused=True))
+    effects = broker.report("liar", RunObservation(token, JobState.SUBMITTED))
+    assert CancelRun(token) in broker.orders(effects)
+    assert broker.denials == []
+
+
+@pytest.mark.parametrize(
+    ("started", "ended"),
+    [(0.0, 1.0), (AT - 1e9, AT + 1e9), (AT + 1e9, AT + 2e9), (AT, AT - 1e6), (-1e12, 1e12)],
+)
+def test_a_run_takes_no_longer_than_since_its_placement(started: float, ended: float) -> None:
+    broker = Broker()
+    job = broker.jobs["liar"]
+    broker.at += 100.0
+    token = the_token(job)
+    tasks = (TaskOutcome(-1, JobState.COMPLETED, 0, started=started, ended=ended),)
+    broker.report(
+        "liar",
+        RunObservation(
+            token, JobState.COMPLETED, started=started, ended=ended, exit_code=0, tasks=tasks
+        ),
+    )
+    run = job.runs[-1]
+    assert job.state is JobState.COMPLETED
+    ends: list[Run | TaskOutcome] = [run, *run.tasks]
+    for one in ends:
+        assert one.started is not None
+        assert one.ended is not None
+        assert AT - SKEW_S <= one.started <= one.ended <= broker.at + SKEW_S
+        assert one.ended - one.started <= 106.0
+    assert broker.denials
+
+
+def test_tasks_that_the_job_does_not_have_are_left_out() -> None:
+    broker = Broker()
+    token = the_token(broker.jobs["liar"])
+    tasks = tuple(TaskOutcome(index, JobState.RUNNING) for index in (-1, -1, 5, 10**12))
+    broker.report("liar", RunObservation(token, JobState.RUNNING, begun=True, tasks=tasks))
+    run = broker.jobs["liar"].run
+    assert run is not None
+    assert [task.index for task in run.tasks] == [-1]
+    assert "3 tasks" in broker.denials[0].reason
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.INFEASIBLE])
+def test_states_that_no_run_has_are_not_believed(state: JobState) -> None:
+    broker = Broker()
+    before = copy.deepcopy(broker.jobs["liar"])
+    broker.report("liar", RunObservation(the_token(before), state))
+    after = broker.state.jobs[before.id]
+    assert (after.state, after.run) == (before.state, before.run)
+
+
+def test_what_is_told_to_the_audit_log_has_an_end() -> None:
+    broker = Broker()
+    for number in range(3 * MOST_TOLD):
+        never = run_token(broker.jobs["liar"].id, number + 2)
+        broker.report("liar", RunObservation(never, JobState.RUNNING))
+    assert len(broker.denials) == MOST_TOLD
+
+
+# Whole exchanges as they come over the wire, made of anything.
+
+BIG = 2**63 - 1
+ints = st.sampled_from([-BIG - 1, -1, 0, 1, 4, 10, 1_000_000, 2**31, BIG]) | st.integers(0, 200)
+small = st.sampled_from([-(2**31), -1, 0, 1, 4, 10, 2**31 - 1])
+floats = st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, 5.0])
+texts = st.sampled_from(["", "x", "\x00", "a" * 5000, "\x1b[31m", "é" * 300, "nvidia-h100"])
+times = st.builds(
+    lambda seconds, nanos: {"seconds": seconds, "nanos": nanos},
+    st.sampled_from([0, int(AT), int(AT) + 50, 4 * 10**9] * 4 + [-BIG - 1, -1, BIG]),
+    st.sampled_from([0, 0, 0, 0, 0, 5, -1, 2**31 - 1]),
+)
+places = st.sampled_from(
+    ["liar/c/gpu", "liar/c/cpu"] * 6 + ["liar/c/none", "good/c/gpu", "liar/", "liar/c/../x", ""]
+)
+TYPES = {1: floats, 2: floats, 3: ints, 4: ints.map(abs), 5: small, 8: st.booleans(), 9: texts,
+         12: st.binary(max_size=5), 13: small.map(abs), 14: st.integers(-1, 15)}  # fmt: skip
+TOKENS = st.deferred(
+    lambda: st.sampled_from(
+        [run_token(an_id(0), 1), run_token(an_id(1), 1), run_token(an_id(1), 2),
+         run_token(an_id(9), 1),
+         run_token(an_id(1), 1), run_token(an_id(1), 1), "", "T-" + "9" * 400]
+    )
+)  # fmt: skip
+
+
+@st.composite
+def messages(draw: st.DrawFn, kind: Any) -> Any:  # noqa: PLR0912 - a branch a kind of field
+    """Fill a message of any kind with anything that its fields can carry."""
+    message = kind()
+    for field in message.DESCRIPTOR.fields:
+        if not draw(st.booleans()):
+            continue
+        if field.name == "partition":
+            value: Any = draw(places)
+        elif field.name == "token":
+            value = draw(TOKENS)
+        elif field.name == "site":
+            value = draw(st.sampled_from(["liar", "liar", "liar", "good", "x/y"]))
+        elif field.message_type is not None and field.message_type.full_name.startswith("google."):
+            getattr(message, field.name).CopyFrom(
+                getattr(message, field.name).__class__(**draw(times))
+            )
+            continue
+        elif field.message_type is not None:
+            inner = field.message_type._concrete_class
+            if field.is_repeated:
+                getattr(message, field.name).extend(draw(st.lists(messages(inner), max_size=3)))
+            else:
+                getattr(message, field.name).CopyFrom(draw(messages(inner)))
+            continue
+        else:
+            value = draw(TYPES[field.type])
+        try:
+            if field.is_repeated:
+                getattr(message, field.name).append(value)
+            else:
+                setattr(message, field.name, value)
+        except ValueError:  # out of the range of the field: no peer can send it
+            continue
+    return message
+
+
+@given(st.lists(messages(agents_pb2.SiteReport), min_size=1, max_size=4), st.floats(0, 100))
+@settings(max_examples=150, deadline=None)
+def test_no_exchange_breaks_the_broker_or_touches_another_site(
+    reports: list[Any], pause: float
+) -> None:
+    broker = Broker()
+    good = broker.state.sites[SiteId("good")]
+    job, before = broker.jobs["good"], copy.deepcopy(broker.jobs["good"])
+    for message in reports:
+        broker.at += pause
+        try:
+            message.capacity.site = message.capacity.site or "liar"
+            told = exchange.report_from_message(
+                agents_pb2.SiteReport.FromString(message.SerializeToString())
+            )
+        except InvalidArgument:
+            continue  # the stream ends; nothing of it was heard
+        report, runs, journal, complete, fences = told
+        if report.site != "liar":
+            continue  # the door refuses it: the certificate is of another site
+        event("heard")
+        broker.do(SiteReported(broker.at, report, runs, journal, complete, frozenset(), fences))
+        for number in (10, 11):  # free to go anywhere: rounds must bear whatever figures they meet
+            wide = ResourceRequest(nodes=number, cpus_per_task=number)
+            spec = JobSpec("free", "ana", "#!/bin/sh\n", wide)
+            broker.do(JobSubmitted(broker.at, an_id(int(broker.at * 100) + number), spec))
+            broker.at += 0.2
+            broker.do(Ticked(broker.at))
+        # what is kept can be told, and what a round makes of it can be carried out
+        exchange.report_to_message(good.report or report, (), "", complete=True)
+        seen = broker.state.sites[SiteId("liar")].report
+        assert seen is not None
+        exchange.report_to_message(seen, (), "", complete=True)
+        for part in seen.partitions:
+            declared = next(one for one in a_site("liar").partitions if one.id == part.id)
+            assert part.nodes <= 16 * (declared.nodes or 0)
+            assert part.shape.accelerators <= declared.shape.accelerators
+            assert sum(bar.nodes for bar in part.free) <= part.available <= part.nodes
+    after = broker.state.jobs[job.id]
+    assert (after.state, after.runs, after.reason) == (before.state, before.runs, before.reason)
+    broker.report("good")
+    broker.submit(50, "good")  # others are placed as ever
