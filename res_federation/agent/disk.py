@@ -95,17 +95,17 @@ def open_plain(path: Path, *, agents: bool = False) -> int:
     """Open a file of a run for reading; raises OSError for what may be a trap.
 
     Runs' directories belong to the accounts that payloads run as, and the agent may be root. So it
-    opens no link, pipe or device, and nothing that belongs to others than the directory's owner
-    and the agent. A file of the agent's own counts where it has this one name: another name is a
-    hard link that somebody made to what the agent alone may read. With *agents* nothing else does.
+    opens no link, pipe or device, and nothing that belongs to others than the directory's owner: a
+    hard link may be another name of what the agent alone may read. With *agents* it opens what the
+    agent wrote, and nothing else.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.ELOOP, "not a plain file", str(path))
-        mine = found.st_uid == os.geteuid() and found.st_nlink == 1
-        if not mine and (agents or found.st_uid != path.parent.lstat().st_uid):
+        whose = os.geteuid() if agents else path.parent.lstat().st_uid
+        if found.st_uid != whose or (agents and found.st_nlink != 1):
             raise OSError(errno.EACCES, "belongs to somebody else", str(path))
     except BaseException:
         os.close(descriptor)

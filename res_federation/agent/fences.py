@@ -21,6 +21,7 @@ WITHDRAWN, OVER = "withdrawn", "over"
 WAIT, GO, END = "wait", "go", "end"
 SHUT = "shut"
 """Closed again after it had been open: who asked before may have been let."""
+_WORDS = (WAIT, GO, END, SHUT)
 _UNBEGUN = ("cancelled", "lease-expired", "unanswered", "failed")
 """Causes in ``exit.TASK`` that say that the payload never began."""
 
@@ -54,10 +55,13 @@ class Begun:
     nodes: str
 
 
-def _first_line(path: Path) -> str | None:
-    """Return a small file's first line, "" for an empty one, None for none or for no plain file."""
+def _first_line(path: Path, *, agents: bool = False) -> str | None:
+    """Return a small file's first line, "" for an empty one, None for none or for no plain file.
+
+    With *agents* it is one that the agent wrote.
+    """
     try:
-        with os.fdopen(open_plain(path), "rb") as file:
+        with os.fdopen(open_plain(path, agents=agents), "rb") as file:
             return file.readline(4096).decode(errors="replace").strip()
     except OSError:
         return None
@@ -71,7 +75,8 @@ class Fence:
 
     def word(self) -> str:
         """Return ``wait``, ``go``, ``shut`` or ``end``; "" without a fence."""
-        return _first_line(self.path / "fence") or ""
+        said = _first_line(self.path / "fence", agents=True)
+        return said if said is not None and said in _WORDS else ""
 
     def _say(self, word: str) -> None:
         with saying(self.path):
@@ -109,7 +114,7 @@ class Fence:
 
     def withdrawn(self) -> bool:
         """Tell whether the run was given back before any task began."""
-        return _first_line(self.path / "cancel") == WITHDRAWN
+        return _first_line(self.path / "cancel", agents=True) == WITHDRAWN
 
     def cancel_all(self) -> None:
         """Let no further task begin, whatever the others do."""

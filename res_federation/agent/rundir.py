@@ -145,7 +145,7 @@ class RunDirectory:
     def lease(self) -> float:
         """Return until when a payload may begin; 0 without a lease."""
         try:
-            with os.fdopen(open_plain(self.path / "lease"), "rb") as file:
+            with os.fdopen(open_plain(self.path / "lease", agents=True), "rb") as file:
                 return float(file.read(64))
         except (OSError, ValueError):
             return 0.0
