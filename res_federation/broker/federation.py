@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
@@ -20,6 +21,7 @@ from res_federation.errors import NotFound
 from res_federation.model.identifiers import JobId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
+from res_federation.model.limits import LOCAL_LIMITS
 from res_federation.model.order import Piece
 from res_federation.model.plan import Explanation, Plan
 from res_federation.placement.engine import place
@@ -51,11 +53,28 @@ class Federation:
         self.audit_key = ""
         self.job_watchers: Watchers[JobId, Job] = Watchers()
         self.site_watchers: Watchers[SiteId, SiteId] = Watchers()
+        self.limits = LOCAL_LIMITS
 
     @property
     def state(self) -> FederationState:
         """What is known now; only `control` changes it."""
         return self.loop.state
+
+    def check_room(self, events: Sequence[JobSubmitted]) -> None:
+        """Check that all jobs of a chunk are within the limits of their user and project.
+
+        Raises:
+            ResourceExhausted: Naming the limit; then none of them may be posted.
+
+        """
+        keys = self.state.keys
+        new = [one for one in events if (one.spec.user, one.idempotency_key) not in keys]
+        jobs = Counter((one.spec.user, one.spec.project) for one in new)
+        tasks: Counter[tuple[str, str]] = Counter()
+        for one in new:
+            tasks[one.spec.user, one.spec.project] += one.spec.tasks
+        for (user, project), count in jobs.items():
+            self.state.live.check_room(self.limits, user, project, count, tasks[user, project])
 
     async def job(self, uid: JobId) -> Job:
         """Return a job, live or ended; raises NotFound."""

@@ -78,7 +78,8 @@ async def run_broker(
         parts = Federation(store=store, clock=clock)
         _sign(parts, settings, sites)
 
-        terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s)
+        parts.limits = settings.security.limits
+        terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s, limits=parts.limits)
 
         async def load() -> FederationState:
             return await _load(

@@ -23,6 +23,7 @@ from res_federation.api.v1 import (
 )
 from res_federation.broker.doors import Doors
 from res_federation.broker.federation import Federation
+from res_federation.broker.hardening import agents_options, raise_file_limit, users_options
 from res_federation.broker.services import answers
 from res_federation.broker.services.agents import AgentService
 from res_federation.broker.services.audit import AuditService
@@ -32,6 +33,8 @@ from res_federation.broker.services.sites import SiteService
 from res_federation.errors import InvalidArgument
 from res_federation.security.authenticator import Authenticator
 from res_federation.security.interceptor import Doorkeeper
+from res_federation.security.limits import Meter
+from res_federation.security.warden import Warden
 
 SERVICES = (
     jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
@@ -42,18 +45,6 @@ SERVICES = (
 """Of the users' port."""
 AGENTS = agents_pb2.DESCRIPTOR.services_by_name["AgentService"].full_name
 """Of the agents' port."""
-
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 64 << 20),
-    ("grpc.max_send_message_length", 64 << 20),
-    # A half-open stream is noticed by pings, and an agent's own pings are welcome.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Two brokers on one port would share its clients by chance.
-    ("grpc.so_reuseport", 0),
-)
 
 
 class Server:
@@ -66,8 +57,10 @@ class Server:
         """Register everything; nothing listens yet."""
         keeper = Doorkeeper(authenticator, federation.clock.now, answers.refuse)
         self._federation = federation
-        self._users = grpc.aio.server(options=_OPTIONS, interceptors=(keeper,))
-        self._agents = grpc.aio.server(options=_OPTIONS)
+        warden = Warden(Meter(federation.limits), federation.clock.now, answers.refuse)
+        most = raise_file_limit()
+        self._users = grpc.aio.server(options=users_options(most), interceptors=(keeper, warden))
+        self._agents = grpc.aio.server(options=agents_options(most))
         self._health = health_aio.HealthServicer()
         users = self._users
         jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), users)

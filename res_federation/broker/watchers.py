@@ -11,6 +11,10 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
+MOST_NEWS = 100_000
+"""Changes that a watcher may leave unread."""
+
+
 class Watch(Generic[Key, Value]):
     """One watcher's view: the newest value of each key that changed since it last looked."""
 
@@ -22,8 +26,15 @@ class Watch(Generic[Key, Value]):
         self._closed = False
 
     def tell(self, key: Key, value: Value) -> None:
-        """Note that *key* is now *value*; an older value not yet read is replaced."""
-        if self.wants(key):
+        """Note that *key* is now *value*; an older value not yet read is replaced.
+
+        One who does not read is not waited for: the watch ends, and they may open another.
+        """
+        if self.wants(key) and not self._closed:
+            if len(self._news) >= MOST_NEWS:
+                self._news.clear()
+                self.close()
+                return
             self._news.pop(key, None)
             self._news[key] = value
             self._more.set()

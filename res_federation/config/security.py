@@ -9,7 +9,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from res_federation.config.limits import LimitsPart
 from res_federation.errors import InvalidArgument
+from res_federation.model.limits import LOCAL_LIMITS, Limits
 
 SECURITY_FILE = "security.toml"
 DAY_S = 86400.0
@@ -26,6 +28,7 @@ class SecuritySettings:
         tls_key: Its key.
         site_certificate_s: How long a site's certificate is good, in seconds.
         invitation_s: How long an invitation is good when nobody says otherwise, in seconds.
+        limits: How much one caller may ask of the broker.
 
     """
 
@@ -35,6 +38,7 @@ class SecuritySettings:
     tls_key: Path | None = None
     site_certificate_s: float = DAY_S
     invitation_s: float = DAY_S
+    limits: Limits = LOCAL_LIMITS
 
 
 class _Table(BaseModel):
@@ -55,6 +59,7 @@ class _Sites(_Table):
 class _File(_Table):
     tls: _Tls = Field(default_factory=_Tls)
     sites: _Sites = Field(default_factory=_Sites)
+    limits: LimitsPart = Field(default_factory=LimitsPart)
 
 
 def security_settings(file: Path | None, home: Path) -> SecuritySettings:
@@ -92,6 +97,7 @@ def security_settings(file: Path | None, home: Path) -> SecuritySettings:
         tls_key=_beside(path, found.tls.key),
         site_certificate_s=found.sites.certificate_hours * 3600.0,
         invitation_s=found.sites.invitation_hours * 3600.0,
+        limits=found.limits.limits(),
     )
 
 

@@ -23,13 +23,20 @@ from res_federation.control.effects import (
     WithdrawRuns,
 )
 from res_federation.control.events import SiteConnected, SiteDisconnected, SiteReported
-from res_federation.errors import InvalidArgument, PermissionDenied
+from res_federation.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 from res_federation.model import order as orders
 from res_federation.model.identifiers import SiteId, job_of
+from res_federation.security.limits import Bucket
 from res_federation.wire import exchange
 
 log = structlog.get_logger(__name__)
 
+FIRST_S = 20.0
+"""A stream whose first report has not come by then is ended."""
+SILENT_S = 3 * 3600.0
+"""So is one that says nothing for so long: agents report at least every hour."""
+MESSAGES_PER_S, MESSAGES_BURST = 200.0, 400
+"""So fast one agent is listened to: a report every 0.1 s, and pieces of output beside."""
 _MOST_BYTES = 8 << 20
 """A message of orders is closed at about this size; scripts make them large."""
 
@@ -51,7 +58,11 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         """
         enrolment = self._federation.enrolment
         site, serial = enrolment.peer(_certificate(context), context.peer())
-        first = await anext(request_iterator, None)
+        try:
+            async with asyncio.timeout(FIRST_S):
+                first = await anext(request_iterator, None)
+        except TimeoutError:
+            raise FailedPrecondition(f"no report came within {FIRST_S:.0f} s") from None
         if first is None:
             return
         if first.WhichOneof("body") != "report":
@@ -101,7 +112,13 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         rest: AsyncIterator[agents_pb2.ConnectRequest],
     ) -> None:
         await self._take(outbox.site, first)
-        async for request in rest:
+        pace = Bucket(MESSAGES_BURST, self._federation.clock.now())
+        async for request in _spoken(rest):
+            # one that talks too fast is read slowly: what it sends piles up at its own end
+            now = self._federation.clock.now()
+            while wait := pace.take(1, MESSAGES_PER_S, MESSAGES_BURST, now):
+                await asyncio.sleep(wait)
+                now = self._federation.clock.now()
             # what comes after a revocation is not heard, even before the stream has ended
             if outbox.closed.is_set() or not self._federation.outboxes.current(outbox):
                 return
@@ -117,7 +134,9 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
 
     async def _take(self, site: SiteId, request: agents_pb2.ConnectRequest) -> None:
         if request.WhichOneof("body") == "output":
-            self._federation.outputs.answer(exchange.piece_from_message(request.output))
+            piece = exchange.piece_from_message(request.output)
+            if not self._federation.outputs.answer(site, piece):
+                log.info("output_not_asked_for", site=site, request=piece.request_id[:40])
             return
         report, runs, journal, complete, fences = exchange.report_from_message(request.report)
         _own(site, report.site)
@@ -169,6 +188,21 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 return orders.Forget(tokens)
             case orders.Read() | orders.Certify():
                 return effect
+
+
+async def _spoken(
+    requests: AsyncIterator[agents_pb2.ConnectRequest],
+) -> AsyncIterator[agents_pb2.ConnectRequest]:
+    """Yield messages until none comes for `SILENT_S`: such a stream is half open, or a trap."""
+    while True:
+        try:
+            async with asyncio.timeout(SILENT_S):
+                request = await anext(requests, None)
+        except TimeoutError:
+            raise FailedPrecondition(f"nothing was said for {SILENT_S:.0f} s") from None
+        if request is None:
+            return
+        yield request
 
 
 def _certificate(context: Any) -> bytes | None:

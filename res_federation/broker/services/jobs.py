@@ -22,7 +22,6 @@ from res_federation.model.job import Job
 from res_federation.wire import jobs as wire
 from res_federation.wire.specs import spec_from_message
 
-_MOST_IN_CHUNK = 10_000
 _MOST_KEY = 200
 
 
@@ -49,13 +48,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         """Submit many; all are on disk when this returns. A chunk is taken whole or not at all."""
         uids: list[JobId] = []
         async for chunk in request_iterator:
-            if len(chunk.requests) > _MOST_IN_CHUNK:
+            most = self._federation.limits.chunk_jobs
+            if len(chunk.requests) > most:
                 raise ResourceExhausted(
-                    f"a chunk of {len(chunk.requests)} jobs is over the limit of {_MOST_IN_CHUNK}",
+                    f"a chunk of {len(chunk.requests)} jobs is over the limit of {most}",
                     field="requests",
                     way_out="send smaller chunks",
                 )
             events = [self._of_chunk(number, one) for number, one in enumerate(chunk.requests)]
+            self._federation.check_room(events)
             await self._federation.loop.post(*events)
             uids += [self._federation.identifier(event) for event in events]
         return jobs_pb2.CreateJobsResponse(uids=uids)
@@ -156,6 +157,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncIterator[jobs_pb2.ReadOutputResponse]:
         """Stream what a job printed, to its end where it is followed."""
         uid, offset = _uid(request.name), request.offset
+        most = self._federation.limits.output_bytes
         task = request.task if request.HasField("task") else -1
         with self._federation.job_watchers.watch((uid,)) as watch:
             while True:
@@ -172,6 +174,12 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                     async for piece in pieces:
                         offset = piece.offset + len(piece.data)
                         yield jobs_pb2.ReadOutputResponse(data=piece.data, offset=piece.offset)
+                        if 0 < most <= offset - request.offset:
+                            raise ResourceExhausted(
+                                f"{offset - request.offset} bytes were read, the limit of one call"
+                                f" is {most}",
+                                way_out=f"read on from byte {offset}",
+                            )
                 if ended or not request.follow:
                     return
                 await self._federation.pause(watch)
