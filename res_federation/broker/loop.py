@@ -31,6 +31,7 @@ from res_federation.errors import (
     FederationError,
     InvalidArgument,
     ResourceExhausted,
+    Unavailable,
 )
 from res_federation.model.audit import AuditEntry
 from res_federation.store.step import Step
@@ -156,6 +157,7 @@ class Loop:
                 _settle(item, error)
         effects = [effect for item in items for effect in item.effects]
         step = to_step(effects, self.state.policy.name)
+        changes = bool(step)
         notes = self._notes.take()
         step.audit += notes
         step.sign_at, self._sign_at = self._sign_at, None
@@ -164,9 +166,16 @@ class Loop:
                 await self._store.commit(step)
             except FederationError as error:
                 self._notes.give_back(notes)
+                self._sign_at = step.sign_at
                 asyncio.get_running_loop().call_later(_AGAIN_S, self._wake.set)
-                await self._recover(items, error)
-                return
+                if changes or isinstance(error, Unavailable):
+                    await self._recover(items, error)
+                    return
+                # Only the audit log is behind: no event is to blame, and the state is as it was.
+                log.warning("audit_not_written", why=str(error), entries=len(notes))
+                for item in items:
+                    if not item.events:  # who asked for a head
+                        _settle(item, error)
         for item in items:
             _settle(item, None)
         for effect in effects:

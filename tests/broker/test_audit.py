@@ -13,6 +13,7 @@ from res_federation.broker.auditing import Notes
 from res_federation.cli.main import execute
 from res_federation.client import FederationClient
 from res_federation.client.scripts import job_from_script
+from res_federation.control.events import Ticked
 from res_federation.errors import InvalidArgument, NotFound, ResourceExhausted
 from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.audit_chain import Head, entry_of, line_of_head, line_of_record
@@ -165,6 +166,24 @@ async def test_what_could_not_be_written_is_written_once_there_is_room(tmp_path:
                 await asyncio.sleep(0.05)
         told = [entry_of(one.entry) for one in await store.audit.records(0, 10)]
         assert [one.actor for one in told] == ["ana", "eve"]
+
+
+async def test_a_log_that_is_behind_fails_no_event_and_forgets_no_state(tmp_path: Path) -> None:
+    async with a_loop(tmp_path) as (loop, store, _):
+        before = loop.state
+        store.fail(ResourceExhausted("the disk is full"))
+        loop.note(AuditEntry(1.0, "eve", "login", "", DENIED))
+        await loop.post(Ticked(2.0))
+        assert loop.state is before
+        store.fail(ResourceExhausted("the disk is full"))
+        loop.note(AuditEntry(1.0, "ana", "login", ""))
+        with pytest.raises(ResourceExhausted):
+            await loop.sign(3.0)
+        await loop.sign(4.0)
+        assert [entry_of(one.entry).actor for one in await store.audit.records(0, 9)] == [
+            "eve",
+            "ana",
+        ]
 
 
 async def test_a_submission_and_its_entry_are_one_transaction(tmp_path: Path) -> None:
