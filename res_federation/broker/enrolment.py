@@ -44,6 +44,7 @@ class Enrolment:
         self.agents_port = 0
         self._certificates, self._settings, self._clock = certificates, settings, clock
         self._members = frozenset(members)
+        self.issuers = settings.people.issuers
         self._streams: dict[Outbox, str] = {}
         self._ended: dict[Outbox, FederationError] = {}
 

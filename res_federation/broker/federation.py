@@ -24,9 +24,12 @@ from res_federation.model.job_state import JobState
 from res_federation.model.limits import LOCAL_LIMITS
 from res_federation.model.order import Piece
 from res_federation.model.plan import Explanation, Plan
+from res_federation.model.visible import Visible
 from res_federation.placement.engine import place
 from res_federation.placement.explain import counterfactual, explain
 from res_federation.placement.order import in_turn
+from res_federation.security.machine import MachineAccounts
+from res_federation.security.pseudonyms import Pseudonyms
 from res_federation.store.filters import parse_filter
 from res_federation.store.store import Store
 
@@ -42,6 +45,8 @@ class Federation:
 
     loop: Loop
     enrolment: Enrolment
+    machines: MachineAccounts
+    pseudonyms: Pseudonyms
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
         """Make what needs nothing else; `audit_key` is the public key of the audit log, in PEM."""
@@ -93,9 +98,11 @@ class Federation:
         """Return the job that a submission became."""
         return await self.job(self.identifier(event))
 
-    async def jobs(self, text: str, page_size: int, page_token: str) -> tuple[Sequence[Job], str]:
+    async def jobs(
+        self, text: str, page_size: int, page_token: str, seen: Visible
+    ) -> tuple[Sequence[Job], str]:
         """Return a page of jobs, newest first, with the reasons that are not written down."""
-        page, token = await self.store.jobs(parse_filter(text), page_size, page_token)
+        page, token = await self.store.jobs(parse_filter(text), page_size, page_token, seen)
         return [self.state.tell(self.state.jobs.get(job.id, job)) for job in page], token
 
     async def full_spec(self, job: Job) -> JobSpec:

@@ -15,6 +15,7 @@ from res_federation.broker.doors import Doors
 from res_federation.broker.effects import Carrier
 from res_federation.broker.enrolment import Enrolment
 from res_federation.broker.federation import Federation
+from res_federation.broker.identity import authenticator, know
 from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
 from res_federation.broker.server import Server
@@ -33,7 +34,6 @@ from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.security.audit_key import AuditKey
-from res_federation.security.authenticator import Authenticator
 from res_federation.security.authority import AUTHORITY, Authority
 from res_federation.security.local_login import SignedIn
 from res_federation.slurm.dialect import Dialect
@@ -77,6 +77,7 @@ async def run_broker(
     try:
         parts = Federation(store=store, clock=clock)
         _sign(parts, settings, sites)
+        await know(parts, settings.home / AUTHORITY)
 
         parts.limits = settings.security.limits
         terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s, limits=parts.limits)
@@ -184,8 +185,7 @@ async def _serve(
     parts.loop.note(began(parts.clock.now(), parts.audit_key, parts.state.policy))
     authority, rules = parts.enrolment.authority, settings.security
     local = SignedIn(authority.ca_pem, parts.state.sites) if rules.developer else None
-    known = Authenticator(local.principal, local.token) if local else Authenticator()
-    server = Server(parts, known)
+    server = Server(parts, authenticator(parts, rules, local))
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())

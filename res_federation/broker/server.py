@@ -16,11 +16,14 @@ from res_federation.api.v1 import (
     audit_pb2_grpc,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    identity_pb2,
+    identity_pb2_grpc,
     jobs_pb2,
     jobs_pb2_grpc,
     sites_pb2,
     sites_pb2_grpc,
 )
+from res_federation.broker.denials import Denials
 from res_federation.broker.doors import Doors
 from res_federation.broker.federation import Federation
 from res_federation.broker.hardening import agents_options, raise_file_limit, users_options
@@ -28,6 +31,7 @@ from res_federation.broker.services import answers
 from res_federation.broker.services.agents import AgentService
 from res_federation.broker.services.audit import AuditService
 from res_federation.broker.services.enrolment import EnrolmentService
+from res_federation.broker.services.identity import IdentityService
 from res_federation.broker.services.jobs import JobService
 from res_federation.broker.services.sites import SiteService
 from res_federation.errors import InvalidArgument
@@ -41,6 +45,7 @@ SERVICES = (
     sites_pb2.DESCRIPTOR.services_by_name["SiteService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_name,
+    identity_pb2.DESCRIPTOR.services_by_name["IdentityService"].full_name,
 )
 """Of the users' port."""
 AGENTS = agents_pb2.DESCRIPTOR.services_by_name["AgentService"].full_name
@@ -55,7 +60,9 @@ class Server:
 
     def __init__(self, federation: Federation, authenticator: Authenticator) -> None:
         """Register everything; nothing listens yet."""
-        keeper = Doorkeeper(authenticator, federation.clock.now, answers.refuse)
+        keeper = Doorkeeper(
+            authenticator, federation.clock.now, answers.refuse, Denials(federation)
+        )
         self._federation = federation
         warden = Warden(Meter(federation.limits), federation.clock.now, answers.refuse)
         most = raise_file_limit()
@@ -69,6 +76,7 @@ class Server:
             EnrolmentService(federation), users
         )
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(federation), users)
+        identity_pb2_grpc.add_IdentityServiceServicer_to_server(IdentityService(federation), users)
         agents = self._agents
         agents_pb2_grpc.add_AgentServiceServicer_to_server(AgentService(federation), agents)
         for server in (users, agents):

@@ -41,6 +41,10 @@ COMMANDS: dict[str, str] = {
     "table": "table",
     "report": "report",
     "audit": "audit",
+    "login": "people",
+    "logout": "people",
+    "whoami": "people",
+    "admin": "admin",
     "bench": "bench",
     "lab": "lab",
 }

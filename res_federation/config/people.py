@@ -24,6 +24,10 @@ class People:
     bindings: tuple[Binding, ...] = ()
 
 
+NOBODY = People()
+"""Nobody's word is taken."""
+
+
 def _url(text: object) -> str:
     if not isinstance(text, str) or not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
         raise ValueError(f"{text!r} is no issuer's address; write https://HOST/PATH")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from res_federation.config.limits import LimitsPart
+from res_federation.config.people import NOBODY, BindingPart, IssuerPart, People, people
 from res_federation.errors import InvalidArgument
 from res_federation.model.limits import LOCAL_LIMITS, Limits
 
@@ -29,6 +30,7 @@ class SecuritySettings:
         site_certificate_s: How long a site's certificate is good, in seconds.
         invitation_s: How long an invitation is good when nobody says otherwise, in seconds.
         limits: How much one caller may ask of the broker.
+        people: Who vouches for people, and what they are here.
 
     """
 
@@ -39,6 +41,7 @@ class SecuritySettings:
     site_certificate_s: float = DAY_S
     invitation_s: float = DAY_S
     limits: Limits = LOCAL_LIMITS
+    people: People = NOBODY
 
 
 class _Table(BaseModel):
@@ -60,6 +63,13 @@ class _File(_Table):
     tls: _Tls = Field(default_factory=_Tls)
     sites: _Sites = Field(default_factory=_Sites)
     limits: LimitsPart = Field(default_factory=LimitsPart)
+    issuer: tuple[IssuerPart, ...] = ()
+    binding: tuple[BindingPart, ...] = ()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        people(self.issuer, self.binding)
+        return self
 
 
 def security_settings(file: Path | None, home: Path) -> SecuritySettings:
@@ -98,6 +108,7 @@ def security_settings(file: Path | None, home: Path) -> SecuritySettings:
         site_certificate_s=found.sites.certificate_hours * 3600.0,
         invitation_s=found.sites.invitation_hours * 3600.0,
         limits=found.limits.limits(),
+        people=people(found.issuer, found.binding),
     )
 
 

@@ -1,7 +1,7 @@
 """What a client shows to the broker at an address, and how it knows that broker.
 
-Looked for in this order: ``RESFED_TOKEN`` and ``RESFED_CA``, then what a broker in developer mode
-left for its own account. There is no way without TLS.
+Looked for in this order: ``RESFED_TOKEN`` and ``RESFED_CA``, what `resfed login` saved, what a
+broker in developer mode left for its own account. There is no way without TLS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 
 from res_federation.errors import InvalidArgument
-from res_federation.security import local_login
+from res_federation.security import local_login, saved_login
 
 TOKEN_VARIABLE, CA_VARIABLE = "RESFED_TOKEN", "RESFED_CA"
 DEVELOPER_MODE = "developer mode"
@@ -34,7 +34,8 @@ class Credentials:
     Attributes:
         ca_pem: Authorities that may have signed the broker, or None for those of the system.
         token: Supplies the bearer token.
-        source: Where they are from: ``environment``, ``developer mode``, or "" for nowhere.
+        source: Where they are from: ``environment``, ``login``, ``developer mode``, or "" for
+            nowhere.
 
     """
 
@@ -69,6 +70,10 @@ def find(address: str, environment: Mapping[str, str] | None = None) -> Credenti
     """
     words = os.environ if environment is None else environment
     token, ca_file = words.get(TOKEN_VARIABLE, "").strip(), words.get(CA_VARIABLE, "")
+    saved = None if token else saved_login.find(address, words)
+    if saved is not None:
+        signed_by = _read(ca_file) if ca_file else (saved.ca_pem.encode() or None)
+        return Credentials(signed_by, lambda: saved_login.token(address, words), "login")
     local = None if token and ca_file else local_login.found(address, words)
     ca_pem = _read(ca_file) if ca_file else (local.ca_pem if local else None)
     if token:

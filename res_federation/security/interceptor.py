@@ -1,70 +1,67 @@
-"""Who makes the call that is being answered; asked before any service sees it."""
+"""Who makes the call that is being answered, and whether they may: asked before any service."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-import structlog
 
-from res_federation.errors import FederationError, Unauthenticated
-from res_federation.model.principal import Principal
-from res_federation.security.authenticator import Authenticator
-
-log = structlog.get_logger(__name__)
-
-_PUBLIC = frozenset(
-    {
-        "/res_federation.api.v1.EnrolmentService/GetAuthority",
-        "/res_federation.api.v1.EnrolmentService/EnrolSite",
-        "/grpc.health.v1.Health/Check",
-        "/grpc.health.v1.Health/Watch",
-    }
-)
-_caller: ContextVar[Principal] = ContextVar("caller")
+from res_federation.errors import FederationError, PermissionDenied, Unauthenticated
+from res_federation.security.authenticator import Authenticator, Login
+from res_federation.security.caller import Call, Denied, begin
+from res_federation.security.permissions import TABLE, Door, permit
 
 Refuse = Callable[[Any, FederationError], Awaitable[None]]
 
 
-def caller() -> Principal:
-    """Return who makes the call that is being answered.
-
-    Raises:
-        Unauthenticated: In a call that anybody may make.
-
-    """
-    try:
-        return _caller.get()
-    except LookupError:
-        raise Unauthenticated("nobody is logged in") from None
-
-
 class Doorkeeper(grpc.aio.ServerInterceptor):
-    """Lets nobody in whom the authenticator does not know."""
+    """Lets a call in if its caller is known and the table has it for them; else it is denied."""
 
     def __init__(
-        self, authenticator: Authenticator, now: Callable[[], float], refuse: Refuse
+        self,
+        authenticator: Authenticator,
+        now: Callable[[], float],
+        refuse: Refuse,
+        denied: Denied,
     ) -> None:
-        """Ask *authenticator*; *refuse* ends a call with an error."""
-        self._authenticator, self._now, self._refuse = authenticator, now, refuse
+        """Ask *authenticator* and the table.
+
+        Args:
+            authenticator: Knows callers.
+            now: Tells UTC seconds.
+            refuse: Ends a call with an error.
+            denied: Hears of each refusal, of services too.
+
+        """
+        self._authenticator, self._now = authenticator, now
+        self._refuse, self._denied = refuse, denied
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
     ) -> Any:
-        """Authenticate a call; one that is refused never reaches its service."""
+        """Authenticate a call and look into the table; one that is refused reaches no service."""
         method = handler_call_details.method
-        if method not in _PUBLIC:
-            try:
-                who = self._authenticator.principal(
-                    handler_call_details.invocation_metadata, self._now()
+        rule = TABLE.get(method)
+        begin(Call(method, denied=self._denied))
+        if rule is not None and rule.door is Door.ANYBODY:
+            return await continuation(handler_call_details)
+        try:
+            login = await self._authenticator.login(
+                handler_call_details.invocation_metadata, self._now()
+            )
+            if await continuation(handler_call_details) is None:
+                return None  # there is no such call: gRPC says so
+            found = permit(login.principal, method)
+            begin(Call(method, found, login, self._denied))
+            if found is None:
+                raise PermissionDenied(
+                    f"you may not call {method.rpartition('/')[2]}",
+                    way_out="resfed whoami shows your roles",
                 )
-            except FederationError as error:
-                log.warning("denied", call=method, why=error.message)
-                return self._refusal(error)
-            _caller.set(who)
-        return await continuation(handler_call_details)
+        except FederationError as error:
+            return self._refusal(error)
+        return self._watched(await continuation(handler_call_details), login)
 
     def _refusal(self, error: FederationError) -> Any:
         async def refuse(request_iterator: Any, context: Any) -> Any:
@@ -73,3 +70,45 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             yield b""  # an asynchronous generator: never reached
 
         return grpc.stream_stream_rpc_method_handler(refuse)
+
+    def _watched(self, handler: Any, login: Login) -> Any:
+        """Return *handler*; a stream of it ends when the login does."""
+        if handler is None or not (handler.request_streaming or handler.response_streaming):
+            return handler
+        words = (handler.request_deserializer, handler.response_serializer)
+        if not handler.response_streaming:
+            inner = handler.stream_unary
+
+            async def unary(requests: AsyncIterator[Any], context: Any) -> Any:
+                return await inner(self._while_it_holds(requests, login), context)
+
+            return grpc.stream_unary_rpc_method_handler(unary, *words)
+        if handler.request_streaming:
+            both = handler.stream_stream
+            return grpc.stream_stream_rpc_method_handler(
+                self._ending(
+                    lambda asked, context: both(self._while_it_holds(asked, login), context), login
+                ),
+                *words,
+            )
+        return grpc.unary_stream_rpc_method_handler(
+            self._ending(handler.unary_stream, login), *words
+        )
+
+    def _ending(self, inner: Callable[[Any, Any], AsyncIterator[Any]], login: Login) -> Any:
+        async def stream(asked: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                async for answer in self._while_it_holds(inner(asked, context), login):
+                    yield answer
+            except FederationError as error:
+                await self._refuse(context, error)
+
+        return stream
+
+    async def _while_it_holds(
+        self, messages: AsyncIterator[Any], login: Login
+    ) -> AsyncIterator[Any]:
+        async for message in messages:
+            if not login.holds(self._now()):
+                raise Unauthenticated("the login is over", way_out="resfed login")
+            yield message

@@ -89,7 +89,7 @@ EnrolmentService/ListCertificates   -       -        -        site  -           
 EnrolmentService/RevokeCertificates -       -        -        site  -           any  -
 AuditService/ListEntries            -       -        -        -     -           any  any
 AuditService/ExportEntries          -       -        -        -     -           any  any
-IdentityService/CreateMachineToken  -       own      own      -     -           -    -
+IdentityService/CreateMachineToken  -       project  project  -     -           -    -
 IdentityService/ListMachineTokens   -       own      project  -     -           any  -
 IdentityService/RevokeMachineToken  -       own      project  -     -           any  -
 """

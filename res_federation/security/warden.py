@@ -9,7 +9,7 @@ import grpc
 import structlog
 
 from res_federation.errors import FederationError, Unauthenticated
-from res_federation.security.interceptor import caller
+from res_federation.security.caller import caller
 from res_federation.security.limits import Meter
 
 log = structlog.get_logger(__name__)

@@ -26,37 +26,37 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%res_federation/api/v1/enrolment.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x0bLoginIssuer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"e\n\tAuthority\x12\x0e\n\x06\x63\x61_pem\x18\x01 \x01(\t\x12\x13\n\x0b\x61gents_port\x18\x02 \x01(\x05\x12\x33\n\x07issuers\x18\x03 \x03(\x0b\x32\".res_federation.api.v1.LoginIssuer\"\x15\n\x13GetAuthorityRequest\"T\n\x17\x43reateInvitationRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"Z\n\nInvitation\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x10\x45nrolSiteRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07\x63sr_pem\x18\x03 \x01(\t\"\xc5\x02\n\x0b\x43\x65rtificate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.res_federation.api.v1.CertificateState\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrevoke_reason\x18\t \x01(\t\x12\x0f\n\x07renewed\x18\n \x01(\t\"N\n\x17ListCertificatesRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x18ListCertificatesResponse\x12\x38\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\".res_federation.api.v1.Certificate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x19RevokeCertificatesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x1aRevokeCertificatesResponse\x12\x38\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\".res_federation.api.v1.Certificate*\x90\x01\n\x10\x43\x65rtificateState\x12!\n\x1d\x43\x45RTIFICATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x45RTIFICATE_STATE_VALID\x10\x01\x12\x1d\n\x19\x43\x45RTIFICATE_STATE_EXPIRED\x10\x02\x12\x1d\n\x19\x43\x45RTIFICATE_STATE_REVOKED\x10\x03\x32\xa1\x04\n\x10\x45nrolmentService\x12\\\n\x0cGetAuthority\x12*.res_federation.api.v1.GetAuthorityRequest\x1a .res_federation.api.v1.Authority\x12\x65\n\x10\x43reateInvitation\x12..res_federation.api.v1.CreateInvitationRequest\x1a!.res_federation.api.v1.Invitation\x12X\n\tEnrolSite\x12\'.res_federation.api.v1.EnrolSiteRequest\x1a\".res_federation.api.v1.Certificate\x12s\n\x10ListCertificates\x12..res_federation.api.v1.ListCertificatesRequest\x1a/.res_federation.api.v1.ListCertificatesResponse\x12y\n\x12RevokeCertificates\x12\x30.res_federation.api.v1.RevokeCertificatesRequest\x1a\x31.res_federation.api.v1.RevokeCertificatesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%res_federation/api/v1/enrolment.proto\x12\x15res_federation.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x0bLoginIssuer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x10\n\x08\x61udience\x18\x05 \x01(\t\"e\n\tAuthority\x12\x0e\n\x06\x63\x61_pem\x18\x01 \x01(\t\x12\x13\n\x0b\x61gents_port\x18\x02 \x01(\x05\x12\x33\n\x07issuers\x18\x03 \x03(\x0b\x32\".res_federation.api.v1.LoginIssuer\"\x15\n\x13GetAuthorityRequest\"T\n\x17\x43reateInvitationRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12+\n\x08lifetime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"Z\n\nInvitation\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x10\x45nrolSiteRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x0f\n\x07\x63sr_pem\x18\x03 \x01(\t\"\xc5\x02\n\x0b\x43\x65rtificate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x03 \x01(\t\x12\x0e\n\x06\x63\x61_pem\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x05state\x18\x07 \x01(\x0e\x32\'.res_federation.api.v1.CertificateState\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrevoke_reason\x18\t \x01(\t\x12\x0f\n\x07renewed\x18\n \x01(\t\"N\n\x17ListCertificatesRequest\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"m\n\x18ListCertificatesResponse\x12\x38\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\".res_federation.api.v1.Certificate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x19RevokeCertificatesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x1aRevokeCertificatesResponse\x12\x38\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32\".res_federation.api.v1.Certificate*\x90\x01\n\x10\x43\x65rtificateState\x12!\n\x1d\x43\x45RTIFICATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43\x45RTIFICATE_STATE_VALID\x10\x01\x12\x1d\n\x19\x43\x45RTIFICATE_STATE_EXPIRED\x10\x02\x12\x1d\n\x19\x43\x45RTIFICATE_STATE_REVOKED\x10\x03\x32\xa1\x04\n\x10\x45nrolmentService\x12\\\n\x0cGetAuthority\x12*.res_federation.api.v1.GetAuthorityRequest\x1a .res_federation.api.v1.Authority\x12\x65\n\x10\x43reateInvitation\x12..res_federation.api.v1.CreateInvitationRequest\x1a!.res_federation.api.v1.Invitation\x12X\n\tEnrolSite\x12\'.res_federation.api.v1.EnrolSiteRequest\x1a\".res_federation.api.v1.Certificate\x12s\n\x10ListCertificates\x12..res_federation.api.v1.ListCertificatesRequest\x1a/.res_federation.api.v1.ListCertificatesResponse\x12y\n\x12RevokeCertificates\x12\x30.res_federation.api.v1.RevokeCertificatesRequest\x1a\x31.res_federation.api.v1.RevokeCertificatesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'res_federation.api.v1.enrolment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CERTIFICATESTATE']._serialized_start=1246
-  _globals['_CERTIFICATESTATE']._serialized_end=1390
+  _globals['_CERTIFICATESTATE']._serialized_start=1264
+  _globals['_CERTIFICATESTATE']._serialized_end=1408
   _globals['_LOGINISSUER']._serialized_start=129
-  _globals['_LOGINISSUER']._serialized_end=207
-  _globals['_AUTHORITY']._serialized_start=209
-  _globals['_AUTHORITY']._serialized_end=310
-  _globals['_GETAUTHORITYREQUEST']._serialized_start=312
-  _globals['_GETAUTHORITYREQUEST']._serialized_end=333
-  _globals['_CREATEINVITATIONREQUEST']._serialized_start=335
-  _globals['_CREATEINVITATIONREQUEST']._serialized_end=419
-  _globals['_INVITATION']._serialized_start=421
-  _globals['_INVITATION']._serialized_end=511
-  _globals['_ENROLSITEREQUEST']._serialized_start=513
-  _globals['_ENROLSITEREQUEST']._serialized_end=577
-  _globals['_CERTIFICATE']._serialized_start=580
-  _globals['_CERTIFICATE']._serialized_end=905
-  _globals['_LISTCERTIFICATESREQUEST']._serialized_start=907
-  _globals['_LISTCERTIFICATESREQUEST']._serialized_end=985
-  _globals['_LISTCERTIFICATESRESPONSE']._serialized_start=987
-  _globals['_LISTCERTIFICATESRESPONSE']._serialized_end=1096
-  _globals['_REVOKECERTIFICATESREQUEST']._serialized_start=1098
-  _globals['_REVOKECERTIFICATESREQUEST']._serialized_end=1155
-  _globals['_REVOKECERTIFICATESRESPONSE']._serialized_start=1157
-  _globals['_REVOKECERTIFICATESRESPONSE']._serialized_end=1243
-  _globals['_ENROLMENTSERVICE']._serialized_start=1393
-  _globals['_ENROLMENTSERVICE']._serialized_end=1938
+  _globals['_LOGINISSUER']._serialized_end=225
+  _globals['_AUTHORITY']._serialized_start=227
+  _globals['_AUTHORITY']._serialized_end=328
+  _globals['_GETAUTHORITYREQUEST']._serialized_start=330
+  _globals['_GETAUTHORITYREQUEST']._serialized_end=351
+  _globals['_CREATEINVITATIONREQUEST']._serialized_start=353
+  _globals['_CREATEINVITATIONREQUEST']._serialized_end=437
+  _globals['_INVITATION']._serialized_start=439
+  _globals['_INVITATION']._serialized_end=529
+  _globals['_ENROLSITEREQUEST']._serialized_start=531
+  _globals['_ENROLSITEREQUEST']._serialized_end=595
+  _globals['_CERTIFICATE']._serialized_start=598
+  _globals['_CERTIFICATE']._serialized_end=923
+  _globals['_LISTCERTIFICATESREQUEST']._serialized_start=925
+  _globals['_LISTCERTIFICATESREQUEST']._serialized_end=1003
+  _globals['_LISTCERTIFICATESRESPONSE']._serialized_start=1005
+  _globals['_LISTCERTIFICATESRESPONSE']._serialized_end=1114
+  _globals['_REVOKECERTIFICATESREQUEST']._serialized_start=1116
+  _globals['_REVOKECERTIFICATESREQUEST']._serialized_end=1173
+  _globals['_REVOKECERTIFICATESRESPONSE']._serialized_start=1175
+  _globals['_REVOKECERTIFICATESRESPONSE']._serialized_end=1261
+  _globals['_ENROLMENTSERVICE']._serialized_start=1411
+  _globals['_ENROLMENTSERVICE']._serialized_end=1956
 # @@protoc_insertion_point(module_scope)

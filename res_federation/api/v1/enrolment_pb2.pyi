@@ -59,12 +59,15 @@ class LoginIssuer(_message.Message):
     ISSUER_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     SCOPES_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Short name, as it stands after "@" in users' names."""
     issuer: _builtins.str
     """Its address: "https://..."."""
     client_id: _builtins.str
     """The federation's public client there."""
+    audience: _builtins.str
+    """Whom the token shall be for (RFC 8707)."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What to ask for."""
@@ -76,10 +79,11 @@ class LoginIssuer(_message.Message):
         issuer: _builtins.str = ...,
         client_id: _builtins.str = ...,
         scopes: _abc.Iterable[_builtins.str] | None = ...,
+        audience: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "issuer", b"issuer", "name", b"name", "scopes", b"scopes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "client_id", b"client_id", "issuer", b"issuer", "name", b"name", "scopes", b"scopes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,8 @@ from res_federation.broker.services import answers
 from res_federation.errors import InvalidArgument
 from res_federation.model.certificate import SiteCertificate
 from res_federation.model.identifiers import SiteId, site_id
-from res_federation.security.interceptor import caller
+from res_federation.security.caller import caller, permit
+from res_federation.security.ownership import checked_site, everywhere
 from res_federation.wire.times import to_timestamp
 
 _PAGE = 100
@@ -38,7 +39,14 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         return enrolment_pb2.Authority(
             ca_pem=self._enrolment.authority.ca_pem.decode(),
             agents_port=self._enrolment.agents_port,
-        )
+            issuers=[
+                enrolment_pb2.LoginIssuer(
+                    name=one.name, issuer=one.url, client_id=one.client_id,
+                    scopes=one.scopes, audience=one.audience,
+                )
+                for one in self._enrolment.issuers
+            ],
+        )  # fmt: skip
 
     @answers.unary
     async def CreateInvitation(  # noqa: N802 - gRPC's name
@@ -49,7 +57,8 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         lifetime = request.lifetime.ToTimedelta().total_seconds()
         if not 0 <= lifetime <= _MOST_LIFETIME_S:
             raise InvalidArgument("an invitation is good for 30 days at most", field="lifetime")
-        words, made = await self._enrolment.invite(_site(request.site), lifetime, caller().user)
+        site = checked_site(permit(), _site(request.site))
+        words, made = await self._enrolment.invite(site, lifetime, caller().user)
         return enrolment_pb2.Invitation(
             token=words.text, site=f"sites/{made.site}", expire_time=to_timestamp(made.expires)
         )
@@ -70,7 +79,10 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> enrolment_pb2.ListCertificatesResponse:
         """List what was signed."""
         del context
-        site = _site(request.site) if request.site else ""
+        if request.site:
+            site = str(checked_site(permit(), _site(request.site)))
+        else:
+            site = everywhere(permit(), "list the certificates of one of your sites")
         offset = _offset(request.page_token)
         size = request.page_size if request.page_size > 0 else _PAGE
         found, more = await self._enrolment.listed(site, offset, size)
@@ -87,9 +99,10 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         del context
         kind, _, which = request.name.partition("/")
         if kind == "sites":
-            site, serial = str(site_id(which, "name")), ""
+            site, serial = str(checked_site(permit(), site_id(which, "name"))), ""
         elif kind == "certificates" and which:
-            site, serial = "", which.lower()
+            site = everywhere(permit(), "take back all certificates of your site")
+            serial = which.lower()
         else:
             raise InvalidArgument(
                 f"'{request.name}' is neither sites/ID nor certificates/SERIAL", field="name"

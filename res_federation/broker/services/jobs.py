@@ -15,10 +15,14 @@ from res_federation.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    PermissionDenied,
     ResourceExhausted,
 )
 from res_federation.model.identifiers import JobId, job_id
 from res_federation.model.job import Job
+from res_federation.security.caller import caller, permit
+from res_federation.security.ownership import owned
+from res_federation.security.sight import View, seen, view, visible
 from res_federation.wire import jobs as wire
 from res_federation.wire.specs import spec_from_message
 
@@ -71,16 +75,17 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     def _submitted(self, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
         if len(request.request_id) > _MOST_KEY:
             raise InvalidArgument(f"is longer than {_MOST_KEY} characters", field="request_id")
-        spec = spec_from_message(request.spec)
+        spec = owned(permit(), spec_from_message(request.spec))
         federation = self._federation
         return JobSubmitted(federation.clock.now(), federation.ids.new(), spec, request.request_id)
 
     @answers.unary
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
         """Return one job."""
-        job = await self._federation.job(_uid(request.name))
+        least = View.WHOLE if request.with_script else View.ANONYMISED
+        job, how = await self._seen(request.name, least)
         spec = await self._federation.full_spec(job) if request.with_script else None
-        return wire.job_to_message(job, spec=spec)
+        return wire.job_to_message(self._shown(job, how), spec=spec)
 
     @answers.unary
     async def ListJobs(  # noqa: N802
@@ -89,11 +94,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> jobs_pb2.ListJobsResponse:
         """Return a page of jobs, newest first."""
+        mine = permit()
         page, token = await self._federation.jobs(
-            request.filter, request.page_size or 100, request.page_token
+            request.filter, request.page_size or 100, request.page_token, visible(mine)
         )
+        # one that went to another site since it was read may be out of sight
+        found = ((job, view(mine, job)) for job in page)
         return jobs_pb2.ListJobsResponse(
-            jobs=[wire.job_to_message(job) for job in page], next_page_token=token
+            jobs=[wire.job_to_message(self._shown(job, how)) for job, how in found if how],
+            next_page_token=token,
         )
 
     @answers.stream
@@ -103,29 +112,34 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> AsyncIterator[jobs_pb2.WatchJobsResponse]:
         """Stream changes; the newest state of each job, never a backlog."""
-        names = [_uid(name) for name in request.names]
+        mine, names = permit(), [_uid(name) for name in request.names]
+        if not request.with_current:
+            for name in names:
+                await self._seen(name)
         # The watch opens before the present state is read, so that no change falls between.
         with self._federation.job_watchers.watch(names) as watch:
             if request.with_current:
                 for name in names:
-                    job = await self._federation.job(name)
-                    yield jobs_pb2.WatchJobsResponse(job=wire.job_to_message(job))
+                    job, how = await self._seen(name)
+                    yield self._news(job, how)
             async for changed in watch.changes():
-                yield jobs_pb2.WatchJobsResponse(job=wire.job_to_message(changed))
+                how = view(mine, changed)
+                if how:
+                    yield self._news(changed, how)
 
     @answers.unary
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
         """Cancel a job or one task; a job that has ended already is returned as it is."""
-        uid = _uid(request.name)
-        job = await self._federation.job(uid)
+        job, how = await self._seen(request.name, View.NAMED)
+        uid = job.id
         if not job.state.final:
             task = request.task if request.HasField("task") else None
             now = self._federation.clock.now()
             # one that ended just now is no longer live: it is returned as it is
             with contextlib.suppress(NotFound):
-                await self._federation.loop.post(JobCancelled(now, uid, job.spec.user, task))
+                await self._federation.loop.post(JobCancelled(now, uid, caller().user, task))
             job = await self._federation.job(uid)
-        return wire.job_to_message(job)
+        return wire.job_to_message(self._shown(job, how))
 
     @answers.unary
     async def ExplainJob(  # noqa: N802
@@ -134,7 +148,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> jobs_pb2.Explanation:
         """Say why a job is where it is."""
-        job = await self._federation.job(_uid(request.name))
+        job, _ = await self._seen(request.name)
         return wire.explanation_to_message(await self._federation.explain(job))
 
     @answers.unary
@@ -156,7 +170,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> AsyncIterator[jobs_pb2.ReadOutputResponse]:
         """Stream what a job printed, to its end where it is followed."""
-        uid, offset = _uid(request.name), request.offset
+        found, _ = await self._seen(request.name, View.WHOLE)
+        uid, offset = found.id, request.offset
         most = self._federation.limits.output_bytes
         task = request.task if request.HasField("task") else -1
         with self._federation.job_watchers.watch((uid,)) as watch:
@@ -183,6 +198,40 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 if ended or not request.follow:
                     return
                 await self._federation.pause(watch)
+
+    async def _seen(self, name: str, least: View = View.ANONYMISED) -> tuple[Job, View]:
+        """Return a job and how much of it the caller sees.
+
+        Raises:
+            PermissionDenied: If that is less than *least*, or if there is no such job: who may
+                not see a job does not learn whether it is there.
+            NotFound: If there is none, and the caller sees all that are.
+
+        """
+        mine, uid = permit(), _uid(name)
+        try:
+            job = await self._federation.job(uid)
+        except NotFound:
+            if visible(mine).everything:
+                raise
+            raise _not_yours(uid) from None
+        how = view(mine, job)
+        if how < least:
+            raise _not_yours(uid)
+        return job, how
+
+    def _shown(self, job: Job, how: View) -> Job:
+        return seen(job, how, self._federation.pseudonyms)
+
+    def _news(self, job: Job, how: View) -> jobs_pb2.WatchJobsResponse:
+        return jobs_pb2.WatchJobsResponse(job=wire.job_to_message(self._shown(job, how)))
+
+
+def _not_yours(uid: JobId) -> PermissionDenied:
+    return PermissionDenied(
+        f"job {uid} is not one about which you may ask this", field="name",
+        way_out="resfed queue --all lists those that you see",
+    )  # fmt: skip
 
 
 def _uid(name: str) -> JobId:

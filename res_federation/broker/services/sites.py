@@ -18,6 +18,10 @@ from res_federation.model.capacity import CapacityReport
 from res_federation.model.forecast import ForecastError
 from res_federation.model.identifiers import SiteId, site_id
 from res_federation.model.job_state import JobState
+from res_federation.model.principal import Role
+from res_federation.security.caller import caller, permit
+from res_federation.security.ownership import checked_site
+from res_federation.security.permissions import Permit
 from res_federation.wire.governance import governance_to_message
 from res_federation.wire.sites import error_to_message, partition_to_message, report_to_message
 from res_federation.wire.times import to_timestamp
@@ -68,8 +72,8 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
     @answers.unary
     async def DrainSite(self, request: sites_pb2.DrainSiteRequest, context: Any) -> sites_pb2.Site:  # noqa: N802, ARG002
         """Send no new jobs to a member."""
-        name, now = self._known(request.name), self._federation.clock.now()
-        await self._federation.loop.post(SiteDrained(now, name, "operator", request.reason))
+        name, now = self._administered(request.name), self._federation.clock.now()
+        await self._federation.loop.post(SiteDrained(now, name, caller().user, request.reason))
         return self._message(name)
 
     @answers.unary
@@ -79,9 +83,13 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> sites_pb2.Site:
         """Send jobs to a member again."""
-        name, now = self._known(request.name), self._federation.clock.now()
-        await self._federation.loop.post(SiteResumed(now, name, "operator"))
+        name, now = self._administered(request.name), self._federation.clock.now()
+        await self._federation.loop.post(SiteResumed(now, name, caller().user))
         return self._message(name)
+
+    def _administered(self, name: str) -> SiteId:
+        checked_site(permit(), site_id(name.removeprefix("sites/")))
+        return self._known(name)
 
     def _known(self, name: str) -> SiteId:
         return member(self._federation.state, site_id(name.removeprefix("sites/"))).site.id
@@ -104,12 +112,23 @@ class SiteService(sites_pb2_grpc.SiteServiceServicer):
             waiting_jobs=len(known.runs) - running,
             running_jobs=running,
             partitions=[partition_to_message(partition) for partition in site.partitions],
-            capacity=report_to_message(_told(known.report, known)) if known.report else None,
+            capacity=self._capacity(known),
             drain_reason=known.drain_reason,
             batch=site.batch,
             governance=governance_to_message(site.governance),
             forecasts=error_to_message(state.forecasts.errors.get(name, ForecastError())),
         )
+
+    def _capacity(self, known: SiteState) -> sites_pb2.CapacityReport | None:
+        if known.report is None:
+            return None
+        message = report_to_message(_told(known.report, known))
+        if not _knows_jobs(permit(), known.site.id):
+            # which job of the federation waits where is for those who see all of them
+            for part in message.partitions:
+                for waiting in part.queue:
+                    waiting.token = ""
+        return message
 
     def _state(self, known: SiteState) -> sites_pb2.SiteState.ValueType:
         if not known.site.batch and known.report is None:
@@ -130,3 +149,8 @@ def _told(report: CapacityReport, known: SiteState) -> CapacityReport:
     more = f"; and {len(known.doubts) - 3} more" if len(known.doubts) > 3 else ""
     doubts = f"not all is believed: {'; '.join(known.doubts[:3])}{more}"
     return replace(report, problem=doubts)
+
+
+def _knows_jobs(mine: Permit, site: SiteId) -> bool:
+    who = mine.principal
+    return mine.everything or Role.OPERATOR in who.roles or site in who.sites

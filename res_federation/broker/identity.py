@@ -1,0 +1,63 @@
+"""Puts together what knows people and machines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from res_federation.broker.federation import Federation
+from res_federation.config.security import SecuritySettings
+from res_federation.model.principal import Role
+from res_federation.security.authenticator import Authenticator
+from res_federation.security.files import read_private, write_private
+from res_federation.security.local_login import SignedIn
+from res_federation.security.machine import MachineAccounts
+from res_federation.security.oidc import TokenVerifier
+from res_federation.security.pseudonyms import KEY_BYTES, Pseudonyms
+
+_KEY_FILE = "pseudonyms.key"
+
+
+class KeptMemberships:
+    """Members of projects, as the books have them now."""
+
+    def __init__(self, federation: Federation) -> None:
+        """Ask the state of *federation*."""
+        self._federation = federation
+
+    def of(self, issuer: str, subject: str) -> Mapping[str, Role]:
+        """Return USER or LEAD, by project."""
+        return dict(self._federation.state.books.memberships(issuer, subject))
+
+
+async def know(parts: Federation, directory: Path) -> None:
+    """Read accounts of machines and the key of pseudonyms, which is made in *directory* once.
+
+    Raises:
+        FederationError: If one of them cannot be read.
+
+    """
+    parts.machines = MachineAccounts(await parts.store.machine_accounts.all())
+    path = directory / _KEY_FILE
+    try:
+        key = read_private(path)
+    except FileNotFoundError:
+        key = os.urandom(KEY_BYTES)
+        write_private(path, key)
+    parts.pseudonyms = Pseudonyms(key)
+
+
+def authenticator(
+    parts: Federation, settings: SecuritySettings, local: SignedIn | None
+) -> Authenticator:
+    """Return what knows the callers of this broker: *local* in developer mode alone."""
+    people = settings.people
+    return Authenticator(
+        local.principal if local else None,
+        local.token if local else "",
+        machines=parts.machines,
+        people=TokenVerifier(people.issuers, parts.clock.now) if people.issuers else None,
+        bindings=people.bindings,
+        memberships=KeptMemberships(parts),
+    )
