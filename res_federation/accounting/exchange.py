@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from res_federation.accounting.books import Books
+from res_federation.model.accelerators import family_in
 from res_federation.model.identifiers import PartitionId
 
 CORE = "core"
@@ -28,7 +29,7 @@ def units(
     core = rates.get(partition, rates.get(CORE, THOUSAND))
     device = rates.get(f"{partition}:{ACCELERATOR}")
     if device is None:
-        device = rates.get(accelerator, rates.get(ACCELERATOR, 0))
+        device = rates.get(family_in(accelerator), rates.get(ACCELERATOR, 0))
     return max(used[0] * core, used[1] * device)
 
 

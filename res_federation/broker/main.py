@@ -56,6 +56,7 @@ async def run_broker(
     on_ready: Callable[[str], None],
     dialects: Mapping[str, Dialect] | None = None,
     residency: Residency = NO_CLASSES,
+    rates: Mapping[str, int] | None = None,
 ) -> None:
     """Serve until cancelled.
 
@@ -67,6 +68,7 @@ async def run_broker(
         on_ready: Called with HOST:PORT when jobs can be submitted and placed.
         dialects: How members want their scripts; of one without nothing is asked of jobs.
         residency: Classes of data; a job of another class is refused.
+        rates: What machines are worth in the exchange, as `accounting.exchange.units` reads them.
 
     Raises:
         FederationError: If the store cannot be opened or the address cannot be had.
@@ -86,7 +88,8 @@ async def run_broker(
             return await _load(
                 store, clock.now(),
                 federation(tuple(sites), distances=distances, policy=policy, terms=terms,
-                           dialects=dialects, residency=residency, books=with_local(Books())),
+                           dialects=dialects, residency=residency,
+                           books=with_local(Books(rates=dict(rates or {})))),
             )  # fmt: skip
 
         scatter = _scatter(settings)

@@ -10,6 +10,8 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from res_federation.api.v1 import (
+    accounting_pb2,
+    accounting_pb2_grpc,
     agents_pb2,
     agents_pb2_grpc,
     audit_pb2,
@@ -28,6 +30,7 @@ from res_federation.broker.doors import Doors
 from res_federation.broker.federation import Federation
 from res_federation.broker.hardening import agents_options, raise_file_limit, users_options
 from res_federation.broker.services import answers
+from res_federation.broker.services.accounting import AccountingService
 from res_federation.broker.services.agents import AgentService
 from res_federation.broker.services.audit import AuditService
 from res_federation.broker.services.enrolment import EnrolmentService
@@ -43,6 +46,7 @@ from res_federation.security.warden import Warden
 SERVICES = (
     jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
     sites_pb2.DESCRIPTOR.services_by_name["SiteService"].full_name,
+    accounting_pb2.DESCRIPTOR.services_by_name["AccountingService"].full_name,
     audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     enrolment_pb2.DESCRIPTOR.services_by_name["EnrolmentService"].full_name,
     identity_pb2.DESCRIPTOR.services_by_name["IdentityService"].full_name,
@@ -74,6 +78,9 @@ class Server:
         sites_pb2_grpc.add_SiteServiceServicer_to_server(SiteService(federation), users)
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
             EnrolmentService(federation), users
+        )
+        accounting_pb2_grpc.add_AccountingServiceServicer_to_server(
+            AccountingService(federation), users
         )
         audit_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(federation), users)
         identity_pb2_grpc.add_IdentityServiceServicer_to_server(IdentityService(federation), users)

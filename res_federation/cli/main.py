@@ -45,6 +45,11 @@ COMMANDS: dict[str, str] = {
     "logout": "people",
     "whoami": "people",
     "admin": "admin",
+    "pool": "accounts",
+    "project": "accounts",
+    "exchange": "accounts",
+    "grant": "grants",
+    "ledger": "ledger",
     "bench": "bench",
     "lab": "lab",
 }

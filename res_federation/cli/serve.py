@@ -91,6 +91,7 @@ def serve(  # noqa: PLR0913 - the options of a command
     """Run the broker alone, in the foreground; prints `ready HOST:PORT`."""
     # sqlalchemy, numba and pydantic take a second that no other command must wait for
     from res_federation.broker.main import run_broker
+    from res_federation.config.accounts import load_factors
     from res_federation.config.broker import broker_settings
     from res_federation.config.data_classes import load_data_classes
     from res_federation.config.dialects import load_dialects
@@ -113,6 +114,7 @@ def serve(  # noqa: PLR0913 - the options of a command
                 distances=load_distances(catalogue, members),
                 dialects=load_dialects(catalogue, members),
                 residency=load_data_classes(catalogue),
+                rates=load_factors(catalogue),
                 policy=policy_at(policy),
                 on_ready=lambda address: tell_ready(address, as_json=as_json),
             )

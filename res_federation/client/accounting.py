@@ -168,9 +168,7 @@ class Accounting:
         """Return what members gave beyond what they took, in thousandths of units."""
         return self._ask(_exchange())
 
-    def record_exchange(
-        self, giver: str, taker: str, units: int, note: str = ""
-    ) -> dict[str, int]:
+    def record_exchange(self, giver: str, taker: str, units: int, note: str = "") -> dict[str, int]:
         """Note what a member gave another outside of any run."""
         return self._ask(_exchanged(giver, taker, units, note))
 

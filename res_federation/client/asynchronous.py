@@ -14,6 +14,7 @@ from res_federation.api.v1 import jobs_pb2, sites_pb2
 from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
 from res_federation.api.v1.sites_pb2_grpc import SiteServiceStub
 from res_federation.client import requests
+from res_federation.client.accounting import AsyncAccounting
 from res_federation.client.address import CHANNEL_OPTIONS, broker_address
 from res_federation.client.audit import AsyncAuditLog
 from res_federation.client.patience import (
@@ -70,6 +71,7 @@ class FederationClient:
         self._channel = self._credentials.aio_channel(self.address, CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
+        self.accounting = AsyncAccounting(self._channel, self._call)
         self.audit = AsyncAuditLog(self._channel, self._call, self._endurance)
 
     async def __aenter__(self) -> Self:

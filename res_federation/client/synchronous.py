@@ -13,6 +13,7 @@ from res_federation.api.v1 import jobs_pb2, sites_pb2
 from res_federation.api.v1.jobs_pb2_grpc import JobServiceStub
 from res_federation.api.v1.sites_pb2_grpc import SiteServiceStub
 from res_federation.client import requests
+from res_federation.client.accounting import Accounting
 from res_federation.client.address import CHANNEL_OPTIONS, broker_address
 from res_federation.client.audit import AuditLog
 from res_federation.client.patience import (
@@ -69,6 +70,7 @@ class Federation:
         self._channel = self._credentials.channel(self.address, CHANNEL_OPTIONS)
         self._jobs = JobServiceStub(self._channel)
         self._sites = SiteServiceStub(self._channel)
+        self.accounting = Accounting(self._channel, self._call)
         self.audit = AuditLog(self._channel, self._call, self._endurance)
 
     def __enter__(self) -> Self:
