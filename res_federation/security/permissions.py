@@ -90,6 +90,22 @@ EnrolmentService/RevokeCertificates -       -        -        site  -           
 AuditService/ListEntries            -       -        -        -     -           any  any
 AuditService/ExportEntries          -       -        -        -     -           any  any
 IdentityService/CreateMachineToken  -       project  project  -     -           -    -
+AccountingService/SavePool          -       -        -        -     -           any  -
+AccountingService/ListPools         -       any      any      any   any         any  any
+AccountingService/SaveProject       -       -        -        -     -           any  -
+AccountingService/GetProject        read    project  project  -     -           any  any
+AccountingService/ListProjects      read    project  project  -     -           any  any
+AccountingService/SetMember         -       -        project  -     -           any  -
+AccountingService/ListMembers       -       -        project  -     -           any  any
+AccountingService/SaveGrant         -       -        -        -     -           any  -
+AccountingService/CloseGrant        -       -        -        -     -           any  -
+AccountingService/GetGrant          read    project  project  -     -           any  any
+AccountingService/ListGrants        read    project  project  -     -           any  any
+AccountingService/ListLedger        -       -        project  -     -           any  any
+AccountingService/ImportUsage       -       -        -        -     -           any  -
+AccountingService/ListExchange      -       -        -        site  -           any  any
+AccountingService/RecordExchange    -       -        -        -     -           any  -
+IdentityService/CreateMachineToken  -       own      own      -     -           -    -
 IdentityService/ListMachineTokens   -       own      project  -     -           any  -
 IdentityService/RevokeMachineToken  -       own      project  -     -           any  -
 """

@@ -16,7 +16,7 @@ from res_federation.accounting.compare import used_by_run
 from res_federation.accounting.ledger import Entry
 from res_federation.accounting.records import Grant, Pool, PoolKind, Project
 from res_federation.client import Federation, job_from_script
-from res_federation.model.job import Job
+from res_federation.model.job import Job, JobSpec
 from tests.journeys.running import Up, until, up
 
 JOBS = int(os.environ.get("RESFED_LEDGER_JOBS", "60"))
@@ -45,17 +45,19 @@ def found_projects(federation: Up) -> None:
                 books.save_grant(grant)
 
 
-def submit_and_kill(federation: Up, draw: random.Random) -> list[str]:
+def submit_and_kill(federation: Up, draw: random.Random) -> dict[str, JobSpec]:
     """Submit jobs of both projects, and kill the broker at random moments in between."""
-    jobs: list[str] = []
+    jobs: dict[str, JobSpec] = {}
     moments = set(draw.sample(range(5, JOBS), KILLS))
     names = [*PROJECTS]
     with Federation(federation.address, patience_s=60) as client:
         for number in range(JOBS):
             spec = job_from_script(draw.choice(SCRIPTS), options=draw.choice(OPTIONS))
-            jobs.append(client.submit(replace(spec, project=names[number % 2])).id)
+            spec = replace(spec, project=names[number % 2])
+            job = client.submit(spec).id
+            jobs[job] = spec
             if number % 17 == 3:
-                client.cancel(jobs[-1])
+                client.cancel(job)
             if number in moments:
                 time.sleep(draw.random())
                 until(lambda: federation.kill("broker", "serve"))
@@ -105,12 +107,12 @@ def test_the_ledger_sums_to_what_ran_to_the_second(tmp_path: Path) -> None:
     used = used_by_run(entries)
     totals: Counter[str] = Counter()
     for job in ended:
-        request = job.spec.request
+        request = jobs[job.id].request
         cores = (request.tasks or 1) * request.cpus_per_task
         for run in job.runs:
             assert run.token in used, f"{run.token} was never settled"
         assert sum(used[run.token][0] for run in job.runs) == ran(job, cores), job
-        totals[job.spec.project] += ran(job, cores)
+        totals[jobs[job.id].project] += ran(job, cores)
     posted = Counter(entry.run for entry in entries if entry.run)
     assert set(posted.values()) == {2}, "each run is reserved once and settled once"
     for name, project in ((name, name.split("-")[0]) for name in grants if "-" in name):

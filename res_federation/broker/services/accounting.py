@@ -24,32 +24,41 @@ from res_federation.control.events import (
 )
 from res_federation.errors import InvalidArgument, PermissionDenied
 from res_federation.model.identifiers import site_id
-from res_federation.security.caller import caller, permit
-from res_federation.security.ownership import administers
-from res_federation.security.permissions import Scope
+from res_federation.security.interceptor import caller
+from res_federation.security.permissions import Permit, Scope, permit
 from res_federation.store.ledger import MOST_A_PAGE, EntryFilter
 from res_federation.wire import accounting as wire
 
+_SERVICE = f"/{pb.DESCRIPTOR.services_by_name['AccountingService'].full_name}"
 _MOST_IMPORTED = 50_000
 """Uses in one call."""
 
 
-def _sees(project: str) -> bool:
+def _permit(method: str) -> Permit:
+    """Return what the caller may call *method* about; raises PermissionDenied."""
+    found = permit(caller(), f"{_SERVICE}/{method}")
+    if found is None:
+        raise PermissionDenied(f"you may not call {method}", way_out="ask an operator")
+    return found
+
+
+def _all(mine: Permit) -> bool:
+    return mine.everything or Scope.ANY in mine.roles.values()
+
+
+def _sees(mine: Permit, project: str) -> bool:
     """Tell whether the call may be about *project*."""
-    mine = permit()
-    if mine.everything or Scope.ANY in mine.roles.values():
-        return True
     role = mine.principal.projects.get(project)
-    return role is not None and mine.roles.get(role) is Scope.PROJECT
+    return _all(mine) or (role is not None and mine.roles.get(role) is Scope.PROJECT)
 
 
-def _checked(project: str) -> str:
+def _checked(mine: Permit, project: str) -> str:
     """Return *project* if the call may be about it, whether it exists or not."""
-    if not _sees(project):
-        mine = ", ".join(sorted(filter(_sees, caller().projects))) or "none"
+    if not _sees(mine, project):
+        own = sorted(one for one in mine.principal.projects if _sees(mine, one))
         raise PermissionDenied(
             f"you may not do this for project '{project}'",
-            field="project", way_out=f"yours: {mine}",
+            field="project", way_out=f"yours: {', '.join(own) or 'none'}",
         )  # fmt: skip
     return project
 
@@ -75,8 +84,9 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def SavePool(self, request: pb.SavePoolRequest, context: Any) -> pb.Pool:  # noqa: N802, ARG002
         """Make a pool, or change one."""
+        mine = _permit("SavePool")
         pool = wire.pool_from_message(request.pool)
-        await self._post(PoolSaved(self._now, pool, caller().user))
+        await self._post(PoolSaved(self._now, pool, mine.principal.user))
         return wire.pool_to_message(self._books.pools[pool.id])
 
     @answers.unary
@@ -86,20 +96,23 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListPoolsResponse:
         """Return all pools."""
+        _permit("ListPools")
         pools = [wire.pool_to_message(one) for _, one in sorted(self._books.pools.items())]
         return pb.ListPoolsResponse(pools=pools)
 
     @answers.unary
     async def SaveProject(self, request: pb.SaveProjectRequest, context: Any) -> pb.Project:  # noqa: N802, ARG002
         """Make a project, or change one."""
+        mine = _permit("SaveProject")
         project = wire.project_from_message(request.project)
-        await self._post(ProjectSaved(self._now, project, caller().user))
+        await self._post(ProjectSaved(self._now, project, mine.principal.user))
         return wire.project_to_message(self._books.projects[project.id])
 
     @answers.unary
     async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> pb.Project:  # noqa: N802, ARG002
         """Return one project."""
-        name = _checked(request.name.removeprefix(wire.PROJECTS))
+        mine = _permit("GetProject")
+        name = _checked(mine, request.name.removeprefix(wire.PROJECTS))
         return wire.project_to_message(project_named(self._books, name))
 
     @answers.unary
@@ -109,15 +122,17 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListProjectsResponse:
         """Return the projects that the caller may see."""
-        found = [one for name, one in sorted(self._books.projects.items()) if _sees(name)]
+        mine = _permit("ListProjects")
+        found = [one for name, one in sorted(self._books.projects.items()) if _sees(mine, name)]
         return pb.ListProjectsResponse(projects=[wire.project_to_message(one) for one in found])
 
     @answers.unary
     async def SetMember(self, request: pb.SetMemberRequest, context: Any) -> pb.Member:  # noqa: N802, ARG002
         """Let somebody belong to a project, in another role, or not any more."""
+        mine = _permit("SetMember")
         member = wire.member_from_message(request.member)
-        _checked(member.project)
-        await self._post(MembershipSet(self._now, member, caller().user))
+        _checked(mine, member.project)
+        await self._post(MembershipSet(self._now, member, mine.principal.user))
         return wire.member_to_message(member)
 
     @answers.unary
@@ -127,7 +142,8 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListMembersResponse:
         """Return the members of a project."""
-        project = _checked(request.project.removeprefix(wire.PROJECTS))
+        mine = _permit("ListMembers")
+        project = _checked(mine, request.project.removeprefix(wire.PROJECTS))
         project_named(self._books, project)
         found = [
             one
@@ -139,23 +155,26 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def SaveGrant(self, request: pb.SaveGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Make a grant, or change one."""
+        mine = _permit("SaveGrant")
         grant = wire.grant_from_message(request.grant)
         if grant.closed:
             raise InvalidArgument("close it with CloseGrant", field="closed")
-        await self._post(GrantMade(self._now, grant, caller().user))
+        await self._post(GrantMade(self._now, grant, mine.principal.user))
         return self._grant(self._books.grants[grant.id])
 
     @answers.unary
     async def CloseGrant(self, request: pb.CloseGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Close a grant: the rest goes back to its pool."""
+        mine = _permit("CloseGrant")
         name = request.name.removeprefix(wire.GRANTS)
-        await self._post(GrantClosed(self._now, name, caller().user))
+        await self._post(GrantClosed(self._now, name, mine.principal.user))
         return self._grant(self._books.grants[name])
 
     @answers.unary
     async def GetGrant(self, request: pb.GetGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Return a grant with what is left of it."""
-        return self._grant(self._seen_grant(request.name.removeprefix(wire.GRANTS)))
+        mine = _permit("GetGrant")
+        return self._grant(self._seen_grant(mine, request.name.removeprefix(wire.GRANTS)))
 
     @answers.unary
     async def ListGrants(  # noqa: N802
@@ -164,13 +183,14 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListGrantsResponse:
         """Return the grants that the caller may see, each with what is left of it."""
+        mine = _permit("ListGrants")
         project = request.project.removeprefix(wire.PROJECTS)
         if project:
-            _checked(project)
+            _checked(mine, project)
         found = [
             one
             for _, one in sorted(self._books.grants.items())
-            if _sees(one.project) and project in ("", one.project)
+            if _sees(mine, one.project) and project in ("", one.project)
         ]
         return pb.ListGrantsResponse(grants=[self._grant(one) for one in found])
 
@@ -181,6 +201,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListLedgerResponse:
         """Return entries by number; a page token is the number after which to go on."""
+        mine = _permit("ListLedger")
         if not 0 <= request.page_size <= MOST_A_PAGE:
             raise InvalidArgument(f"is not between 0 and {MOST_A_PAGE}", field="page_size")
         if request.page_token and not request.page_token.isdecimal():
@@ -190,9 +211,9 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
             request.grant.removeprefix(wire.GRANTS),
         )
         if grant:
-            self._seen_grant(grant)
-        elif project or Scope.ANY not in permit().roles.values():
-            _checked(project)
+            self._seen_grant(mine, grant)
+        elif project or not _all(mine):
+            _checked(mine, project)
         size = request.page_size or MOST_A_PAGE
         wanted = EntryFilter((grant,) if grant else (), project, int(request.page_token or 0))
         found = await self._federation.store.entries(wanted, size + 1)
@@ -209,6 +230,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ImportUsageResponse:
         """Charge use that did not pass through the federation, each once in all time."""
+        mine = _permit("ImportUsage")
         if len(request.usage) > _MOST_IMPORTED:
             raise InvalidArgument(
                 f"{len(request.usage)} uses in one call",
@@ -220,7 +242,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         known = await self._federation.store.posted_once(usage)
         fresh = tuple(one for once, one in usage.items() if once not in known)
         if fresh and not request.validate_only:
-            await self._post(UsageImported(self._now, fresh, caller().user))
+            await self._post(UsageImported(self._now, fresh, mine.principal.user))
         return pb.ImportUsageResponse(charged=len(fresh), known=sorted(known))
 
     @answers.unary
@@ -230,7 +252,8 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListExchangeResponse:
         """Return the balances of the members that the caller may see."""
-        return self._exchange()
+        mine = _permit("ListExchange")
+        return self._exchange(mine)
 
     @answers.unary
     async def RecordExchange(  # noqa: N802
@@ -239,29 +262,27 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListExchangeResponse:
         """Note what a member gave another outside of any run."""
+        mine = _permit("RecordExchange")
         giver = site_id(request.giver.removeprefix(wire.SITES), "giver")
         taker = site_id(request.taker.removeprefix(wire.SITES), "taker")
-        event = Exchanged(self._now, giver, taker, request.units, request.note, caller().user)
+        event = Exchanged(self._now, giver, taker, request.units, request.note, mine.principal.user)
         await self._post(event)
-        return self._exchange()
+        return self._exchange(mine)
 
-    def _exchange(self) -> pb.ListExchangeResponse:
+    def _exchange(self, mine: Permit) -> pb.ListExchangeResponse:
         found = exchange.balances(self._books)
-        mine = permit()
         return pb.ListExchangeResponse(
             balances=[
                 pb.ExchangeBalance(site=f"{wire.SITES}{site}", units=found.get(site, 0))
                 for site in self._federation.state.sites
-                if administers(mine, site)
+                if _all(mine) or site in mine.principal.sites
             ]
         )
 
-    def _seen_grant(self, name: str) -> Grant:
+    def _seen_grant(self, mine: Permit, name: str) -> Grant:
         """Return a grant that the caller may see; whether another exists is not told."""
         found = self._books.grants.get(name)
-        if found is None and Scope.ANY not in permit().roles.values():
-            raise PermissionDenied(f"you may not see grant '{name}'", field="grant")
-        if found is not None and not _sees(found.project):
+        if not _sees(mine, "" if found is None else found.project):
             raise PermissionDenied(f"you may not see grant '{name}'", field="grant")
         return grant_named(self._books, name)
 
