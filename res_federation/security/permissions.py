@@ -105,7 +105,6 @@ AccountingService/ListLedger        -       -        project  -     -           
 AccountingService/ImportUsage       -       -        -        -     -           any  -
 AccountingService/ListExchange      -       -        -        site  -           any  any
 AccountingService/RecordExchange    -       -        -        -     -           any  -
-IdentityService/CreateMachineToken  -       own      own      -     -           -    -
 IdentityService/ListMachineTokens   -       own      project  -     -           any  -
 IdentityService/RevokeMachineToken  -       own      project  -     -           any  -
 """

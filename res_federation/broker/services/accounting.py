@@ -24,22 +24,13 @@ from res_federation.control.events import (
 )
 from res_federation.errors import InvalidArgument, PermissionDenied
 from res_federation.model.identifiers import site_id
-from res_federation.security.interceptor import caller
-from res_federation.security.permissions import Permit, Scope, permit
+from res_federation.security.caller import permit
+from res_federation.security.permissions import Permit, Scope
 from res_federation.store.ledger import MOST_A_PAGE, EntryFilter
 from res_federation.wire import accounting as wire
 
-_SERVICE = f"/{pb.DESCRIPTOR.services_by_name['AccountingService'].full_name}"
 _MOST_IMPORTED = 50_000
 """Uses in one call."""
-
-
-def _permit(method: str) -> Permit:
-    """Return what the caller may call *method* about; raises PermissionDenied."""
-    found = permit(caller(), f"{_SERVICE}/{method}")
-    if found is None:
-        raise PermissionDenied(f"you may not call {method}", way_out="ask an operator")
-    return found
 
 
 def _all(mine: Permit) -> bool:
@@ -84,7 +75,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def SavePool(self, request: pb.SavePoolRequest, context: Any) -> pb.Pool:  # noqa: N802, ARG002
         """Make a pool, or change one."""
-        mine = _permit("SavePool")
+        mine = permit()
         pool = wire.pool_from_message(request.pool)
         await self._post(PoolSaved(self._now, pool, mine.principal.user))
         return wire.pool_to_message(self._books.pools[pool.id])
@@ -96,14 +87,13 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListPoolsResponse:
         """Return all pools."""
-        _permit("ListPools")
         pools = [wire.pool_to_message(one) for _, one in sorted(self._books.pools.items())]
         return pb.ListPoolsResponse(pools=pools)
 
     @answers.unary
     async def SaveProject(self, request: pb.SaveProjectRequest, context: Any) -> pb.Project:  # noqa: N802, ARG002
         """Make a project, or change one."""
-        mine = _permit("SaveProject")
+        mine = permit()
         project = wire.project_from_message(request.project)
         await self._post(ProjectSaved(self._now, project, mine.principal.user))
         return wire.project_to_message(self._books.projects[project.id])
@@ -111,7 +101,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> pb.Project:  # noqa: N802, ARG002
         """Return one project."""
-        mine = _permit("GetProject")
+        mine = permit()
         name = _checked(mine, request.name.removeprefix(wire.PROJECTS))
         return wire.project_to_message(project_named(self._books, name))
 
@@ -122,14 +112,14 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListProjectsResponse:
         """Return the projects that the caller may see."""
-        mine = _permit("ListProjects")
+        mine = permit()
         found = [one for name, one in sorted(self._books.projects.items()) if _sees(mine, name)]
         return pb.ListProjectsResponse(projects=[wire.project_to_message(one) for one in found])
 
     @answers.unary
     async def SetMember(self, request: pb.SetMemberRequest, context: Any) -> pb.Member:  # noqa: N802, ARG002
         """Let somebody belong to a project, in another role, or not any more."""
-        mine = _permit("SetMember")
+        mine = permit()
         member = wire.member_from_message(request.member)
         _checked(mine, member.project)
         await self._post(MembershipSet(self._now, member, mine.principal.user))
@@ -142,7 +132,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListMembersResponse:
         """Return the members of a project."""
-        mine = _permit("ListMembers")
+        mine = permit()
         project = _checked(mine, request.project.removeprefix(wire.PROJECTS))
         project_named(self._books, project)
         found = [
@@ -155,7 +145,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def SaveGrant(self, request: pb.SaveGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Make a grant, or change one."""
-        mine = _permit("SaveGrant")
+        mine = permit()
         grant = wire.grant_from_message(request.grant)
         if grant.closed:
             raise InvalidArgument("close it with CloseGrant", field="closed")
@@ -165,7 +155,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def CloseGrant(self, request: pb.CloseGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Close a grant: the rest goes back to its pool."""
-        mine = _permit("CloseGrant")
+        mine = permit()
         name = request.name.removeprefix(wire.GRANTS)
         await self._post(GrantClosed(self._now, name, mine.principal.user))
         return self._grant(self._books.grants[name])
@@ -173,7 +163,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
     @answers.unary
     async def GetGrant(self, request: pb.GetGrantRequest, context: Any) -> pb.Grant:  # noqa: N802, ARG002
         """Return a grant with what is left of it."""
-        mine = _permit("GetGrant")
+        mine = permit()
         return self._grant(self._seen_grant(mine, request.name.removeprefix(wire.GRANTS)))
 
     @answers.unary
@@ -183,7 +173,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListGrantsResponse:
         """Return the grants that the caller may see, each with what is left of it."""
-        mine = _permit("ListGrants")
+        mine = permit()
         project = request.project.removeprefix(wire.PROJECTS)
         if project:
             _checked(mine, project)
@@ -201,7 +191,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListLedgerResponse:
         """Return entries by number; a page token is the number after which to go on."""
-        mine = _permit("ListLedger")
+        mine = permit()
         if not 0 <= request.page_size <= MOST_A_PAGE:
             raise InvalidArgument(f"is not between 0 and {MOST_A_PAGE}", field="page_size")
         if request.page_token and not request.page_token.isdecimal():
@@ -230,7 +220,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ImportUsageResponse:
         """Charge use that did not pass through the federation, each once in all time."""
-        mine = _permit("ImportUsage")
+        mine = permit()
         if len(request.usage) > _MOST_IMPORTED:
             raise InvalidArgument(
                 f"{len(request.usage)} uses in one call",
@@ -252,7 +242,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListExchangeResponse:
         """Return the balances of the members that the caller may see."""
-        mine = _permit("ListExchange")
+        mine = permit()
         return self._exchange(mine)
 
     @answers.unary
@@ -262,7 +252,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> pb.ListExchangeResponse:
         """Note what a member gave another outside of any run."""
-        mine = _permit("RecordExchange")
+        mine = permit()
         giver = site_id(request.giver.removeprefix(wire.SITES), "giver")
         taker = site_id(request.taker.removeprefix(wire.SITES), "taker")
         event = Exchanged(self._now, giver, taker, request.units, request.note, mine.principal.user)
