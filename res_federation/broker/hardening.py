@@ -20,7 +20,9 @@ IDLE_S = 600.0
 STREAMS_OF_A_CONNECTION = 256
 """Calls of one connection that are open at a time; more wait at the caller."""
 CONNECTIONS = 16_000
-"""Connections of one port; more are closed at once. Files allowed, less some, if that is less."""
+"""Connections of the users' port; more are closed at once. Less where fewer files are allowed."""
+AGENTS_CONNECTIONS = 2_000
+"""Connections of the agents' port."""
 _SPARE_FILES = 512
 """Files for the store, Ray, recordings."""
 
@@ -53,27 +55,30 @@ def users_options(connections: int) -> _Options:
 
 
 def agents_options(connections: int) -> _Options:
-    """Return what gRPC is told of the agents' port, with so many connections at most."""
+    """Return what gRPC is told of the agents' port.
+
+    It has files of its own: who fills the users' port does not shut the sites out.
+    """
     return (
         *_COMMON,
         ("grpc.max_receive_message_length", AGENTS_MESSAGE_BYTES),
         ("grpc.max_concurrent_streams", 8),
-        ("grpc.max_allowed_incoming_connections", connections),
+        ("grpc.max_allowed_incoming_connections", min(connections, AGENTS_CONNECTIONS)),
     )
 
 
 def raise_file_limit() -> int:
-    """Let this process have as many files as it may; return how many connections that allows.
+    """Let this process have as many files as it may; return the users' connections that it allows.
 
-    Each of the two ports is given less than half of the files, so that neither can starve the
-    other or the store.
+    Files for the agents' port and the store are set aside first.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * CONNECTIONS + _SPARE_FILES
+    wanted = CONNECTIONS + AGENTS_CONNECTIONS + _SPARE_FILES
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
     files = wanted if soft == resource.RLIM_INFINITY else max(soft, wanted)
-    return max(64, min(CONNECTIONS, (files - _SPARE_FILES) // 2))
+    aside = min(AGENTS_CONNECTIONS, files // 4) + _SPARE_FILES
+    return max(64, min(CONNECTIONS, files - aside))

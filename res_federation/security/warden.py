@@ -23,9 +23,19 @@ Refuse = Callable[[Any, FederationError], Awaitable[None]]
 class Warden(grpc.aio.ServerInterceptor):
     """Refuses the calls of those who ask too much; the calls of others go on as ever."""
 
-    def __init__(self, meter: Meter, now: Callable[[], float], refuse: Refuse) -> None:
-        """Ask *meter*; *refuse* ends a call with an error."""
+    def __init__(
+        self,
+        meter: Meter,
+        now: Callable[[], float],
+        refuse: Refuse,
+        who: Callable[[Any], str] | None = None,
+    ) -> None:
+        """Ask *meter*; *refuse* ends a call with an error.
+
+        *who* returns whom a call is counted for, by its context: the caller by default.
+        """
         self._meter, self._now, self._refuse = meter, now, refuse
+        self._who = who or _who
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -57,7 +67,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _answered(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> Any:
-            who = _who(context)
+            who = self._who(context)
             try:
                 if method == _ONE:
                     self._meter.submissions(who, _project(request), 1, self._now())
@@ -71,7 +81,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _collected(self, method: str, answer: Any) -> Any:
         async def measured(requests: AsyncIterator[Any], context: Any) -> Any:
-            who = _who(context)
+            who = self._who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
@@ -84,7 +94,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _streamed(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> AsyncIterator[Any]:
-            who = _who(context)
+            who = self._who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
