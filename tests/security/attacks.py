@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ HTTP = b"POST /res_federation.api.v1.JobService/CreateJob HTTP/1.1\r\nHost: x\r\
 ACTS_AT_ONCE = 200
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Attack = Callable[[str, int, random.Random], Awaitable[int]]
+Attack = Callable[[str, int, random.Random], Coroutine[Any, Any, int]]
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -54,7 +54,7 @@ def _who(context: Any) -> str:
 async def stub() -> AsyncIterator[Any]:
     warden = Warden(Meter(LIMITS), lambda: 1000.0, answers.refuse, _who)
     server = grpc.aio.server(interceptors=(warden,))
-    jobs_pb2_grpc.add_JobServiceServicer_to_server(Jobs(), server)
+    jobs_pb2_grpc.add_JobServiceServicer_to_server(Jobs(), server)  # type: ignore[abstract]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
