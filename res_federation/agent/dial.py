@@ -8,10 +8,13 @@ import structlog
 from res_federation.agent.clock import Clock
 from res_federation.agent.site_identity import Papers, SiteIdentity
 from res_federation.client.enrolment import EnrolmentClient
-from res_federation.errors import FailedPrecondition, Unavailable
+from res_federation.errors import FailedPrecondition, FederationError, Unavailable
 from res_federation.model.identifiers import SiteId
+from res_federation.model.order import Certify
 from res_federation.security.credentials import DEVELOPER_MODE, Credentials, find
+from res_federation.wire.status import RENEWAL_DENIED, UNKNOWN_CERTIFICATE
 
+_NEVER_S = 365 * 86400.0
 Options = tuple[tuple[str, int | str], ...]
 
 
@@ -32,6 +35,8 @@ class Dial:
         """
         self.identity, self._broker, self._agents, self._now = identity, broker, agents, now
         self._unknown = False
+        self._shown: Papers | None = None
+        self._no_renewal = b""
         self._log = structlog.get_logger("resfed.agent").bind(site=identity.site)
 
     @property
@@ -58,12 +63,36 @@ class Dial:
                 way_out="ask an operator for an invitation, then: resfed site enroll",
             )
         address = self._agents or await self._asked(found)
+        self._shown = papers
         tls = grpc.ssl_channel_credentials(papers.ca, papers.key, papers.certificate)
         return grpc.aio.secure_channel(address, tls, options=list(options))
 
-    def unknown(self) -> None:
-        """Note that the broker never signed this certificate: its database is another one."""
-        self._unknown = True
+    def refused(self, error: FederationError) -> None:
+        """Take the broker's reason for ending a stream into account at the next dial."""
+        if error.code == UNKNOWN_CERTIFICATE:  # its database is another one
+            self._unknown = True
+        elif error.code == RENEWAL_DENIED and self._shown is not None:
+            self._no_renewal = self._shown.certificate
+            self._log.error(
+                "the certificate is not renewed: enrol the site again before it ends",
+                reason=str(error),
+            )
+
+    def renewal_in(self) -> float:
+        """Return in how many seconds the next certificate is to be asked for."""
+        if self._shown is None or self._shown.certificate == self._no_renewal:
+            return _NEVER_S
+        return max(0.0, self._shown.half() - self._now())
+
+    def accept(self, order: Certify) -> None:
+        """Keep the next certificate: the next dial shows it.
+
+        Raises:
+            FailedPrecondition: If it is not for this agent; the present one is kept.
+
+        """
+        self.identity.accept(order.certificate_pem, order.ca_pem)
+        self._log.info("the certificate is renewed")
 
     def _useless(self, papers: Papers | None, found: Credentials) -> bool:
         return (

@@ -20,9 +20,9 @@ from res_federation.api.v1 import agents_pb2, agents_pb2_grpc
 from res_federation.errors import FederationError, Unavailable
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import SiteId
-from res_federation.model.order import Order, Read
+from res_federation.model.order import Certify, Order, Read
 from res_federation.wire.exchange import orders_from_message, piece_to_message, report_to_message
-from res_federation.wire.status import UNKNOWN_CERTIFICATE, from_rpc_error
+from res_federation.wire.status import from_rpc_error
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _OPTIONS = (
@@ -86,6 +86,7 @@ class Link:
         self._now, self._beat_s = now, beat_s
         self._log = structlog.get_logger("resfed.agent").bind(site=self._site)
         self._answered = asyncio.Event()
+        self._renewed = False
         self.connected = False
         """Whether the broker answered on the present stream."""
 
@@ -104,8 +105,11 @@ class Link:
             except* (grpc.aio.AioRpcError, FederationError, OSError) as group:
                 error = _first(group)
                 why = str(error)
-                if isinstance(error, FederationError) and error.code == UNKNOWN_CERTIFICATE:
-                    self._dial.unknown()
+                if isinstance(error, FederationError):
+                    self._dial.refused(error)
+            if self._renewed:
+                self._renewed, self.connected, attempt = False, False, 0
+                continue  # with the new certificate, at once
             attempt = 1 if self.connected else attempt + 1
             if self.connected or attempt == 1:
                 self._log.warning("no link to the broker", broker=self._broker, reason=why)
@@ -124,6 +128,7 @@ class Link:
                     writers = [
                         group.create_task(self._report(call)),
                         group.create_task(self._send_output(call, reads)),
+                        group.create_task(self._renew(call)),
                     ]
                     await self._receive(call, reads)
                     for writer in writers:
@@ -145,6 +150,10 @@ class Link:
             for order in orders:
                 if isinstance(order, Read):
                     await reads.put(order)
+                elif isinstance(order, Certify):
+                    self._dial.accept(order)
+                    self._renewed = True
+                    return
 
     def _carry_out(self, orders: tuple[Order, ...]) -> None:
         try:
@@ -152,6 +161,14 @@ class Link:
         except FederationError as error:
             # what could not be written down is not in the next report, and is ordered again
             self._log.error("orders not carried out", reason=str(error))
+
+    async def _renew(self, call: Call) -> None:
+        """Ask for the next certificate when it is time; again while no answer comes."""
+        while True:
+            await asyncio.sleep(self._dial.renewal_in())
+            asked = agents_pb2.RenewalRequest(csr_pem=self._dial.identity.request())
+            await _on_stream(call.write(agents_pb2.ConnectRequest(renewal=asked)))
+            await asyncio.sleep(self._patience_s)
 
     async def _report(self, call: Call) -> None:
         """Send a report at once, when something changes, and on a beat."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -18,14 +18,18 @@ from res_federation.errors import (
     PermissionDenied,
     Unauthenticated,
 )
+from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.certificate import SiteCertificate, SiteInvitation
 from res_federation.model.identifiers import SiteId
 from res_federation.security.authority import Authority, peer_of, request_digest
 from res_federation.security.invitation import InvitationText
 from res_federation.store.certificates import Certificates
-from res_federation.wire.status import UNKNOWN_CERTIFICATE
+from res_federation.wire.status import RENEWAL_DENIED, UNKNOWN_CERTIFICATE
 
 log = structlog.get_logger(__name__)
+
+_MOST_REASON = 500
+"""Characters of a refusal in the audit log."""
 
 
 class Enrolment:
@@ -38,12 +42,13 @@ class Enrolment:
         settings: SecuritySettings,
         clock: Clock,
         members: Sequence[SiteId],
+        note: Callable[[AuditEntry], None],
     ) -> None:
-        """Sign with *authority* for *members*, and keep all of it in *certificates*."""
+        """Sign with *authority* for *members*, keep it in *certificates*, tell it to *note*."""
         self.authority = authority
         self.agents_port = 0
         self._certificates, self._settings, self._clock = certificates, settings, clock
-        self._members = frozenset(members)
+        self._members, self._note = frozenset(members), note
         self.issuers = settings.people.issuers
         self._streams: dict[Outbox, str] = {}
         self._ended: dict[Outbox, FederationError] = {}
@@ -71,6 +76,7 @@ class Enrolment:
         made = SiteInvitation(words.digest, site, now, expires, by)
         await self._certificates.invite(made)
         log.info("site_invited", site=site, by=by, seconds=expires - now)
+        self._note(AuditEntry(now, by, "site.invite", site, data=(("expires", f"{expires:.0f}"),)))
         return words, made
 
     async def enrol(self, token: str, site: SiteId, csr_pem: str, peer: str) -> SiteCertificate:
@@ -88,9 +94,11 @@ class Enrolment:
                 digest, site, key, now, lambda: self._signed(csr_pem, site, now)
             )
         except PermissionDenied as error:
-            log.warning("denied", act="enrol", site=site, why=error.message, peer=peer)
-            raise
+            raise self._denied("site.enrol", site, error, f"peer:{peer}") from None
         log.info("site_enrolled", site=site, serial=made.serial, peer=peer)
+        self._note(
+            AuditEntry(now, f"peer:{peer}", "site.enrol", site, data=(("serial", made.serial),))
+        )
         return made
 
     async def renew(self, site: SiteId, serial: str, csr_pem: str) -> SiteCertificate:
@@ -107,9 +115,11 @@ class Enrolment:
                 serial, key, now, lambda: self._signed(csr_pem, site, now)
             )
         except PermissionDenied as error:
-            log.warning("denied", act="renew", site=site, serial=serial, why=error.message)
-            raise
+            refused = PermissionDenied(error.message, way_out=error.way_out, code=RENEWAL_DENIED)
+            raise self._denied("site.renew", site, refused, f"site:{site}") from None
         log.info("certificate_renewed", site=site, serial=made.serial, renewed=serial)
+        serials = (("renewed", serial), ("serial", made.serial))
+        self._note(AuditEntry(now, f"site:{site}", "site.renew", site, data=serials))
         return made
 
     def _signed(self, csr_pem: str, site: SiteId, now: float) -> SiteCertificate:
@@ -136,11 +146,10 @@ class Enrolment:
             if site not in self._members:
                 raise PermissionDenied(f"site '{site}' is no member of this federation")
         except PermissionDenied as error:
-            log.warning("denied", act="connect", why=error.message, peer=peer)
-            raise
+            raise self._denied("site.connect", "", error, f"peer:{peer}") from None
         if self._clock.now() >= expires:
-            log.warning("denied", act="connect", why="expired", site=site, peer=peer)
-            raise Unauthenticated(f"the certificate of site '{site}' has expired")
+            over = Unauthenticated(f"the certificate of site '{site}' has expired")
+            raise self._denied("site.connect", site, over, f"site:{site}")
         return site, serial
 
     @contextmanager
@@ -163,19 +172,20 @@ class Enrolment:
         """
         found = await self._certificates.of_serial(serial)
         now = self._clock.now()
+        refusal: FederationError | None = None
         if found is None or found.site != outbox.site:
-            raise self._denied(
-                outbox.site,
-                PermissionDenied(
-                    f"certificate {serial} is not one that this federation signed",
-                    way_out="enrol again: resfed site enroll",
-                    code=UNKNOWN_CERTIFICATE,
-                ),
+            refusal = PermissionDenied(
+                f"certificate {serial} is not one that this federation signed",
+                way_out="enrol again: resfed site enroll",
+                code=UNKNOWN_CERTIFICATE,
             )
-        if found.revoked is not None:
-            raise self._denied(outbox.site, PermissionDenied(found.refusal(now)))
-        if found.refusal(now):
-            raise self._denied(outbox.site, Unauthenticated(found.refusal(now)))
+        elif found.revoked is not None:
+            refusal = PermissionDenied(found.refusal(now))
+        elif found.refusal(now):
+            refusal = Unauthenticated(found.refusal(now))
+        if found is None or refusal is not None:
+            assert refusal is not None, "an unknown one is refused"
+            raise self._denied("site.connect", outbox.site, refusal, f"site:{outbox.site}")
         loop = asyncio.get_running_loop()
         over = Unauthenticated(f"certificate {serial} of site '{found.site}' has expired")
         return loop.call_later(found.expires - now, self._end, outbox, over)
@@ -186,12 +196,23 @@ class Enrolment:
 
     def _end(self, outbox: Outbox, why: FederationError) -> None:
         if outbox in self._streams:
-            self._ended[outbox] = why
-            log.warning("denied", act="stream", site=outbox.site, why=why.message)
+            self._ended[outbox] = self._denied(
+                "site.stream", outbox.site, why, f"site:{outbox.site}"
+            )
             outbox.close()
 
-    def _denied(self, site: SiteId, error: FederationError) -> FederationError:
-        log.warning("denied", act="connect", site=site, why=error.message)
+    def refused_report(self, site: SiteId, told: str) -> FederationError:
+        """Return the refusal of a report of *told* in a stream of *site*; it was logged."""
+        error = PermissionDenied(
+            f"this stream is of site '{site}', the report of '{told}'", field="capacity.site"
+        )
+        return self._denied("site.report", site, error, f"site:{site}")
+
+    def _denied(self, act: str, site: str, error: FederationError, actor: str) -> FederationError:
+        """Log a refusal and give it to the audit log; return it."""
+        log.warning("denied", act=act, site=site, why=error.message, actor=actor)
+        at = self._clock.now()
+        self._note(AuditEntry(at, actor, act, site, DENIED, error.message[:_MOST_REASON]))
         return error
 
     # --- looking, and putting out
@@ -224,4 +245,7 @@ class Enrolment:
                 words = f"certificate {of_stream} of site '{outbox.site}' was revoked"
                 self._end(outbox, PermissionDenied(words))
         log.warning("certificates_revoked", site=site, serials=sorted(serials), by=by)
+        for one in ended:
+            told = (("serial", one.serial),)
+            self._note(AuditEntry(now, by, "site.revoke", one.site, reason=reason, data=told))
         return ended

@@ -117,7 +117,7 @@ def _sign(parts: Federation, settings: BrokerSettings, sites: Sequence[Site]) ->
     authority = Authority.opened(settings.home / AUTHORITY, parts.clock.now())
     parts.enrolment = Enrolment(
         authority, parts.store.certificates, settings.security, parts.clock,
-        [site.id for site in sites],
+        [site.id for site in sites], lambda entry: parts.loop.note(entry),  # noqa: PLW0108 - the loop comes later
     )  # fmt: skip
     key = AuditKey.at(settings.home / AUTHORITY / "audit.key")
     parts.store.sign, parts.audit_key = key.sign, key.public_pem

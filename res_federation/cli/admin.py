@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from res_federation.cli import machine_tokens
+from res_federation.cli import authority, machine_tokens
 
 
 def register(app: typer.Typer) -> None:
@@ -16,4 +16,5 @@ def register(app: typer.Typer) -> None:
         rich_markup_mode=None,
     )
     group.add_typer(machine_tokens.group(), name="token")
+    group.add_typer(authority.group(), name="ca")
     app.add_typer(group, name="admin")

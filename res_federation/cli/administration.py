@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from res_federation.cli import output, site_discover, site_probe, site_whois
+from res_federation.cli import output, site_discover, site_enrol, site_probe, site_whois
 from res_federation.cli.documents import instant, site_document
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.client import SiteView
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog="Example: resfed site resume csuc")(resume)
     site_discover.register(group)
     site_probe.register(group)
+    site_enrol.register(group)
     site_whois.register(group)
     app.add_typer(group, name="site")
 

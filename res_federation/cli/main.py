@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "broker": "serve",
     "agent": "serve",
     "site": "administration",
+    "admin": "admin",
     "submit": "submit",
     "queue": "jobs",
     "sites": "administration",

@@ -24,6 +24,8 @@ from res_federation.errors import (
 DOMAIN = "res-federation"
 UNKNOWN_CERTIFICATE = "UnknownCertificate"
 """Code of a refusal that a new enrolment heals: this federation never signed that certificate."""
+RENEWAL_DENIED = "RenewalDenied"
+"""Code of a refusal to renew a certificate; to ask again is of no use."""
 _BY_NAME = {family.__name__: family for family in FAMILIES}
 
 

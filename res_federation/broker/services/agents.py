@@ -23,7 +23,7 @@ from res_federation.control.effects import (
     WithdrawRuns,
 )
 from res_federation.control.events import SiteConnected, SiteDisconnected, SiteReported
-from res_federation.errors import FailedPrecondition, InvalidArgument, PermissionDenied
+from res_federation.errors import FailedPrecondition, InvalidArgument
 from res_federation.model import order as orders
 from res_federation.model.identifiers import SiteId, job_of
 from res_federation.security.limits import Bucket
@@ -67,7 +67,8 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
             return
         if first.WhichOneof("body") != "report":
             raise InvalidArgument("the first message of a stream must be a report", field="body")
-        _own(site, exchange.report_from_message(first.report)[0].site)
+        if (told := exchange.report_from_message(first.report)[0].site) != site:
+            raise enrolment.refused_report(site, told)
         outbox = Outbox(site)
         with enrolment.standing(outbox, serial):
             end = await enrolment.admit(outbox, serial)
@@ -139,7 +140,8 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
                 log.info("output_not_asked_for", site=site, request=piece.request_id[:40])
             return
         report, runs, journal, complete, fences = exchange.report_from_message(request.report)
-        _own(site, report.site)
+        if report.site != site:
+            raise self._federation.enrolment.refused_report(site, report.site)
         unknown = [
             run.token for run in runs if job_of(run.token) not in self._federation.state.jobs
         ]
@@ -209,12 +211,3 @@ def _certificate(context: Any) -> bytes | None:
     """Return the peer's certificate that the handshake verified, PEM."""
     given: list[bytes] = context.auth_context().get("x509_pem_cert", [])
     return given[0] if given else None
-
-
-def _own(site: SiteId, told: SiteId) -> None:
-    """Refuse a report that is not of the stream's own site."""
-    if told != site:
-        log.warning("denied", act="report", site=site, why=f"a report of '{told}'")
-        raise PermissionDenied(
-            f"this stream is of site '{site}', the report of '{told}'", field="capacity.site"
-        )
