@@ -24,7 +24,6 @@ COMMANDS: dict[str, str] = {
     "broker": "serve",
     "agent": "serve",
     "site": "administration",
-    "admin": "admin",
     "submit": "submit",
     "queue": "jobs",
     "sites": "administration",
