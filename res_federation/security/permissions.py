@@ -41,6 +41,8 @@ class Door(StrEnum):
     """A role that the table names."""
     AGENTS = "agents"
     """The agents' port, by a site's certificate; no person's login opens it."""
+    CLOSED = "closed"
+    """Nobody comes in: what a library offers and this broker does not serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ TABLE: Mapping[str, Rule] = {
     f"/{API}.AuditService/GetHead": Rule(Door.SIGNED_IN),
     "/grpc.health.v1.Health/Check": Rule(Door.ANYBODY),
     "/grpc.health.v1.Health/Watch": Rule(Door.ANYBODY),
-    "/grpc.health.v1.Health/List": Rule(Door.SIGNED_IN),
+    "/grpc.health.v1.Health/List": Rule(Door.CLOSED),
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Rule(Door.SIGNED_IN),
 }
 """Every call by its full name. Deny by default: there is no other way to be let in."""
@@ -171,7 +173,7 @@ def permit(principal: Principal, call: str) -> Permit | None:
     The local principal of developer mode may do all that the table knows.
     """
     rule = TABLE.get(call)
-    if rule is None or rule.door is Door.AGENTS:
+    if rule is None or rule.door in (Door.AGENTS, Door.CLOSED):
         return None
     if rule.door is not Door.ROLES:
         return Permit(principal)

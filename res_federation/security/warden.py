@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isawaitable
 from typing import Any
 
 import grpc
@@ -98,7 +99,11 @@ class Warden(grpc.aio.ServerInterceptor):
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
-                    async for response in answer(request, context):
+                    answers = answer(request, context)
+                    if isawaitable(answers):  # it writes by itself: gRPC's own health service
+                        await answers
+                        return
+                    async for response in answers:
                         yield response
             except FederationError as error:
                 await self._tell(context, method, who, error)

@@ -92,11 +92,13 @@ class Provider:
 
 
 @contextmanager
-def provider(node: Path, npm: Path, name: str = "people") -> Iterator[Provider]:
-    """Run a provider."""
+def provider(
+    node: Path, npm: Path, name: str = "people", *, token_s: int = 60
+) -> Iterator[Provider]:
+    """Run a provider whose access tokens hold for *token_s* seconds."""
     modules, port = installed(npm), _free_port()
     process = subprocess.Popen(
-        [node, _HERE / "provider.mjs", modules, str(port)],
+        [node, _HERE / "provider.mjs", modules, str(port), str(token_s)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     try:

@@ -1,4 +1,4 @@
-// A certified OpenID provider for the tests: node provider.mjs MODULES PORT NAME
+// A certified OpenID provider for the tests: node provider.mjs MODULES PORT SECONDS-OF-TOKENS
 // Prints "ready" when it listens. POST /test/rotate gives it new keys; with ?drop=1 the old ones
 // are gone at once, as after a theft. Its own pages ask for login and consent.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-const [modules, port] = process.argv.slice(2);
+const [modules, port, seconds] = process.argv.slice(2);
 const require = createRequire(`${modules}/node_modules/`);
 const { default: Provider } = await import(
   pathToFileURL(require.resolve('oidc-provider')).href
@@ -46,7 +46,7 @@ function build() {
           scope: 'federation',
           audience: resource,
           accessTokenFormat: 'jwt',
-          accessTokenTTL: 60,
+          accessTokenTTL: Number(seconds),
           jwt: { sign: { alg: 'ES256' } },
         }),
       },

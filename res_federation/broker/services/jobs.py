@@ -159,7 +159,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> jobs_pb2.Explanation:
         """Say where a job would go."""
         now = self._federation.clock.now()
-        spec = classified(self._federation.state, spec_from_message(request.spec))
+        spec = classified(self._federation.state, owned(permit(), spec_from_message(request.spec)))
         job = Job(self._federation.ids.new(), spec, now)
         return wire.explanation_to_message(await self._federation.dry_run(job))
 
