@@ -20,6 +20,8 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from res_federation.api.v1 import (
+    accounting_pb2,
+    accounting_pb2_grpc,
     audit_pb2,
     enrolment_pb2,
     identity_pb2,
@@ -89,6 +91,27 @@ IdentityService/CreateMachineToken   in-q     U    U      P      P   P   P   .  
 IdentityService/ListMachineTokens    all      U    U      P      .   .   .   .   P   P   P   .    P   P   P
 IdentityService/RevokeMachineToken   ana's    U    U      P      .   P   .   P   P   P   P   .    P   P   P
 IdentityService/RevokeMachineToken   missing  U    U      P      P   P   P   P   P   P   P   N    P   P   P
+AccountingService/SavePool           bad      U    U      P      P   P   P   P   P   P   P   F    P   P   P
+AccountingService/ListPools          all      U    U      P      .   .   .   .   .   .   .   .    .   P   P
+AccountingService/SaveProject        bad      U    U      P      P   P   P   P   P   P   P   F    P   P   P
+AccountingService/GetProject         in-p     U    U      P      .   .   .   P   P   P   P   .    .   .   P
+AccountingService/GetProject         in-no    U    U      P      P   P   P   P   P   P   P   N    N   P   P
+AccountingService/ListProjects       all      U    U      P      .   .   .   .   P   P   P   .    .   .   P
+AccountingService/SetMember          in-p     U    U      P      P   P   .   P   P   P   P   .    P   P   P
+AccountingService/SetMember          in-q     U    U      P      P   P   P   P   P   P   P   .    P   P   P
+AccountingService/ListMembers        in-p     U    U      P      P   P   .   P   P   P   P   .    .   P   P
+AccountingService/ListMembers        in-q     U    U      P      P   P   P   P   P   P   P   .    .   P   P
+AccountingService/SaveGrant          bad      U    U      P      P   P   P   P   P   P   P   F    P   P   P
+AccountingService/CloseGrant         missing  U    U      P      P   P   P   P   P   P   P   N    P   P   P
+AccountingService/GetGrant           missing  U    U      P      P   P   P   P   P   P   P   N    N   P   P
+AccountingService/ListGrants         in-p     U    U      P      .   .   .   P   P   P   P   .    .   .   P
+AccountingService/ListGrants         in-q     U    U      P      P   P   P   .   P   P   P   .    .   P   P
+AccountingService/ListLedger         in-p     U    U      P      P   P   .   P   P   P   P   .    .   P   P
+AccountingService/ListLedger         in-q     U    U      P      P   P   P   P   P   P   P   .    .   P   P
+AccountingService/ListLedger         all      U    U      P      P   P   P   P   P   P   P   .    .   P   P
+AccountingService/ImportUsage        none     U    U      P      P   P   P   P   P   P   P   .    P   P   P
+AccountingService/ListExchange       all      U    U      P      P   P   P   P   .   .   P   .    .   P   P
+AccountingService/RecordExchange     bad      U    U      P      P   P   P   P   P   P   P   F    P   P   P
 AuditService/ListEntries             all      U    U      P      P   P   P   P   P   P   P   .    .   P   P
 AuditService/ExportEntries           all      U    U      P      P   P   P   P   P   P   P   .    .   P   P
 AuditService/GetHead                 none     U    U      .      .   .   .   .   .   .   .   .    .   .   .
@@ -100,7 +123,10 @@ ServerReflection/ServerReflectionInfo none    U    U      .      .   .   .   .  
 """  # noqa: E501 - a table
 
 
-MODULES = (jobs_pb2, sites_pb2, enrolment_pb2, identity_pb2, audit_pb2, health_pb2, reflection_pb2)
+MODULES = (
+    jobs_pb2, sites_pb2, accounting_pb2, enrolment_pb2, identity_pb2, audit_pb2, health_pb2,
+    reflection_pb2,
+)  # fmt: skip
 METHODS = {
     f"{service.name}/{method.name}": (service, method)
     for module in MODULES
@@ -139,6 +165,12 @@ def create(project: str) -> jobs_pb2.CreateJobRequest:
     return jobs_pb2.CreateJobRequest(spec=spec(project))
 
 
+def member(project: str) -> accounting_pb2.Member:
+    return accounting_pb2.Member(
+        project=f"projects/{project}", issuer="people", subject="zoe", role="user"
+    )
+
+
 def jobs_named(what: str, tokens: dict[str, str]) -> str:
     ids = {"ana's": ANA, "eve's": EVE, "waits": WAITS, "missing": MISSING}
     return f"jobs/{tokens.get(what) or ids[what]}"
@@ -168,6 +200,23 @@ def request(call: str, what: str, tokens: dict[str, str]) -> Any:
         ),
         "SiteService/DrainSite": lambda: sites_pb2.DrainSiteRequest(name=f"sites/{site}"),
         "SiteService/ResumeSite": lambda: sites_pb2.ResumeSiteRequest(name=f"sites/{site}"),
+        "AccountingService/GetProject": lambda: accounting_pb2.GetProjectRequest(
+            name=f"projects/{project}"
+        ),
+        "AccountingService/SetMember": lambda: accounting_pb2.SetMemberRequest(
+            member=member(project)
+        ),
+        "AccountingService/ListMembers": lambda: accounting_pb2.ListMembersRequest(
+            project=f"projects/{project}"
+        ),
+        "AccountingService/CloseGrant": lambda: accounting_pb2.CloseGrantRequest(name="grants/no"),
+        "AccountingService/GetGrant": lambda: accounting_pb2.GetGrantRequest(name="grants/no"),
+        "AccountingService/ListGrants": lambda: accounting_pb2.ListGrantsRequest(
+            project=f"projects/{project}"
+        ),
+        "AccountingService/ListLedger": lambda: accounting_pb2.ListLedgerRequest(
+            project=f"projects/{project}" if project else ""
+        ),
         "EnrolmentService/EnrolSite": lambda: enrolment_pb2.EnrolSiteRequest(site="sites/csuc"),
         "EnrolmentService/CreateInvitation": lambda: enrolment_pb2.CreateInvitationRequest(
             site=f"sites/{site}"
@@ -254,6 +303,13 @@ async def everybody(provider: people.Provider, running: Broker) -> dict[str, str
     }
     tokens |= {"anon": "", "stolen": changed(tokens["ana"])}
     async with running.channel() as channel:
+        books: Any = accounting_pb2_grpc.AccountingServiceStub(channel)
+        for name in ("p", "q"):
+            project = accounting_pb2.Project(name=f"projects/{name}", title=name)
+            await books.SaveProject(
+                accounting_pb2.SaveProjectRequest(project=project),
+                metadata=(bearer(tokens["olga"]),),
+            )
         made = await machine(channel, tokens["ana"], "submit", "read", "cancel")
         tokens["bot"] = made.token
         tokens["mute"] = (await machine(channel, tokens["ana"], "output")).token
