@@ -8,7 +8,8 @@ from pathlib import Path
 
 from res_federation.broker.federation import Federation
 from res_federation.config.security import SecuritySettings
-from res_federation.model.principal import Role
+from res_federation.model.audit import AuditEntry
+from res_federation.model.principal import Principal, Role
 from res_federation.security.authenticator import Authenticator
 from res_federation.security.files import read_private, write_private
 from res_federation.security.local_login import SignedIn
@@ -17,6 +18,7 @@ from res_federation.security.oidc import TokenVerifier
 from res_federation.security.pseudonyms import KEY_BYTES, Pseudonyms
 
 _KEY_FILE = "pseudonyms.key"
+_LOGIN_S = 3600.0
 
 
 class KeptMemberships:
@@ -29,6 +31,23 @@ class KeptMemberships:
     def of(self, issuer: str, subject: str) -> Mapping[str, Role]:
         """Return USER or LEAD, by project."""
         return dict(self._federation.state.books.memberships(issuer, subject))
+
+
+class MachineLogins:
+    """Puts the first call of a machine account in each hour into the audit log."""
+
+    def __init__(self, federation: Federation) -> None:
+        """Note them in the log of *federation*."""
+        self._federation = federation
+        self._noted: dict[str, float] = {}
+
+    def __call__(self, who: Principal, now: float) -> None:
+        """Note that *who* called at *now* (UTC seconds), unless that was said this hour."""
+        last = self._noted.get(who.subject)
+        if last is None or now - last >= _LOGIN_S:
+            self._noted[who.subject] = now
+            entry = AuditEntry(now, who.user, "machine_token.login", who.subject)
+            self._federation.loop.note(entry)
 
 
 async def know(parts: Federation, directory: Path) -> None:
@@ -60,4 +79,5 @@ def authenticator(
         people=TokenVerifier(people.issuers, parts.clock.now) if people.issuers else None,
         bindings=people.bindings,
         memberships=KeptMemberships(parts),
+        machine_came=MachineLogins(parts),
     )

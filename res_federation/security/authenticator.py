@@ -48,6 +48,7 @@ class Authenticator:
         people: TokenVerifier | None = None,
         bindings: Sequence[Binding] = (),
         memberships: Memberships | None = None,
+        machine_came: Callable[[Principal, float], None] | None = None,
     ) -> None:
         """Take what is given; nobody else is known.
 
@@ -58,6 +59,7 @@ class Authenticator:
             people: Verifies tokens of issuers.
             bindings: What people are here, by the broker's file.
             memberships: And by the projects that the broker keeps.
+            machine_came: Told of each call of a machine account, and when (UTC seconds).
 
         """
         self._local = local if local_token else None
@@ -66,6 +68,7 @@ class Authenticator:
         self._people = people
         self._bindings = tuple(bindings)
         self._memberships = memberships or NoMemberships()
+        self._machine_came = machine_came
 
     async def login(self, metadata: Iterable[tuple[str, str | bytes]], now: float) -> Login:
         """Return who makes a call with *metadata* at *now* (UTC seconds).
@@ -82,6 +85,8 @@ class Authenticator:
             return Login(self._local, inf, lambda _now: True)
         if token.startswith(PREFIX):
             who, until = self._machines.principal(token, now)
+            if self._machine_came is not None:
+                self._machine_came(who, now)
             return Login(who, until, partial(self._machine_holds, token))
         if self._people is None:
             raise Unauthenticated("the token is not one that this broker takes")

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from res_federation.broker.auditing import Notes
+from res_federation.broker.clock import SystemClock
+from res_federation.broker.federation import Federation
+from res_federation.broker.identity import MachineLogins
 from res_federation.cli.main import execute
 from res_federation.client import FederationClient
 from res_federation.client.scripts import job_from_script
@@ -17,6 +20,8 @@ from res_federation.control.events import Ticked
 from res_federation.errors import InvalidArgument, NotFound, ResourceExhausted
 from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.audit_chain import Head, entry_of, line_of_head, line_of_record
+from res_federation.security.authenticator import Authenticator
+from res_federation.security.machine import MachineAccounts, new_account
 from res_federation.store.audit_reader import AuditReader
 from tests.broker.conftest import Running
 from tests.broker.test_loop import a_loop, a_submission
@@ -193,3 +198,23 @@ async def test_a_submission_and_its_entry_are_one_transaction(tmp_path: Path) ->
         records = await store.audit.records(0, 1000)
         told = Counter(entry_of(one.entry).target for one in records)
         assert told == Counter(str(event.job) for event in events)
+
+
+async def test_a_machine_account_is_noted_once_an_hour(tmp_path: Path) -> None:
+    account, token = new_account(
+        label="ci", project="p", scopes=["read"], owner="ana", now=900.0, lifetime_s=86_400.0
+    )
+    async with a_loop(tmp_path) as (loop, store, _):
+        parts = Federation(store=store, clock=SystemClock())
+        parts.loop = loop
+        known = Authenticator(
+            machines=MachineAccounts([account]), machine_came=MachineLogins(parts)
+        )
+        for at in (1000.0, 1001.0, 4599.0, 4600.0, 4601.0):
+            await known.login([("authorization", f"Bearer {token}")], at)
+        await loop.sign(5000.0)
+        told = [entry_of(one.entry) for one in await store.audit.records(0, 10)]
+    assert [(one.at, one.act, one.target) for one in told] == [
+        (1000.0, "machine_token.login", account.id), (4600.0, "machine_token.login", account.id),
+    ]  # fmt: skip
+    assert all(token not in str(one) for one in told)
