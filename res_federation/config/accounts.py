@@ -22,6 +22,7 @@ from res_federation.accounting.exchange import ACCELERATOR, CORE
 from res_federation.accounting.funds import UNLIMITED
 from res_federation.accounting.ledger import Entry, Line
 from res_federation.accounting.records import (
+    MOST,
     AccessMode,
     Grant,
     Pool,
@@ -149,7 +150,7 @@ def seconds(text: str, field: str) -> int:
             found += int(minutes) * 60 + int(second)
     except (InvalidOperation, ValueError):
         found = Decimal("NaN")
-    if not found.is_finite() or found != found.to_integral_value() or found < 0:
+    if not (found.is_finite() and 0 <= found < MOST) or found != int(found):
         raise InvalidArgument(
             f"'{text}' is not a number of hours, exact to the second", field=field,
             way_out=f"such as 1000, 0.25 or 12:30:00, or {WITHOUT_BOUND}",
