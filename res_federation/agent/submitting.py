@@ -191,6 +191,7 @@ class Submitting:
             except (
                 ValueError,
                 TypeError,
+                LookupError,
                 FailedPrecondition,
             ) as error:  # a fault of ours with this one run
                 self._log.error("submission_failed", run=held.token, why=repr(error))

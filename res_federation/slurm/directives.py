@@ -34,7 +34,8 @@ def unwritable(wanted: Mapping[str, str]) -> str:
     Its value has a line break, or it is none of sbatch: what came from another client may be both.
     """
     return next(
-        (n for n, value in wanted.items() if _UNWRITABLE.search(value) or n not in BY_NAME), ""
+        (n or "?" for n, value in wanted.items() if _UNWRITABLE.search(value) or n not in BY_NAME),
+        "",
     )
 
 

@@ -110,6 +110,8 @@ class SlurmBatch:
             )  # fmt: skip
         except InvalidArgument as error:  # a script that no client of ours lets pass
             return Refused(str(error))
+        except (ValueError, LookupError) as error:  # options that no script of it says
+            return Refused(f"its options cannot be written as directives: {error!r}"[:300])
         if isinstance(rendered, Unrenderable):
             return Refused("; ".join(rendered.reasons))
         script = rendered.script

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ _SETTLES_S = 30.0
 _STRAY_S = 60.0
 _OWN_ENDS = (None, JobState.COMPLETED, JobState.FAILED)
 """Of these the wrapper's file knows more than Slurm."""
+_ASKED = (signal.SIGTERM, signal.SIGKILL)
+"""What Slurm sends: the payload may die of it before the shell around it has had its own."""
 _NOT_BEGUN = {
     "cancelled": "cancelled before it began",
     "lease-expired": "its lease ran out in the queue",
@@ -219,7 +222,7 @@ def _ended(index: int, over: Exit, mark: Begun, record: Record | None) -> TaskOu
     end = JobState.FAILED if over.code else JobState.COMPLETED
     reason = "NonZeroExitCode" if over.code else ""
     theirs = state.end if state is not None and state.phase is Phase.OVER else None
-    if theirs is JobState.CANCELLED and not over.asked_to_end:
+    if theirs is JobState.CANCELLED and not over.asked_to_end and _signal(over.code) not in _ASKED:
         theirs = None  # it had ended by itself before anybody cancelled anything
     if _doubtful(over) and record is not None and theirs not in _OWN_ENDS:
         end, reason = theirs or end, _said(record)
