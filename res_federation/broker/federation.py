@@ -28,6 +28,8 @@ from res_federation.model.visible import Visible
 from res_federation.placement.engine import place
 from res_federation.placement.explain import counterfactual, explain
 from res_federation.placement.order import in_turn
+from res_federation.placement.paying import with_grants
+from res_federation.placement.snapshot import Snapshot
 from res_federation.security.machine import MachineAccounts
 from res_federation.security.pseudonyms import Pseudonyms
 from res_federation.store.filters import parse_filter
@@ -128,7 +130,7 @@ class Federation:
         change = await asyncio.to_thread(
             counterfactual, now, job, self.state.policy, self._ahead(job)
         )
-        return replace(told, counterfactual=change)
+        return _paid(replace(told, counterfactual=change), job, now)
 
     def _ahead(self, job: Job) -> list[Job]:
         """Return the jobs whose turn comes first, up to *job*: for them nodes are kept."""
@@ -146,7 +148,7 @@ class Federation:
         decision = plan.assignments[0].decision if plan.assignments else plan.rejections[0].decision
         change = await asyncio.to_thread(counterfactual, now, job, self.state.policy)
         told = explain(job.id, bytes(decision), plan.frame, now.at)
-        return replace(told, counterfactual=change)
+        return _paid(replace(told, counterfactual=change), job, now)
 
     async def output(
         self, job: Job, task: int, standard_error: bool, offset: int
@@ -171,3 +173,8 @@ class Federation:
                 await anext(aiter(watch.changes()))
         except TimeoutError:
             return
+
+
+def _paid(told: Explanation, job: Job, now: Snapshot) -> Explanation:
+    """Return an explanation that says which grants pay, where accounts are kept."""
+    return told if now.funds is None else with_grants(told, job, now.rows, now.funds)

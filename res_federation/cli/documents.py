@@ -101,6 +101,7 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
                 "codes": [reason.code.name for reason in candidate.reasons],
                 "score_s": candidate.score_s,
                 "terms": dict(candidate.terms),
+                "grant": candidate.grant or None,
             }
             for candidate in explanation.candidates
         ],

@@ -41,13 +41,19 @@ def show_explanation(explanation: Explanation) -> None:
                 "yes" if candidate.feasible else "no",
                 *_terms(candidate, names),
                 "" if candidate.score_s is None else _seconds(candidate.score_s),
-                "; ".join(sentence(reason) for reason in candidate.reasons),
+                "; ".join(_why(candidate)),
             )
             for candidate in explanation.candidates
         ),
         empty="no round has looked at this job yet",
     )
     _show_change(explanation)
+
+
+def _why(candidate: Candidate) -> Iterator[str]:
+    yield from (sentence(reason) for reason in candidate.reasons)
+    if candidate.grant:
+        yield f"grant {candidate.grant} pays"
 
 
 def _margin(explanation: Explanation) -> str:

@@ -21,6 +21,7 @@ class Candidate:
         reasons: Never empty: the first failing constraint, or CHOSEN, or OUTRANKED.
         score_s: Expected completion in seconds from now (the ranking), None if not feasible.
         terms: Named parts of the score, in seconds; they add up to ``score_s``.
+        grant: Which would pay there, or paid; "" where none does, or nobody keeps accounts.
 
     """
 
@@ -29,6 +30,7 @@ class Candidate:
     reasons: tuple[Reason, ...]
     score_s: float | None = None
     terms: tuple[tuple[str, float], ...] = ()
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,16 @@ is asked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.accounting.funds import UNLIMITED, Funds, Purse, cost
+from res_federation.accounting.funds import UNLIMITED, Funds, Purse, cost, payer
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
+from res_federation.model.plan import Explanation
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import NodeShape
 from res_federation.placement.kernels import Narrow
@@ -67,6 +69,24 @@ def _code(spec: JobSpec, shapes: Sequence[NodeShape], purses: Sequence[Purse]) -
         return 0
     amount = price(spec, shapes)
     return 0 if any(one.pays(*amount) for one in purses) else _SPENT
+
+
+def with_grants(told: Explanation, job: Job, rows: Sequence[Row], funds: Funds) -> Explanation:
+    """Return an explanation that says of each candidate which grant pays there.
+
+    Where a run of the job was paid for already, that grant is named.
+    """
+    nodes = nodes_of(rows)
+    paid = {run.partition: run.grant for run in job.runs if run.grant}
+
+    def grant(name: PartitionId) -> str:
+        purses = funds.get((job.spec.project, name), ())
+        return paid.get(name) or payer(purses, *price(job.spec, nodes.get(name, ()))) or ""
+
+    candidates = tuple(
+        replace(one, grant=grant(one.partition)) if one.feasible else one for one in told.candidates
+    )
+    return replace(told, candidates=candidates)
 
 
 def _bottomless(purse: Purse) -> bool:

@@ -195,6 +195,7 @@ def explanation_to_message(explanation: Explanation) -> jobs_pb2.Explanation:
                 ],
                 score_s=candidate.score_s,
                 terms=[jobs_pb2.Term(name=name, seconds=value) for name, value in candidate.terms],
+                grant=candidate.grant,
             )
             for candidate in explanation.candidates
         ],
@@ -251,6 +252,7 @@ def explanation_from_message(message: jobs_pb2.Explanation) -> Explanation:
                 ),
                 score_s=candidate.score_s if candidate.HasField("score_s") else None,
                 terms=tuple((term.name, term.seconds) for term in candidate.terms),
+                grant=candidate.grant,
             )
             for candidate in message.candidates
         ),

@@ -22,15 +22,16 @@ SITES = Path(__file__).resolve().parents[2] / "sites"
 class Up:
     """A federation that runs on this machine."""
 
-    def __init__(self, home: Path, only: str) -> None:
+    def __init__(self, home: Path, only: str, sites: Path = SITES) -> None:
         self.home = home
+        self.sites = sites
         self.only = only
         self.address = ""
         self.process: subprocess.Popen[str] | None = None
 
     def start(self, listen: str = "127.0.0.1:0") -> None:
         command = [
-            *RESFED, "up", "--home", str(self.home), "--sites", str(SITES),
+            *RESFED, "up", "--home", str(self.home), "--sites", str(self.sites),
             "--only", self.only, "--listen", listen,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -87,9 +88,9 @@ class Up:
 
 
 @contextmanager
-def up(home: Path, only: str) -> Iterator[Up]:
+def up(home: Path, only: str, sites: Path = SITES) -> Iterator[Up]:
     """Run a federation of the members *only* until the block ends."""
-    federation = Up(home, only)
+    federation = Up(home, only, sites)
     federation.start()
     try:
         yield federation

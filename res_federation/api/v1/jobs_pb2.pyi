@@ -735,12 +735,15 @@ class Candidate(_message.Message):
     REASONS_FIELD_NUMBER: _builtins.int
     SCORE_S_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
     partition: _builtins.str
     """"site/cluster/partition"."""
     feasible: _builtins.bool
     """Whether every hard constraint is met and the site takes jobs."""
     score_s: _builtins.float
     """Expected completion in seconds; not present where not feasible."""
+    grant: _builtins.str
+    """Grant that would pay there, or paid; empty where none does, or nobody keeps accounts."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
         """Never empty."""
@@ -757,10 +760,11 @@ class Candidate(_message.Message):
         reasons: _abc.Iterable[Global___Reason] | None = ...,
         score_s: _builtins.float | None = ...,
         terms: _abc.Iterable[Global___Term] | None = ...,
+        grant: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_score_s", b"_score_s", "score_s", b"score_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_s", b"_score_s", "feasible", b"feasible", "partition", b"partition", "reasons", b"reasons", "score_s", b"score_s", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_score_s", b"_score_s", "feasible", b"feasible", "grant", b"grant", "partition", b"partition", "reasons", b"reasons", "score_s", b"score_s", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__score_s: _TypeAlias = _typing.Literal["score_s"]  # noqa: Y015
     _WhichOneofArgType__score_s: _TypeAlias = _typing.Literal["_score_s", b"_score_s"]  # noqa: Y015

@@ -1,0 +1,115 @@
+"""The example set of the issue on the real catalogue, beside a member that is a cloud."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.running import SITES, Up, until, up
+
+HEALTH = "health-administration"
+_MEMBER = """
+id = "{id}"
+machine = "{id}"
+batch = "local"
+
+[governance]
+country = "ES"
+operator = "{id}"
+owner = "{owner}"
+jurisdictions = {jurisdictions}
+ens = "alto"
+cloud = {cloud}
+confidence = "sourced"
+
+[[cluster]]
+name = "c"
+title = "C"
+
+[[partition]]
+cluster = "c"
+name = "p"
+title = "p"
+nodes = {nodes}
+cores = 4
+memory = "8 GiB"
+confidence = "sourced"
+"""
+_MEMBERS = {
+    "clinic": ("public", '["ES", "EU"]', "false", 1),
+    "nube": ("private", '["ES", "EU"]', "true", 50),
+    "owned": ("private", '["ES", "EU", "US"]', "false", 50),
+}
+
+
+ONLY = ("csuc", "nasertic", *_MEMBERS)
+
+
+def _ready(running: Up) -> set[str]:
+    return {one["site"] for one in running.json("sites") if one["state"] == "READY"}
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory):
+    """Run a federation of real members, a cloud, a foreign owner, and a house that may."""
+    sites = tmp_path_factory.mktemp("residency") / "sites"
+    shutil.copytree(SITES, sites)
+    for name, (owner, jurisdictions, cloud, nodes) in _MEMBERS.items():
+        (sites / name).mkdir()
+        text = _MEMBER.format(
+            id=name, owner=owner, jurisdictions=jurisdictions, cloud=cloud, nodes=nodes
+        )
+        (sites / name / "site.toml").write_text(text)
+    home: Path = tmp_path_factory.mktemp("home")
+    with up(home, ",".join(ONLY), sites) as running:
+        until(lambda: _ready(running) >= set(ONLY))
+        yield running
+
+
+def test_a_dry_run_names_each_refusal(federation: Up):
+    told = federation.json("submit", "--dry-run", "--data-class", HEALTH, "--wrap", "true")
+    codes = {one["partition"].split("/")[0]: one["codes"][0] for one in told["candidates"]}
+    assert told["chosen"] == "clinic/c/p"
+    assert codes.pop("clinic") == "CHOSEN"
+    assert codes.pop("nube") == "DATA_CLOUD"
+    assert codes.pop("owned") == "DATA_OPERATOR"
+    assert codes.pop("pic") == "NO_PARTITIONS"
+    assert set(codes.values()) == {"DATA_UNKNOWN_HERE"}, "what members have not said is a no"
+
+
+def test_health_data_waits_for_the_one_house_though_the_cloud_is_empty(federation: Up):
+    jobs = [
+        federation.json("submit", "--data-class", HEALTH, "--exclusive", "--wrap", "sleep 1")["job"]
+        for _ in range(4)
+    ]
+    federation.resfed("wait", *jobs)
+    sites = {federation.json("show", job)["site"] for job in jobs}
+    assert sites == {"clinic"}
+    told = federation.json("explain", jobs[-1])
+    barred = {one["partition"]: one["codes"] for one in told["candidates"]}
+    assert barred["nube/c/p"] == ["DATA_CLOUD"]
+
+
+def test_a_job_with_nowhere_to_go_ends_and_says_why(federation: Up):
+    told = federation.json(
+        "submit", "--data-class", HEALTH, "-M", "nube", "--wrap", "true", expect=5
+    )
+    assert told["state"] == "INFEASIBLE"
+    words = federation.resfed("submit", "--jurisdiction", "PT", "--wrap", "true", expect=5)
+    assert "jurisdiction" in words
+
+
+def test_what_no_class_is_called_is_refused(federation: Up):
+    federation.resfed("submit", "--data-class", "helth", "--wrap", "true", expect=2)
+    federation.resfed("submit", "--jurisdiction", "Spain", "--wrap", "true", expect=2)
+    federation.resfed("submit", "--project", "../x", "--wrap", "true", expect=2)
+
+
+def test_sites_say_under_whose_rule_they_are(federation: Up):
+    told = {one["site"]: one["governance"] for one in federation.json("sites")}
+    assert told["nube"]["cloud"] is True
+    assert told["owned"]["jurisdictions"] == ["ES", "EU", "US"]
+    assert told["csuc"]["ens"] is None
+    assert told["csuc"]["confidence"]["jurisdictions"] == "general-knowledge"
