@@ -52,6 +52,7 @@ class Enrolment:
         self.issuers = settings.people.issuers
         self._streams: dict[Outbox, str] = {}
         self._ended: dict[Outbox, FederationError] = {}
+        self._endings: set[asyncio.Future[list[SiteCertificate]]] = set()
 
     # --- coming in
 
@@ -237,6 +238,15 @@ class Enrolment:
             self._known(SiteId(site))
         elif await self._certificates.of_serial(serial) is None:
             raise NotFound(f"there is no certificate {serial}")
+        # a caller who hangs up meanwhile must not leave open what is taken back
+        ending = asyncio.ensure_future(self._revoked(by, reason, site=site, serial=serial))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+        return await asyncio.shield(ending)
+
+    async def _revoked(
+        self, by: str, reason: str, *, site: str, serial: str
+    ) -> list[SiteCertificate]:
         now = self._clock.now()
         ended = await self._certificates.revoke(now, reason, site=site, serial=serial)
         serials = {one.serial for one in ended}

@@ -1,4 +1,4 @@
-"""An agent whose clock is off: agent_off_by.py SECONDS SITE-FILE BROKER STATE BEAT."""
+"""An agent whose clock is off: agent_off_by.py SECONDS SITE-FILE BROKER AGENTS STATE BEAT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from res_federation.telemetry import logs
 
 if __name__ == "__main__":
     follow_parent()
-    off, site, broker, state, beat = sys.argv[1:]
+    off, site, broker, agents, state, beat = sys.argv[1:]
     logs.configure()
     asyncio.run(
         until_told_to_end(
@@ -24,6 +24,7 @@ if __name__ == "__main__":
                 broker,
                 Path(state),
                 beat_s=float(beat),
+                agents=agents,
                 now=lambda: time.time() + float(off),
             )
         )

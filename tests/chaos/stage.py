@@ -125,7 +125,7 @@ class Stage:
         adopt_orphans()
         self.home.chmod(0o755)
         self.lab.start()
-        port = free_ports(1)[0]
+        port, agents_port = free_ports(2)
         self.address = f"127.0.0.1:{port}"
         sites = self.home / "sites"
         for cluster in self.lab.clusters:
@@ -137,14 +137,17 @@ class Stage:
         }  # fmt: skip
         self.broker = Daemon(
             "broker",
-            [*RESFED, "broker", "serve", "--listen", self.address, "--home",
-             str(self.home / "broker"), "--sites", str(sites)],
+            [*RESFED, "broker", "serve", "--listen", self.address, "--listen-agents",
+             f"127.0.0.1:{agents_port}", "--home", str(self.home / "broker"),
+             "--sites", str(sites)],
             environment,
             self.home / "broker.log",
         )  # fmt: skip
         self.broker.start()
         for number, cluster in enumerate(self.lab.clusters):
-            self._agent(cluster, sites / cluster.name / "site.toml", port, number, environment)
+            self._agent(
+                cluster, sites / cluster.name / "site.toml", agents_port, number, environment
+            )
         log = self.home / "broker.log"
         self._administrator.start()
         wait_for(lambda: f"ready {self.address}" in log.read_text(), 90, "the broker's ready")
@@ -168,17 +171,18 @@ class Stage:
     def _agent(
         self, cluster: Cluster, site: Path, port: int, number: int, environment: dict[str, str]
     ) -> None:
+        """Start an agent that comes to the agents' *port* through a proxy."""
         state = self.home / f"agent-{cluster.name}"
         state.mkdir()
         small = number == 1 and self._mount(state)
         proxy = self.links.open(port, number)
-        broker = f"127.0.0.1:{proxy.port}"
+        broker, agents = self.address, f"127.0.0.1:{proxy.port}"
         if number == 2:
-            off = [str(self.off_s), str(site), broker, str(state), str(BEAT_S)]
+            off = [str(self.off_s), str(site), broker, agents, str(state), str(BEAT_S)]
             argv = [sys.executable, "-m", "tests.chaos.agent_off_by", *off]
         else:
             argv = [*RESFED, "agent", "run", "--site", str(site), "--broker", broker]
-            argv += ["--state", str(state)]
+            argv += ["--state", str(state), "--agents", agents]
         log = self.home / f"agent-{cluster.name}.log"
         daemon = Daemon(f"agent {cluster.name}", argv, environment, log)
         self.agents[cluster.name] = Agent(cluster, daemon, proxy, state, small)
