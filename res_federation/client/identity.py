@@ -16,7 +16,7 @@ from res_federation.security.flows import LoginAt
 from res_federation.wire.status import from_rpc_error
 from res_federation.wire.times import from_timestamp, to_duration
 
-_CALL_S = 15.0
+_CALL_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
