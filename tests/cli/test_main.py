@@ -170,6 +170,7 @@ COMMAND_LINES = [
     ["lab", "up"],
     ["site", "probe"],
     ["site", "discover", "slurm"],
+    *(["audit", name] for name in ("show", "export", "head", "key", "verify")),
 ]
 
 
