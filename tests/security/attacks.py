@@ -145,7 +145,9 @@ async def forged(address: str, count: int, seed: random.Random) -> int:
                 except grpc.aio.AioRpcError as error:
                     denied += error.code() == grpc.StatusCode.UNAUTHENTICATED
 
-        await asyncio.gather(*(call() for _ in range(count)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await asyncio.gather(*(call() for _ in range(count)))
     return denied
 
 
