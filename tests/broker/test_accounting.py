@@ -1,0 +1,211 @@
+"""A live broker with two projects: grants pay, are short, grow; reports of sites come in."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from res_federation.accounting.compare import used_by_run
+from res_federation.accounting.records import Grant, Membership, Pool, PoolKind, Project
+from res_federation.client import FederationClient
+from res_federation.client.scripts import job_from_script
+from res_federation.control.events import Usage
+from res_federation.errors import FailedPrecondition, InvalidArgument, NotFound
+from res_federation.model.job import Job, JobSpec
+from res_federation.model.job_state import JobState
+from res_federation.model.principal import Role
+from res_federation.simulator.production import repeat
+from res_federation.store.recording import RECORDINGS, export
+from tests.broker.conftest import Running
+
+HOUR = 3600
+NOW = time.time()
+GRANT = Grant("fusion-csuc", "fusion", "res", "csuc", NOW - HOUR, NOW + 1000 * HOUR, HOUR, 0)
+
+
+def a_spec(project: str, minutes: int = 5) -> JobSpec:
+    text = f"#!/bin/bash\n#SBATCH -t {minutes} -c 2\nsleep 0.2\n"
+    return replace(job_from_script(text, name="secret-name"), project=project)
+
+
+async def two_projects(client: FederationClient) -> None:
+    books = client.accounting
+    await books.save_pool(Pool("res", PoolKind.RES))
+    await books.save_project(Project("fusion", "Secret title", home="iac"))
+    await books.save_project(Project("climate", home="csuc"))
+    await books.save_grant(GRANT)
+
+
+async def waits(client: FederationClient, job: str, word: str) -> Job:
+    async with asyncio.timeout(20):
+        while True:
+            found = await client.job(job)
+            if word in found.reason:
+                return found
+            await asyncio.sleep(0.1)
+
+
+async def ended(client: FederationClient, job: str) -> Job:
+    async with asyncio.timeout(30):
+        return (await client.wait([job]))[0]
+
+
+async def test_a_grant_pays_where_it_is_for_and_a_job_without_one_waits(running: Running) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        done = await ended(client, (await client.submit(a_spec("fusion"))).id)
+        assert (done.state, done.site) == (JobState.COMPLETED, "csuc")
+        view = await client.accounting.grant(GRANT.id)
+        assert (view.used, view.reserved) == ((2, 0), (0, 0)), "two cores for less than a second"
+        assert view.available == (HOUR - 2, 0)
+        used = used_by_run([one async for one in client.accounting.entries(grant=GRANT.id)])
+        assert used == {done.runs[0].token: (2, 0)}
+        exchange = await client.accounting.exchange()
+        assert (exchange["csuc"], exchange["iac"]) == (2000, -2000)
+
+        poor = await client.submit(a_spec("climate"))
+        long = await client.submit(a_spec("fusion", minutes=40))  # 2 cores: more than an hour
+        told = await waits(client, poor.id, "grant")
+        assert told.state is JobState.INFEASIBLE, "it has none anywhere"
+        told = await waits(client, long.id, "grant")
+        assert told.state is JobState.QUEUED
+        await client.accounting.save_grant(replace(GRANT, core_s=10 * HOUR))
+        assert (await ended(client, long.id)).state is JobState.COMPLETED
+        closed = await client.accounting.close_grant(GRANT.id)
+        assert closed.available == (0, 0)
+        with pytest.raises(FailedPrecondition):
+            await client.accounting.save_grant(GRANT)
+
+
+async def test_who_names_no_project_in_developer_mode_notices_nothing(running: Running) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        done = await ended(client, (await client.submit(a_spec(""))).id)
+        assert done.state is JobState.COMPLETED
+        (local,) = [one for one in await client.accounting.grants() if one.grant.id == "local"]
+        assert local.used[0] == 2
+        assert local.available == (0, 0), "it has no bound"
+
+
+async def test_what_names_what_is_not_there_is_refused_and_changes_nothing(
+    running: Running,
+) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        books = client.accounting
+        for wrong, error in (
+            (replace(GRANT, id="x", project="nobody"), NotFound),
+            (replace(GRANT, id="x", pool="none"), NotFound),
+            (replace(GRANT, id="x", machine="atlantis"), NotFound),
+            (replace(GRANT, machine="iac"), FailedPrecondition),
+            (replace(GRANT, core_s=-7), InvalidArgument),
+        ):
+            with pytest.raises(error):
+                await books.save_grant(wrong)
+        member = Membership("fusion", "people", "eva", Role.LEAD)
+        assert await books.set_member(member) == member
+        assert await books.members("fusion") == [member]
+        await books.set_member(replace(member, role=None))
+        assert await books.members("fusion") == []
+        with pytest.raises(NotFound):
+            await books.set_member(replace(member, project="nobody"))
+        assert len([one async for one in books.entries(grant=GRANT.id)]) == 1
+
+
+async def test_use_outside_of_the_federation_is_charged_once_in_all_time(
+    running: Running,
+) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        usage = [Usage(GRANT.id, f"csuc:{number}:7", 100, 3) for number in range(3)]
+        books = client.accounting
+        assert await books.import_usage(usage[:2], dry_run=True) == (2, [])
+        assert await books.import_usage(usage[:2]) == (2, [])
+        assert await books.import_usage(usage) == (1, ["csuc:0:7", "csuc:1:7"])
+        view = await books.grant(GRANT.id)
+        assert view.used == (300, 9)
+        assert view.available == (HOUR - 300, -9), "what was used is used, granted or not"
+
+
+HEADS = "JobIDRaw|JobID|User|Account|Partition|State|ExitCode|Reason|Submit|Start|End|NodeList|AllocTRES|JobName|Comment"  # noqa: E501
+LINE = "{n}|{n}|u|{account}|std|COMPLETED|0:0|None|2026-11-21T10:00:00|2026-11-21T10:00:00|2026-11-21T10:00:{s:02}|n1|cpu={cpus},mem=1G,node=1,gres/gpu=1|{name}|"  # noqa: E501
+
+
+async def test_a_report_of_sacct_is_compared_and_the_rest_of_it_imported(
+    running: Running,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RESFED_BROKER", running.address)
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        done = await ended(client, (await client.submit(a_spec("fusion"))).id)
+    token = done.runs[0].token
+    report = tmp_path / "sacct.txt"
+    lines = [
+        LINE.format(n=1, account="f", s=1, cpus=2, name=token),
+        LINE.format(n=2, account="f", s=30, cpus=4, name="by-hand"),
+        LINE.format(n=3, account="other", s=30, cpus=4, name="of-others"),
+    ]
+    report.write_text("\n".join((HEADS, *lines)) + "\n")
+
+    async def told(*words: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "res_federation.cli.main", *words],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    code, text = await told("ledger", "compare", str(report), "--site", "csuc", "--json")
+    (differs,) = json.loads(text)["differ"]
+    assert (code, differs) == (1, {"run": token, "ledger": [2, 0], "site": [2, 1]})
+    report.write_text(report.read_text().replace(",gres/gpu=1", ""))
+    assert (await told("ledger", "compare", str(report), "--site", "csuc"))[0] == 0
+    words = ("ledger", "import", str(report), "--site", "csuc", "--grant", GRANT.id,
+             "--account", "f", "--json")  # fmt: skip
+    assert json.loads((await told(*words))[1]) == {"charged": 1, "known": 0, "dry_run": False}
+    assert json.loads((await told(*words))[1]) == {"charged": 0, "known": 1, "dry_run": False}
+    shown = json.loads((await told("grant", "show", GRANT.id, "--json"))[1])
+    assert shown["used"] == {"core_s": 2 + 120, "accelerator_s": 0}
+
+    grants = tmp_path / "grants.csv"
+    grants.write_text((await told("grant", "export"))[1])
+    assert (await told("grant", "import", str(grants)))[0] == 0
+    again = json.loads((await told("grant", "show", GRANT.id, "--json"))[1])
+    assert again == shown, "what was exported is there already"
+    ledger = (await told("ledger", "export"))[1]
+    assert ledger.startswith("number,time,kind")
+    assert f",settled,{GRANT.id},fusion,{token}," in ledger
+
+
+async def test_a_recording_with_grants_is_decided_again(running: Running, tmp_path: Path) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        first = [(await client.submit(a_spec("fusion"))).id for _ in range(8)]  # an hour pays six
+        for one in first:
+            assert (await ended(client, one)).state is JobState.COMPLETED
+        await client.accounting.close_grant(GRANT.id)
+        last = await client.submit(a_spec("fusion"))
+        await waits(client, last.id, "grant")
+        await client.cancel(last.id)
+        await asyncio.sleep(1.1)  # flushed
+    for anonymous in (False, True):
+        file = tmp_path / f"{anonymous}.resfed"
+        with file.open("wb") as out:
+            assert not export(running.home / RECORDINGS, out, anonymous=anonymous).cut
+        found = repeat(file)
+        assert found.rounds > 2
+        assert not found.different
+    nobody = gzip.decompress((tmp_path / "True.resfed").read_bytes())
+    for word in (b"fusion", b"Secret title", b"secret-name"):
+        assert word not in nobody
+        assert word in gzip.decompress((tmp_path / "False.resfed").read_bytes())
