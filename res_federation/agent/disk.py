@@ -91,6 +91,29 @@ def transaction(database: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Co
             raise
 
 
+def closed(directory: Path) -> None:
+    """Check that nobody but root and the agent can put anything in the place of *directory*.
+
+    It and all above it belong to them, and others cannot write there (or, as in ``/tmp``, cannot
+    touch what is not theirs).
+
+    Raises:
+        FailedPrecondition: Naming the directory that others can write.
+
+    """
+    for each in (directory.resolve(), *directory.resolve().parents):
+        with saying(each):
+            found = each.lstat()
+        others = stat.S_IWOTH | (stat.S_IWGRP if found.st_gid != 0 else 0)
+        free = bool(found.st_mode & others) and not found.st_mode & stat.S_ISVTX
+        if free or found.st_uid not in (0, os.geteuid()):
+            raise FailedPrecondition(
+                f"others than root can write '{each}', and runs of several accounts lie below it",
+                field="--state",
+                way_out="give it to root and take the rights of others away, or name another one",
+            )
+
+
 def open_plain(path: Path, *, agents: bool = False) -> int:
     """Open a file of a run for reading; raises OSError for what may be a trap.
 

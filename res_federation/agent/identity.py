@@ -87,7 +87,7 @@ class MappedAccounts:
             others: Whether the batch system can run things as other accounts than the agent's.
 
         """
-        self._file, self._others = file, others
+        self.file, self._others = file, others
         self._log = structlog.get_logger("resfed.agent").bind(file=str(file))
         self._rules: LocalRules | None = None
         self._seen: _Signature | str | None = None
@@ -123,7 +123,7 @@ class MappedAccounts:
                 unfit
                 if error.code == _UNFIT
                 else f"this site has no local account for {_who(claim)}",
-                way_out=f"its administrators map people in {self._file.name}",
+                way_out=f"its administrators map people in {self.file.name}",
             ) from None
 
     def whois(self, claim: Claim) -> tuple[Identity, int]:
@@ -139,16 +139,16 @@ class MappedAccounts:
             raise PermissionDenied(self.fault)
         found = rules.find(claim)
         if found is None:
-            raise PermissionDenied(f"no rule of {self._file} maps {_who(claim)}")
+            raise PermissionDenied(f"no rule of {self.file} maps {_who(claim)}")
         bounds = Bounds(rules.group, rules.least_uid, rules.nologin)
         try:
             account = mapped_account(found.account, bounds)
         except PermissionDenied as error:
-            why = f"{self._file}:{found.line}: {error.message}"
+            why = f"{self.file}:{found.line}: {error.message}"
             raise PermissionDenied(why, way_out=error.way_out, code=_UNFIT) from None
         if account.other and not self._others:
             raise PermissionDenied(
-                f"{self._file}:{found.line}: account '{account.name}' is not the agent's own, and "
+                f"{self.file}:{found.line}: account '{account.name}' is not the agent's own, and "
                 "the local batch system runs everything as that",
                 code=_UNFIT,
             )
@@ -157,13 +157,13 @@ class MappedAccounts:
     def _read(self) -> None:
         """Take up the file if it changed; keep the last good one if it has a fault."""
         try:
-            seen: _Signature | str = _signature(self._file.stat())
+            seen: _Signature | str = _signature(self.file.stat())
         except OSError as error:
             seen = error.strerror or str(error)
         if seen == self._seen:
             return
         self._seen = seen
-        found = _found(self._file)
+        found = _found(self.file)
         if isinstance(found, str):
             self.fault = found
             kept = "the last good one stays" if self._rules is not None else "nobody is served"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from res_federation.agent.disk import closed
 from res_federation.agent.fences import Fence
 from res_federation.agent.outputs import pieces
 from res_federation.agent.rundir import RunDirectory
@@ -216,6 +217,33 @@ def test_the_account_can_move_neither_its_directory_nor_anothers(
     assert as_them(lambda: list(site.runs.iterdir())) == 13
     assert as_them(lambda: list(other.iterdir())) == 13
     assert as_them(lambda: (here / "own").write_text("x")) == 0
+
+
+def test_an_agent_for_several_accounts_stands_on_closed_ground(people: People) -> None:
+    root = Path(tempfile.mkdtemp(prefix="rfedtest-"))
+    try:
+        state = root / "above" / "state"
+        state.mkdir(parents=True, mode=0o711)
+        closed(state)
+        entry = pwd.getpwnam(people.one)
+        for each in (state, state.parent, root):
+            before = each.stat()
+            each.chmod(0o777)
+            with pytest.raises(FailedPrecondition, match="others than root can write"):
+                closed(state)
+            each.chmod(stat.S_IMODE(before.st_mode))
+            os.chown(each, entry.pw_uid, -1)
+            with pytest.raises(FailedPrecondition):
+                closed(state)
+            os.chown(each, 0, entry.pw_gid)
+            each.chmod(0o771)
+            with pytest.raises(FailedPrecondition):
+                closed(state)
+            os.chown(each, 0, 0)
+            each.chmod(stat.S_IMODE(before.st_mode))
+        closed(state)
+    finally:
+        shutil.rmtree(root)
 
 
 def test_a_directory_full_of_traps_is_removed_and_nothing_else(site: Site) -> None:

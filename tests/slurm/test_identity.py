@@ -213,3 +213,24 @@ async def test_a_job_of_another_user_with_a_runs_name_is_not_taken_for_it(agent:
     seen = await agent.ended(A)
     assert (seen[A].state, seen[A].exit_code) == (JobState.COMPLETED, 0)
     assert agent.output(A) == f"{people.one}\n"
+
+
+async def test_who_lays_traps_in_their_own_run_harms_that_run_alone(agent: Agent) -> None:
+    people = agent.people
+    trap = "rm -rf ../$n; mkdir -p ../$n/x; ln -s /etc/shadow ../.$n.new"
+    names = "lease fence cancel spec.json begun.batch exit.batch"
+    body = f"touch up; while :; do for n in {names}; do {trap}; done; done 2> /dev/null"
+    await agent.exchange(agent.order(A, "ana", body))
+    wait_for((agent.state / "runs" / A / "work" / "up").exists, PATIENCE_S, "traps")
+    began = time.monotonic()
+    await agent.exchange(agent.order(B, "eva", "sleep 1; id -un"))
+    seen = await agent.ended(B)
+    assert seen[B].state is JobState.COMPLETED
+    assert agent.output(B) == f"{people.two}\n"
+    assert time.monotonic() - began < 30
+    assert agent.identities.problem == ""
+    assert os.stat("/etc/shadow").st_uid == 0  # noqa: PTH116
+    await agent.exchange(Cancel(A, None))
+    wait_for(lambda: A not in agent.users(), PATIENCE_S, "the job of the traps to be gone")
+    await agent.exchange(agent.order(C, "eva", "id -un"))
+    assert (await agent.ended(C))[C].state is JobState.COMPLETED

@@ -17,6 +17,7 @@ from res_federation.agent.accounts import account_for, own_account
 from res_federation.agent.batch import Accepted, NotSent, Refused, RunRequest
 from res_federation.agent.clock import Clock
 from res_federation.agent.disk import saying, write_whole
+from res_federation.agent.identity import MappedAccounts
 from res_federation.agent.rundir import RunDirectory
 from res_federation.agent.slurm.calls import Calls, last_words
 from res_federation.agent.slurm.discover import Live, look_at, readable
@@ -193,6 +194,11 @@ class Probe:
                 way_out="let it read the file and enter its directories",
             )
         said = f"jobs are submitted as {account.name} (uid {account.uid})"
+        if self._site.identity:
+            people = MappedAccounts(Path(self._site.identity))
+            if people.problem:
+                raise FailedPrecondition(people.problem, way_out="docs/identity.md has the form")
+            return f"this probe is submitted as {account.name}, people's jobs as {people.file} says"
         if account.uid == 0:
             return Hint(said, "name an account without rights as user in [slurm]")
         return said

@@ -30,7 +30,7 @@ from res_federation.agent.batch import (
 )
 from res_federation.agent.clock import Clock
 from res_federation.agent.commands import end_leftovers
-from res_federation.agent.disk import there
+from res_federation.agent.disk import closed, there
 from res_federation.agent.fences import Fence
 from res_federation.agent.slurm import records
 from res_federation.agent.slurm.bell import Bell
@@ -72,6 +72,9 @@ class SlurmBatch:
             calls: Runs Slurm's commands.
             now: Reads the clock.
 
+        Raises:
+            FailedPrecondition: If others could change the directories of other accounts' runs.
+
         """
         self._site, self._dialect, self._calls, self._now = site, dialect, calls, now
         self._partitions = {partition.id: partition for partition in site.partitions}
@@ -79,6 +82,8 @@ class SlurmBatch:
         self._runs = state / "runs"
         self._runs.mkdir(mode=0o700, parents=True, exist_ok=True)
         shared = calls.account.other or bool(site.identity and os.geteuid() == 0)
+        if shared:
+            closed(self._runs)
         if shared:  # other accounts work below it; its own runs alone are each one's own
             for path in (state, self._runs):
                 path.chmod(0o711)
@@ -319,7 +324,8 @@ class SlurmBatch:
             return Measured((), self._now(), problem=problem or "slurm was not looked at yet")
         return Measured(
             picture.partitions, picture.taken_at, picture.licenses, problem,
-            needs_account=not self._charged, arranges=self._view.user_top,
+            needs_account=not (self._charged or self._site.identity),
+            arranges=self._view.user_top,
         )  # fmt: skip
 
     async def changed(self) -> None:
