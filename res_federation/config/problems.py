@@ -148,7 +148,9 @@ def _models_at(model: type[BaseModel], path: Sequence[str | int]) -> list[type[B
     found = [model]
     for part in path:
         if isinstance(part, str):
-            found = _flat(found[0].model_fields[part].annotation)
+            fields = found[0].model_fields
+            known = {field.alias or name: field for name, field in fields.items()}
+            found = _flat(known[part].annotation)
     return found
 
 
