@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -22,11 +22,11 @@ from res_federation.broker.server import Server
 from res_federation.broker.signing import began, ended, keep_signing
 from res_federation.broker.warming import warm
 from res_federation.config.broker import BrokerSettings
+from res_federation.control.catalogue import Catalogue
 from res_federation.control.effects import RunRound
 from res_federation.control.events import Ticked
 from res_federation.control.forecasts import recalled
 from res_federation.control.state import FederationState, Terms, federation, restore
-from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import SiteId
 from res_federation.model.plan import Plan
 from res_federation.model.site import Site
@@ -36,11 +36,9 @@ from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.security.audit_key import AuditKey
 from res_federation.security.authority import AUTHORITY, Authority
 from res_federation.security.local_login import SignedIn
-from res_federation.slurm.dialect import Dialect
 from res_federation.store.recording import RECORDINGS
 from res_federation.store.store import Store
 from res_federation.telemetry.logs import configure
-from res_federation.topology.distances import DistanceTable
 
 log = structlog.get_logger(__name__)
 
@@ -50,25 +48,17 @@ _STOP_GRACE_S = 2.0
 async def run_broker(
     settings: BrokerSettings,
     *,
-    sites: Sequence[Site],
-    distances: DistanceTable,
+    catalogue: Catalogue,
     policy: Policy,
     on_ready: Callable[[str], None],
-    dialects: Mapping[str, Dialect] | None = None,
-    residency: Residency = NO_CLASSES,
-    rates: Mapping[str, int] | None = None,
 ) -> None:
     """Serve until cancelled.
 
     Args:
         settings: Where to listen, where the state is, which Ray.
-        sites: The members.
-        distances: The network between them.
+        catalogue: The members.
         policy: How rounds weigh.
         on_ready: Called with HOST:PORT when jobs can be submitted and placed.
-        dialects: How members want their scripts; of one without nothing is asked of jobs.
-        residency: Classes of data; a job of another class is refused.
-        rates: What machines are worth in the exchange, as `accounting.exchange.units` reads them.
 
     Raises:
         FederationError: If the store cannot be opened or the address cannot be had.
@@ -78,27 +68,14 @@ async def run_broker(
     store = await Store.open(settings.database_url)
     try:
         parts = Federation(store=store, clock=clock)
-        _sign(parts, settings, sites)
+        _sign(parts, settings, catalogue.sites)
         await know(parts, settings.home / AUTHORITY)
-
         parts.limits = settings.security.limits
-        terms = Terms(lease_s=settings.lease_s, margin_s=settings.margin_s, limits=parts.limits)
+        scatter = _scatter(settings)
+        carrier = _carrier(parts, policy, scatter)
 
         async def load() -> FederationState:
-            return await _load(
-                store, clock.now(),
-                federation(tuple(sites), distances=distances, policy=policy, terms=terms,
-                           dialects=dialects, residency=residency,
-                           books=_begun(settings, rates)),
-            )  # fmt: skip
-
-        scatter = _scatter(settings)
-        carrier = Carrier(
-            clock=clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
-            sites=parts.site_watchers, place=_rounds(policy, scatter),
-            put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - the loop comes later
-            among=lambda kinds, ids: parts.state.held_of(kinds, ids),  # noqa: PLW0108 - so too
-        )  # fmt: skip
+            return await _load(store, clock.now(), _begun(settings, catalogue, policy))
 
         async def reload() -> FederationState:
             parts.outboxes.close()  # every agent dials again and tells all that it holds
@@ -110,6 +87,28 @@ async def run_broker(
         await _serve(parts, carrier, settings, scatter, on_ready, record)
     finally:
         await store.close()
+
+
+def _carrier(parts: Federation, policy: Policy, scatter: Scatter) -> Carrier:
+    """Return what carries out effects; the loop, which it posts to, comes later."""
+    return Carrier(
+        clock=parts.clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
+        sites=parts.site_watchers, place=_rounds(policy, scatter),
+        put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - as said
+        among=lambda kinds, ids: parts.state.held_of(kinds, ids),  # noqa: PLW0108 - as said
+    )  # fmt: skip
+
+
+def _begun(settings: BrokerSettings, catalogue: Catalogue, policy: Policy) -> FederationState:
+    """Return the state of a federation that has just begun; in developer mode `local` pays."""
+    books = Books(rates=dict(catalogue.rates))
+    return federation(
+        catalogue.sites, distances=catalogue.distances, policy=policy,
+        terms=Terms(lease_s=settings.lease_s, margin_s=settings.margin_s,
+                    limits=settings.security.limits),
+        dialects=catalogue.dialects, residency=catalogue.residency,
+        books=with_local(books) if settings.security.developer else books,
+    )  # fmt: skip
 
 
 def _sign(parts: Federation, settings: BrokerSettings, sites: Sequence[Site]) -> None:
@@ -162,12 +161,6 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
     state.books = _books(loaded.books, state.books)
     log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)
     return state
-
-
-def _begun(settings: BrokerSettings, rates: Mapping[str, int] | None) -> Books:
-    """Return the books that a broker begins with: in developer mode `local` pays for anything."""
-    books = Books(rates=dict(rates or {}))
-    return with_local(books) if settings.security.developer else books
 
 
 def _books(loaded: Books, begun: Books) -> Books:

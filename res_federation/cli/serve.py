@@ -91,35 +91,22 @@ def serve(  # noqa: PLR0913 - the options of a command
     """Run the broker alone, in the foreground; prints `ready HOST:PORT`."""
     # sqlalchemy, numba and pydantic take a second that no other command must wait for
     from res_federation.broker.main import run_broker
-    from res_federation.config.accounts import load_factors
     from res_federation.config.broker import broker_settings
-    from res_federation.config.data_classes import load_data_classes
-    from res_federation.config.dialects import load_dialects
+    from res_federation.config.catalogue import load_catalogue
     from res_federation.config.places import default_sites
     from res_federation.config.policy import policy_at
-    from res_federation.config.sites import load_distances, load_sites
     from res_federation.telemetry import logs
 
     settings = broker_settings(
         listen=listen, listen_agents=listen_agents, security=security, db=db, home=home, ray=ray
     )
-    catalogue = sites or default_sites()
-    members = load_sites(catalogue)
+    catalogue = load_catalogue(sites or default_sites())
     logs.configure(settings.log_level)
-    asyncio.run(
-        until_told_to_end(
-            run_broker(
-                settings,
-                sites=members,
-                distances=load_distances(catalogue, members),
-                dialects=load_dialects(catalogue, members),
-                residency=load_data_classes(catalogue),
-                rates=load_factors(catalogue),
-                policy=policy_at(policy),
-                on_ready=lambda address: tell_ready(address, as_json=as_json),
-            )
-        )
-    )
+    broker = run_broker(
+        settings, catalogue=catalogue, policy=policy_at(policy),
+        on_ready=lambda address: tell_ready(address, as_json=as_json),
+    )  # fmt: skip
+    asyncio.run(until_told_to_end(broker))
 
 
 def tell_ready(address: str, *, as_json: bool) -> None:

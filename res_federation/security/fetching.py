@@ -94,3 +94,17 @@ def document(
     if not isinstance(found, dict):
         raise Unavailable(f"the answer of {host} (status {status}) is no JSON object")
     return status, found
+
+
+def discovered(url: str, *, allow_http_loopback: bool) -> dict[str, Any]:
+    """Return the discovery document of the issuer at *url*; it must be about that issuer.
+
+    Raises:
+        FederationError: If there is none that holds.
+
+    """
+    where = f"{url.rstrip('/')}/.well-known/openid-configuration"
+    status, found = document(where, allow_http_loopback=allow_http_loopback)
+    if status != 200 or found.get("issuer") != url:
+        raise Unavailable(f"{where} is not the discovery document of {url}")
+    return found

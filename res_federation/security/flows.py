@@ -15,7 +15,6 @@ from typing import Any
 
 from res_federation.errors import Unauthenticated, Unavailable
 from res_federation.security import fetching
-from res_federation.security.issuer_keys import discovered
 
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _LONGEST_POLL_S = 60.0
@@ -102,7 +101,7 @@ def device_login(
         Unavailable: If the issuer does not answer, or has no device flow.
 
     """
-    found = discovered(where.url, allow_http_loopback=where.plain)
+    found = fetching.discovered(where.url, allow_http_loopback=where.plain)
     endpoint = _endpoint(found, "device_authorization_endpoint", "the device flow (--browser)")
     answer = _post(where, endpoint, scope=" ".join(where.scopes), resource=where.audience)
     code, left = _word(answer, "device_code"), float(answer.get("expires_in") or 600)
@@ -146,7 +145,7 @@ def browser_login(
         Unavailable: If the issuer does not answer.
 
     """
-    found = discovered(where.url, allow_http_loopback=where.plain)
+    found = fetching.discovered(where.url, allow_http_loopback=where.plain)
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     with _Listener(state) as listener:
@@ -180,7 +179,7 @@ def renewed(where: LoginAt, refresh: str) -> Tokens:
         Unavailable: If the issuer does not answer.
 
     """
-    found = discovered(where.url, allow_http_loopback=where.plain)
+    found = fetching.discovered(where.url, allow_http_loopback=where.plain)
     answer = _post(
         where, _endpoint(found, "token_endpoint", "tokens"), grant_type="refresh_token",
         refresh_token=refresh, resource=where.audience,

@@ -110,20 +110,6 @@ class IssuerKeys:
         self._keys, self._fetched = keys, self._now()
 
 
-def discovered(url: str, *, allow_http_loopback: bool) -> dict[str, Any]:
-    """Return the discovery document of the issuer at *url*; it must be about that issuer.
-
-    Raises:
-        FederationError: If there is none that holds.
-
-    """
-    where = f"{url.rstrip('/')}/.well-known/openid-configuration"
-    status, found = fetching.document(where, allow_http_loopback=allow_http_loopback)
-    if status != 200 or found.get("issuer") != url:
-        raise Unavailable(f"{where} is not the discovery document of {url}")
-    return found
-
-
 def fetched(issuer: Issuer) -> dict[str, PublicKey]:
     """Return the keys that *issuer* signs with now, by their names. Blocks.
 
@@ -132,7 +118,7 @@ def fetched(issuer: Issuer) -> dict[str, PublicKey]:
 
     """
     local = issuer.allow_http_loopback
-    where = discovered(issuer.url, allow_http_loopback=local).get("jwks_uri")
+    where = fetching.discovered(issuer.url, allow_http_loopback=local).get("jwks_uri")
     if not isinstance(where, str):
         raise Unavailable(f"issuer '{issuer.name}' names no place of its keys")
     status, found = fetching.document(where, allow_http_loopback=local)

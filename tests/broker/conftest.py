@@ -20,6 +20,7 @@ from res_federation.broker.main import run_broker
 from res_federation.client import FederationClient, SiteState
 from res_federation.config.broker import broker_settings
 from res_federation.config.sites import load_distances, load_sites
+from res_federation.control.catalogue import Catalogue
 from res_federation.model.identifiers import SiteId
 from res_federation.model.site import Site
 from res_federation.placement.policies import named
@@ -80,8 +81,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     broker = asyncio.create_task(
         run_broker(
             settings,
-            sites=members,
-            distances=load_distances(SITES, members),
+            catalogue=Catalogue(members, load_distances(SITES, members)),
             policy=named("federated"),
             on_ready=ready.set_result,
         )

@@ -14,6 +14,7 @@ import grpc
 from res_federation.broker.main import run_broker
 from res_federation.config.broker import broker_settings
 from res_federation.config.sites import load_distances, load_sites
+from res_federation.control.catalogue import Catalogue
 from res_federation.placement.policies import named
 from tests.security.people import Provider
 
@@ -111,7 +112,7 @@ async def broker(home: Path, provider: Provider, more: str = "") -> AsyncIterato
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         run_broker(
-            settings, sites=members, distances=load_distances(SITES, members),
+            settings, catalogue=Catalogue(members, load_distances(SITES, members)),
             policy=named("federated"), on_ready=ready.set_result,
         )
     )  # fmt: skip

@@ -23,6 +23,7 @@ from res_federation.client.enrolment import EnrolmentClient
 from res_federation.config.broker import BrokerSettings
 from res_federation.config.security import SecuritySettings
 from res_federation.config.sites import load_distances, load_sites
+from res_federation.control.catalogue import Catalogue
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import SiteId
 from res_federation.placement.policies import named
@@ -91,8 +92,7 @@ async def broker(
     task = asyncio.create_task(
         run_broker(
             settings,
-            sites=MEMBERS,
-            distances=load_distances(CATALOGUE, MEMBERS),
+            catalogue=Catalogue(MEMBERS, load_distances(CATALOGUE, MEMBERS)),
             policy=named("federated"),
             on_ready=ready.set_result,
         )

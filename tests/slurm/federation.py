@@ -27,6 +27,7 @@ from res_federation.broker.main import run_broker
 from res_federation.client import Federation, SiteState
 from res_federation.client.scripts import job_from_script
 from res_federation.config.broker import BrokerSettings
+from res_federation.control.catalogue import Catalogue
 from res_federation.errors import FederationError
 from res_federation.lab.daemons import wait_for
 from res_federation.lab.lab import Cluster, Lab
@@ -71,7 +72,7 @@ class Running:
         )
         ready: Future[str] = Future()
         broker = run_broker(
-            settings, sites=tuple(self.sites.values()), distances=NOWHERE, policy=Policy(),
+            settings, catalogue=Catalogue(tuple(self.sites.values()), NOWHERE), policy=Policy(),
             on_ready=ready.set_result,
         )  # fmt: skip
         self._begin("broker", broker).add_done_callback(lambda task: _ended(task, ready))

@@ -124,7 +124,7 @@ def test_a_script_over_the_limit_is_refused_by_size() -> None:
 
 observations = st.builds(
     RunObservation,
-    token=st.just(RunToken("T-1")),
+    token=st.just(RunToken("01J0000000000000000000000A-1")),
     state=st.sampled_from([JobState.PLACED, JobState.RUNNING, JobState.TIMEOUT]),
     reason=words,
     started=st.none() | times,
@@ -197,7 +197,7 @@ def test_a_capacity_report_comes_back_the_same(report: CapacityReport) -> None:
 
 @given(specs())
 def test_orders_come_back_the_same_and_in_order(spec: JobSpec) -> None:
-    token = RunToken("T-1")
+    token = RunToken("01J0000000000000000000000A-1")
     orders: list[Order] = [
         Renew(3, 900.0), Start(token, PartitionId("a/b/c"), spec),
         Start(token, PartitionId("a/b/c"), spec, fenced=True),
