@@ -103,7 +103,7 @@ class Link:
                 await self._converse()
                 why = "the broker ended the stream"
             except* (grpc.aio.AioRpcError, FederationError, OSError) as group:
-                error = _first(group)
+                error = _first(group, self._broker)
                 why = str(error)
                 if isinstance(error, FederationError):
                     self._dial.refused(error)
@@ -240,9 +240,9 @@ async def _on_stream(step: Awaitable[T]) -> T:
         raise Unavailable("the broker cancelled the stream") from None
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _first(group: BaseExceptionGroup[BaseException], broker: str) -> BaseException:
     """Return what went wrong first, as the broker raised it if it was the broker."""
     first = group.exceptions[0]
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    return from_rpc_error(first) if isinstance(first, grpc.aio.AioRpcError) else first
+    return from_rpc_error(first, broker) if isinstance(first, grpc.aio.AioRpcError) else first

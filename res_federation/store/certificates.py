@@ -129,11 +129,14 @@ class Certificates:
     ) -> list[SiteCertificate]:
         """Take back one certificate, or all of a site with its open invitations.
 
+        With one goes what came of it by renewal: a thief may have been quicker than its site.
         Returns those that were good until now.
         """
-        which = certificates.c.serial == serial if serial else certificates.c.site == site
 
         def work(connection: Connection) -> list[SiteCertificate]:
+            which = certificates.c.site == site
+            if serial:
+                which = certificates.c.serial.in_(_descent(connection, serial))
             good = [
                 row.serial
                 for row in connection.execute(
@@ -159,6 +162,18 @@ class Certificates:
             return [_read(row) for row in connection.execute(asked)]
 
         return await self._run(work)
+
+
+def _descent(connection: Connection, serial: str) -> list[str]:
+    """Return *serial* and all that came of it: each is renewed at most once."""
+    found = [serial]
+    while True:
+        after = connection.execute(
+            select(certificates.c.serial).where(certificates.c.renewed == found[-1])
+        ).scalar()
+        if after is None:
+            return found
+        found.append(after)
 
 
 def _certificate(connection: Connection, serial: str) -> SiteCertificate | None:
