@@ -3,121 +3,22 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
-from hypothesis import strategies as st
 
-from res_federation.api.v1 import agents_pb2
 from res_federation.control.answers import SKEW_S
-from res_federation.control.effects import CancelRun, Effect, RunRound, SendToSite
+from res_federation.control.effects import CancelRun
 from res_federation.control.events import (
-    Event,
-    JobSubmitted,
-    PlanReady,
     SiteConnected,
-    SiteReported,
-    Ticked,
 )
-from res_federation.control.machine import handle
 from res_federation.control.plausible import believed
 from res_federation.control.reports import MOST_TOLD
-from res_federation.control.state import FederationState, federation
-from res_federation.errors import InvalidArgument
-from res_federation.model.audit import DENIED, AuditEntry
-from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity, Release
-from res_federation.model.identifiers import PartitionId, RunToken, SiteId, run_token
-from res_federation.model.job import Job, JobSpec, Run, RunObservation, TaskOutcome
+from res_federation.model.capacity import CapacityReport, FreeNodes, Release
+from res_federation.model.identifiers import SiteId, run_token
+from res_federation.model.job import Run, RunObservation, TaskOutcome
 from res_federation.model.job_state import JobState
-from res_federation.model.resources import NodeShape, ResourceRequest
-from res_federation.model.site import Partition, Site
-from res_federation.placement.engine import place
-from res_federation.wire import exchange
-from tests.builders import an_id
-
-GPU = NodeShape(80, 512_000, "nvidia-h100-sxm-64gb", 4, 65_536)
-CPU = NodeShape(64, 256_000)
-AT = 1_000_000.0
-LIFE = "life"
-
-
-def a_site(name: str) -> Site:
-    parts = (
-        Partition(PartitionId(f"{name}/c/gpu"), "gpu", GPU, 10),
-        Partition(PartitionId(f"{name}/c/cpu"), "cpu", CPU, 100),
-    )
-    return Site(SiteId(name), name, name, "", 40.0, 0.0, "slurm", parts, clusters=("c",))
-
-
-def a_part(partition: str, shape: NodeShape, nodes: int, **fields: Any) -> PartitionCapacity:
-    free = FreeNodes(nodes, shape.cores or 0, shape.memory_mib or -1, shape.accelerators)
-    fields = {"available": nodes, "free": (free,), **fields}
-    return PartitionCapacity(PartitionId(partition), shape, nodes, **fields)
-
-
-class Broker:
-    """Two sites with honest agents and a job at each; what is told stays to be looked at."""
-
-    def __init__(self) -> None:
-        self.at = AT
-        self.state: FederationState = federation((a_site("good"), a_site("liar")))
-        self.effects: list[Effect] = []
-        self.sequence = 0
-        for name in ("good", "liar"):
-            self.do(SiteConnected(self.at, SiteId(name)))
-            self.report(name)
-        self.jobs = {
-            name: self.submit(number, name) for number, name in enumerate(("good", "liar"))
-        }
-
-    def do(self, event: Event) -> list[Effect]:
-        effects = handle(self.state, event)
-        self.state.check()
-        self.effects += effects
-        for effect in effects:
-            if isinstance(effect, RunRound):
-                plan = place(effect.snapshot, effect.jobs, self.state.policy)
-                self.do(PlanReady(self.at, plan))
-        return effects
-
-    def honest(self, name: str) -> CapacityReport:
-        self.sequence += 1
-        parts = (a_part(f"{name}/c/gpu", GPU, 10), a_part(f"{name}/c/cpu", CPU, 100))
-        return CapacityReport(SiteId(name), self.sequence, self.at, 60.0, parts)
-
-    def report(
-        self, name: str, *runs: RunObservation, told: CapacityReport | None = None, **fields: Any
-    ) -> list[Effect]:
-        fields = {"journal": LIFE, "complete": False, "fences": True, **fields}
-        return self.do(SiteReported(self.at, told or self.honest(name), runs, **fields))
-
-    def submit(self, number: int, site: str) -> Job:
-        spec = JobSpec(
-            f"job-{number}", "ana", "#!/bin/sh\n", ResourceRequest(nodes=1), clusters=(site,)
-        )
-        self.do(JobSubmitted(self.at, an_id(number), spec))
-        self.at += 0.2  # two rounds are a little apart
-        self.do(Ticked(self.at))
-        job = self.state.jobs[an_id(number)]
-        assert job.site == site
-        return job
-
-    @property
-    def denials(self) -> list[AuditEntry]:
-        return [
-            one for one in self.effects if isinstance(one, AuditEntry) and one.outcome == DENIED
-        ]
-
-    def orders(self, effects: list[Effect]) -> list[object]:
-        return [order for one in effects if isinstance(one, SendToSite) for order in one.orders]
-
-
-def the_token(job: Job) -> RunToken:
-    assert job.run is not None
-    return job.run.token
+from tests.security.lying import AT, CPU, GPU, Broker, a_part, a_site, the_token
 
 
 def test_an_honest_report_is_believed_as_it_is() -> None:
@@ -323,110 +224,3 @@ def test_what_is_told_to_the_audit_log_has_an_end() -> None:
         never = run_token(broker.jobs["liar"].id, number + 2)
         broker.report("liar", RunObservation(never, JobState.RUNNING))
     assert len(broker.denials) == MOST_TOLD
-
-
-# Whole exchanges as they come over the wire, made of anything.
-
-BIG = 2**63 - 1
-ints = st.sampled_from([-BIG - 1, -1, 0, 1, 4, 10, 1_000_000, 2**31, BIG]) | st.integers(0, 200)
-small = st.sampled_from([-(2**31), -1, 0, 1, 4, 10, 2**31 - 1])
-floats = st.sampled_from([math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, 5.0])
-texts = st.sampled_from(["", "x", "\x00", "a" * 5000, "\x1b[31m", "é" * 300, "nvidia-h100"])
-times = st.builds(
-    lambda seconds, nanos: {"seconds": seconds, "nanos": nanos},
-    st.sampled_from([0, int(AT), int(AT) + 50, 4 * 10**9] * 4 + [-BIG - 1, -1, BIG]),
-    st.sampled_from([0, 0, 0, 0, 0, 5, -1, 2**31 - 1]),
-)
-places = st.sampled_from(
-    ["liar/c/gpu", "liar/c/cpu"] * 6 + ["liar/c/none", "good/c/gpu", "liar/", "liar/c/../x", ""]
-)
-TYPES = {1: floats, 2: floats, 3: ints, 4: ints.map(abs), 5: small, 8: st.booleans(), 9: texts,
-         12: st.binary(max_size=5), 13: small.map(abs), 14: st.integers(-1, 15)}  # fmt: skip
-TOKENS = st.deferred(
-    lambda: st.sampled_from(
-        [run_token(an_id(0), 1), run_token(an_id(1), 1), run_token(an_id(1), 2),
-         run_token(an_id(9), 1),
-         run_token(an_id(1), 1), run_token(an_id(1), 1), "", "T-" + "9" * 400]
-    )
-)  # fmt: skip
-
-
-@st.composite
-def messages(draw: st.DrawFn, kind: Any) -> Any:  # noqa: PLR0912 - a branch a kind of field
-    """Fill a message of any kind with anything that its fields can carry."""
-    message = kind()
-    for field in message.DESCRIPTOR.fields:
-        if not draw(st.booleans()):
-            continue
-        if field.name == "partition":
-            value: Any = draw(places)
-        elif field.name == "token":
-            value = draw(TOKENS)
-        elif field.name == "site":
-            value = draw(st.sampled_from(["liar", "liar", "liar", "good", "x/y"]))
-        elif field.message_type is not None and field.message_type.full_name.startswith("google."):
-            getattr(message, field.name).CopyFrom(
-                getattr(message, field.name).__class__(**draw(times))
-            )
-            continue
-        elif field.message_type is not None:
-            inner = field.message_type._concrete_class
-            if field.is_repeated:
-                getattr(message, field.name).extend(draw(st.lists(messages(inner), max_size=3)))
-            else:
-                getattr(message, field.name).CopyFrom(draw(messages(inner)))
-            continue
-        else:
-            value = draw(TYPES[field.type])
-        try:
-            if field.is_repeated:
-                getattr(message, field.name).append(value)
-            else:
-                setattr(message, field.name, value)
-        except ValueError:  # out of the range of the field: no peer can send it
-            continue
-    return message
-
-
-@given(st.lists(messages(agents_pb2.SiteReport), min_size=1, max_size=4), st.floats(0, 100))
-@settings(max_examples=150, deadline=None)
-def test_no_exchange_breaks_the_broker_or_touches_another_site(
-    reports: list[Any], pause: float
-) -> None:
-    broker = Broker()
-    good = broker.state.sites[SiteId("good")]
-    job, before = broker.jobs["good"], copy.deepcopy(broker.jobs["good"])
-    for message in reports:
-        broker.at += pause
-        try:
-            message.capacity.site = message.capacity.site or "liar"
-            told = exchange.report_from_message(
-                agents_pb2.SiteReport.FromString(message.SerializeToString())
-            )
-        except InvalidArgument:
-            continue  # the stream ends; nothing of it was heard
-        report, runs, journal, complete, fences = told
-        if report.site != "liar":
-            continue  # the door refuses it: the certificate is of another site
-        event("heard")
-        broker.do(SiteReported(broker.at, report, runs, journal, complete, frozenset(), fences))
-        for number in (10, 11):  # free to go anywhere: rounds must bear whatever figures they meet
-            wide = ResourceRequest(nodes=number, cpus_per_task=number)
-            spec = JobSpec("free", "ana", "#!/bin/sh\n", wide)
-            broker.do(JobSubmitted(broker.at, an_id(int(broker.at * 100) + number), spec))
-            broker.at += 0.2
-            broker.do(Ticked(broker.at))
-        # what is kept can be told, and what a round makes of it can be carried out
-        exchange.report_to_message(good.report or report, (), "", complete=True)
-        seen = broker.state.sites[SiteId("liar")].report
-        assert seen is not None
-        exchange.report_to_message(seen, (), "", complete=True)
-        for part in seen.partitions:
-            declared = next(one for one in a_site("liar").partitions if one.id == part.id)
-            assert part.nodes <= 16 * (declared.nodes or 0)
-            assert part.shape.accelerators <= declared.shape.accelerators
-            assert sum(bar.nodes for bar in part.free) <= part.available <= part.nodes
-    after = broker.state.jobs[job.id]
-    assert (after.state, after.runs, after.reason) == (before.state, before.runs, before.reason)
-    broker.report("good")
-    broker.submit(50, "good")  # others are placed as ever
