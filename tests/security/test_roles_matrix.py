@@ -176,6 +176,29 @@ def jobs_named(what: str, tokens: dict[str, str]) -> str:
     return f"jobs/{tokens.get(what) or ids[what]}"
 
 
+def of_accounts(project: str) -> dict[str, Callable[[], Any]]:
+    """Return what is asked of the accounting."""
+    return {
+        "AccountingService/GetProject": lambda: accounting_pb2.GetProjectRequest(
+            name=f"projects/{project}"
+        ),
+        "AccountingService/SetMember": lambda: accounting_pb2.SetMemberRequest(
+            member=member(project)
+        ),
+        "AccountingService/ListMembers": lambda: accounting_pb2.ListMembersRequest(
+            project=f"projects/{project}"
+        ),
+        "AccountingService/CloseGrant": lambda: accounting_pb2.CloseGrantRequest(name="grants/no"),
+        "AccountingService/GetGrant": lambda: accounting_pb2.GetGrantRequest(name="grants/no"),
+        "AccountingService/ListGrants": lambda: accounting_pb2.ListGrantsRequest(
+            project=f"projects/{project}"
+        ),
+        "AccountingService/ListLedger": lambda: accounting_pb2.ListLedgerRequest(
+            project=f"projects/{project}" if project else ""
+        ),
+    }
+
+
 def request(call: str, what: str, tokens: dict[str, str]) -> Any:
     """Return what is asked: the second word of a line says about which object."""
     project = what.removeprefix("in-") if what.startswith("in-") else ""
@@ -200,23 +223,7 @@ def request(call: str, what: str, tokens: dict[str, str]) -> Any:
         ),
         "SiteService/DrainSite": lambda: sites_pb2.DrainSiteRequest(name=f"sites/{site}"),
         "SiteService/ResumeSite": lambda: sites_pb2.ResumeSiteRequest(name=f"sites/{site}"),
-        "AccountingService/GetProject": lambda: accounting_pb2.GetProjectRequest(
-            name=f"projects/{project}"
-        ),
-        "AccountingService/SetMember": lambda: accounting_pb2.SetMemberRequest(
-            member=member(project)
-        ),
-        "AccountingService/ListMembers": lambda: accounting_pb2.ListMembersRequest(
-            project=f"projects/{project}"
-        ),
-        "AccountingService/CloseGrant": lambda: accounting_pb2.CloseGrantRequest(name="grants/no"),
-        "AccountingService/GetGrant": lambda: accounting_pb2.GetGrantRequest(name="grants/no"),
-        "AccountingService/ListGrants": lambda: accounting_pb2.ListGrantsRequest(
-            project=f"projects/{project}"
-        ),
-        "AccountingService/ListLedger": lambda: accounting_pb2.ListLedgerRequest(
-            project=f"projects/{project}" if project else ""
-        ),
+        **of_accounts(project),
         "EnrolmentService/EnrolSite": lambda: enrolment_pb2.EnrolSiteRequest(site="sites/csuc"),
         "EnrolmentService/CreateInvitation": lambda: enrolment_pb2.CreateInvitationRequest(
             site=f"sites/{site}"
