@@ -69,6 +69,11 @@ def _run(run: Run) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "expected_start_s": run.expected_start_s,
         "script_sha256": run.script_sha256 or None,
+        "grant": run.grant or None,
+        "reserved": {"core_s": run.reserved_core_s, "accelerator_s": run.reserved_accelerator_s},
+        "used": {"core_s": run.used_core_s, "accelerator_s": run.used_accelerator_s}
+        if run.settled
+        else None,
         "tasks": [_task(task) for task in run.tasks],
     }
 

@@ -19,7 +19,7 @@ from res_federation.cli.options import (
 )
 from res_federation.errors import InvalidArgument
 from res_federation.model.forecast import Forecast
-from res_federation.model.job import Job
+from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
 from res_federation.model.sentences import duration
 
@@ -101,10 +101,19 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
         output.say(f"{'note':>10}  {text}")
     for run in found.runs:
         output.say(f"{'run':>10}  {run.token}  {run.state}  {run.partition}  {run.reason}".rstrip())
+        if run.grant:
+            output.say(f"{'paid by':>10}  {run.grant}: {_charged(run)}")
         for task in run.tasks:
             index = "" if task.index < 0 else f"[{task.index}] "
             code = "" if task.exit_code is None else f" exit code {task.exit_code}"
             output.say(f"{'':>10}    {index}{task.state}{code} {task.nodes} {task.reason}".rstrip())
+
+
+def _charged(run: Run) -> str:
+    what, cores, accelerators = "reserved", run.reserved_core_s, run.reserved_accelerator_s
+    if run.settled:
+        what, cores, accelerators = "used", run.used_core_s, run.used_accelerator_s
+    return f"{cores} core-seconds and {accelerators} accelerator-seconds {what}"
 
 
 def start_words(said: Forecast) -> str:

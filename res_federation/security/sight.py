@@ -92,4 +92,4 @@ def seen(job: Job, how: View, pseudonyms: Pseudonyms) -> Job:
 
 def _plain(run: Run) -> Run:
     tasks = tuple(replace(task, reason="", batch_id="") for task in run.tasks)
-    return replace(run, reason="", tasks=tasks, script_sha256="")
+    return replace(run, reason="", tasks=tasks, script_sha256="", grant="")

@@ -79,6 +79,12 @@ def run_to_message(run: Run) -> jobs_pb2.Run:
         exit_code=run.exit_code,
         expected_start_s=run.expected_start_s,
         script_sha256=run.script_sha256,
+        grant=run.grant,
+        reserved_core_seconds=run.reserved_core_s,
+        reserved_accelerator_seconds=run.reserved_accelerator_s,
+        used_core_seconds=run.used_core_s,
+        used_accelerator_seconds=run.used_accelerator_s,
+        settled=run.settled,
         tasks=[task_to_message(task) for task in run.tasks],
         **_times(run.started, run.ended),
     )
@@ -99,6 +105,12 @@ def run_from_message(message: jobs_pb2.Run) -> Run:
         exit_code=message.exit_code if message.HasField("exit_code") else None,
         expected_start_s=message.expected_start_s,
         script_sha256=message.script_sha256,
+        grant=message.grant,
+        reserved_core_s=message.reserved_core_seconds,
+        reserved_accelerator_s=message.reserved_accelerator_seconds,
+        used_core_s=message.used_core_seconds,
+        used_accelerator_s=message.used_accelerator_seconds,
+        settled=message.settled,
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )
 

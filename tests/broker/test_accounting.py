@@ -63,6 +63,9 @@ async def test_a_grant_pays_where_it_is_for_and_a_job_without_one_waits(running:
         await two_projects(client)
         done = await ended(client, (await client.submit(a_spec("fusion"))).id)
         assert (done.state, done.site) == (JobState.COMPLETED, "csuc")
+        (run,) = done.runs
+        assert (run.grant, run.settled, run.used_core_s) == (GRANT.id, True, 2)
+        assert run.reserved_core_s == 2 * 300
         view = await client.accounting.grant(GRANT.id)
         assert (view.used, view.reserved) == ((2, 0), (0, 0)), "two cores for less than a second"
         assert view.available == (HOUR - 2, 0)

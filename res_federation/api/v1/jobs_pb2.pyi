@@ -164,6 +164,12 @@ class Run(_message.Message):
     EXPECTED_START_S_FIELD_NUMBER: _builtins.int
     TASKS_FIELD_NUMBER: _builtins.int
     SCRIPT_SHA256_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
+    RESERVED_CORE_SECONDS_FIELD_NUMBER: _builtins.int
+    RESERVED_ACCELERATOR_SECONDS_FIELD_NUMBER: _builtins.int
+    USED_CORE_SECONDS_FIELD_NUMBER: _builtins.int
+    USED_ACCELERATOR_SECONDS_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Names the attempt everywhere: JOB-ATTEMPT."""
     attempt: _builtins.int
@@ -182,6 +188,18 @@ class Run(_message.Message):
     """Expected seconds from placement to start, as the round saw it."""
     script_sha256: _builtins.str
     """SHA-256 of the script as the site's batch system got it, in hexadecimal; empty before."""
+    grant: _builtins.str
+    """Identifier of the grant that pays for it, or empty."""
+    reserved_core_seconds: _builtins.int
+    """Core-seconds set aside for it: its cost at its time limit."""
+    reserved_accelerator_seconds: _builtins.int
+    """Accelerator-seconds, the same."""
+    used_core_seconds: _builtins.int
+    """Core-seconds that it was charged with when it ended."""
+    used_accelerator_seconds: _builtins.int
+    """Accelerator-seconds, the same."""
+    settled: _builtins.bool
+    """Whether it was charged."""
     @_builtins.property
     def place_time(self) -> _timestamp_pb2.Timestamp:
         """When it was placed."""
@@ -214,10 +232,16 @@ class Run(_message.Message):
         expected_start_s: _builtins.float = ...,
         tasks: _abc.Iterable[Global___TaskOutcome] | None = ...,
         script_sha256: _builtins.str = ...,
+        grant: _builtins.str = ...,
+        reserved_core_seconds: _builtins.int = ...,
+        reserved_accelerator_seconds: _builtins.int = ...,
+        used_core_seconds: _builtins.int = ...,
+        used_accelerator_seconds: _builtins.int = ...,
+        settled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "place_time", b"place_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "script_sha256", b"script_sha256", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "grant", b"grant", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "reserved_accelerator_seconds", b"reserved_accelerator_seconds", "reserved_core_seconds", b"reserved_core_seconds", "script_sha256", b"script_sha256", "settled", b"settled", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "used_accelerator_seconds", b"used_accelerator_seconds", "used_core_seconds", b"used_core_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
