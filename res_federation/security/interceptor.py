@@ -11,6 +11,7 @@ from res_federation.errors import FederationError, PermissionDenied, Unauthentic
 from res_federation.security.authenticator import Authenticator, Login
 from res_federation.security.caller import Call, Denied, begin
 from res_federation.security.permissions import TABLE, Door, permit
+from res_federation.security.tarpit import Tarpit
 
 Refuse = Callable[[Any, FederationError], Awaitable[None]]
 
@@ -36,6 +37,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
         """
         self._authenticator, self._now = authenticator, now
         self._refuse, self._denied = refuse, denied
+        self._tarpit = Tarpit(now)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -66,6 +68,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
     def _refusal(self, error: FederationError) -> Any:
         async def refuse(request_iterator: Any, context: Any) -> Any:
             del request_iterator
+            await self._tarpit.hold(context.peer())
             await self._refuse(context, error)
             yield b""  # an asynchronous generator: never reached
 

@@ -131,7 +131,7 @@ async def slow(address: str, count: int, seed: random.Random) -> int:
 async def forged(address: str, count: int, seed: random.Random) -> int:
     """Calls with tokens that nobody signed, each with a key that nobody knows."""
     denied = 0
-    async with _channel(address) as channel:
+    async with stranger(address) as channel:
         stub, gate = JobServiceStub(channel), asyncio.Semaphore(50)
 
         async def call() -> None:
@@ -151,7 +151,8 @@ async def forged(address: str, count: int, seed: random.Random) -> int:
     return denied
 
 
-def _channel(address: str) -> Any:
+def stranger(address: str) -> Any:
+    """Return a channel of somebody without a login."""
     _split(address)
     pem = ssl.get_server_certificate(_split(address))
     return grpc.aio.secure_channel(
