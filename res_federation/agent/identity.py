@@ -79,15 +79,9 @@ class OneAccount:
 class MappedAccounts:
     """The site's mapping file."""
 
-    def __init__(self, file: Path, *, others: bool = True) -> None:
-        """Read the file; one that is not there or has a fault is told, and serves nobody.
-
-        Args:
-            file: The mapping.
-            others: Whether the batch system can run things as other accounts than the agent's.
-
-        """
-        self.file, self._others = file, others
+    def __init__(self, file: Path) -> None:
+        """Read the file; one that is not there or has a fault is told, and serves nobody."""
+        self.file = file
         self._log = structlog.get_logger("resfed.agent").bind(file=str(file))
         self._rules: LocalRules | None = None
         self._seen: _Signature | str | None = None
@@ -146,12 +140,6 @@ class MappedAccounts:
         except PermissionDenied as error:
             why = f"{self.file}:{found.line}: {error.message}"
             raise PermissionDenied(why, way_out=error.way_out, code=_UNFIT) from None
-        if account.other and not self._others:
-            raise PermissionDenied(
-                f"{self.file}:{found.line}: account '{account.name}' is not the agent's own, and "
-                "the local batch system runs everything as that",
-                code=_UNFIT,
-            )
         return Identity(account, found.charge, rules.own_charge), found.line
 
     def _read(self) -> None:
@@ -174,9 +162,9 @@ class MappedAccounts:
         self._rules, self.fault = rules, ""
 
 
-def identities_of(file: str, *, others: bool = True) -> Identities:
+def identities_of(file: str) -> Identities:
     """Return how a site maps people: by its *file*, or not at all where it has none."""
-    return MappedAccounts(Path(file), others=others) if file else OneAccount()
+    return MappedAccounts(Path(file)) if file else OneAccount()
 
 
 def _signature(found: os.stat_result) -> _Signature:

@@ -104,7 +104,7 @@ async def run_agent(  # noqa: PLR0913 - the settings of an agent
     try:
         batch = _driver(site, dialect, shared, now, slots, grace_s)
         try:
-            identities = identities_of(site.identity, others=site.batch == "slurm")
+            identities = identities_of(site.identity)
             runs = Runs(journal, batch, shared, now=now, beat_s=beat_s, identities=identities)
             dial = Dial(SiteIdentity(site.id, state), broker, now=now, agents=agents)
             link = Link(dial, broker, journal.id, runs, batch, shared, now=now, beat_s=beat_s)

@@ -75,9 +75,12 @@ def link_inside(work: Path, parts: tuple[str, ...], target: Path) -> None:
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
         here = os.open(work, flags)
         opened.callback(os.close, here)
+        owner = os.fstat(here)
         for part in parts[:-1]:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, 0o700, dir_fd=here)
             here = os.open(part, flags, dir_fd=here)
             opened.callback(os.close, here)
+            if os.fstat(here).st_uid != owner.st_uid and os.fstat(here).st_uid == os.geteuid():
+                os.fchown(here, owner.st_uid, owner.st_gid)  # made here just now, for them
         os.symlink(target, parts[-1], dir_fd=here)

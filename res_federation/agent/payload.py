@@ -1,8 +1,8 @@
 """The wrapper around one payload: begins it at most once, bounds its time, writes how it ended.
 
-Runs as a program of its own (``python -I -S payload.py DIRECTORY TASK``), so that it outlives the
-agent, and imports little, because it stands before every task.  Everything it knows is in the
-run's directory:
+Runs as a program of its own (``python -I -S payload.py DIRECTORY TASK [UID GID GROUPS]``), so that
+it outlives the agent, and imports little, because it stands before every task.  Started by root
+with an account, it becomes that first.  Everything it knows is in the run's directory:
 
 - ``launch.TASK``: NUL-separated pairs ``limit``, ``grace``, ``argument`` (each), ``env`` (each);
 - ``lease``: UTC seconds until which a payload may begin;
@@ -212,5 +212,14 @@ def run(directory: str, task: str) -> int:
     return DONE
 
 
+def become_account(uid: str, gid: str, groups: str) -> None:
+    """Give up root for an account, for good; raises OSError where that cannot be."""
+    os.setgroups([int(group) for group in groups.split(",")])
+    os.setresgid(int(gid), int(gid), int(gid))
+    os.setresuid(int(uid), int(uid), int(uid))
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 3:  # a directory, a task, and the account whose run it is
+        become_account(*sys.argv[3:6])
     os._exit(run(sys.argv[1], sys.argv[2]))

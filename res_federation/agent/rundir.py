@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from res_federation.agent.accounts import Account
 from res_federation.agent.disk import open_plain, read_plain, saying, there, write_whole
 from res_federation.errors import InvalidArgument
 from res_federation.model.identifiers import RunToken
@@ -109,6 +110,11 @@ class RunDirectory:
                 finally:
                     os.close(descriptor)
             os.chown(self.path, uid, gid, follow_symlinks=False)  # last: until now it was ours
+
+    def give(self, account: Account | None) -> None:
+        """Give it to *account*, where that is another than the agent's own; see `give_to`."""
+        if account is not None and account.other:
+            self.give_to(account.uid, account.gid)
 
     def write_for_payload(self, name: str, data: bytes, *, mode: int = 0o600) -> None:
         """Write a file that the payload's account is to read or run; raises ResourceExhausted."""

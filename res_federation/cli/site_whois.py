@@ -43,7 +43,7 @@ def whois(
         )
     load_rules(Path(site.identity))  # a mistake with its line, as `site check` says it
     logs.configure("error")
-    people = MappedAccounts(Path(site.identity), others=site.batch == "slurm")
+    people = MappedAccounts(Path(site.identity))
     found, line = people.whois(Claim(issuer, subject, project))
     name = found.account.name if found.account is not None else ""
     number = found.account.uid if found.account is not None else -1

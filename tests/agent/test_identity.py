@@ -157,9 +157,3 @@ def test_the_local_user_needs_a_rule_too_where_there_is_a_mapping(
     site = mapped(tmp_path, RULE.format("ana", people.one))
     with pytest.raises(PermissionDenied):
         site.of(job(issuer="local", subject="root"))
-
-
-def test_the_local_batch_system_runs_as_the_agent_alone(people: People, tmp_path: Path) -> None:
-    (tmp_path / "accounts.toml").write_text(RULE.format("ana", people.one))
-    with pytest.raises(PermissionDenied, match="none that jobs may run as"):
-        MappedAccounts(tmp_path / "accounts.toml", others=False).of(job())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from res_federation.agent.disk import read_plain, saying, there, write_whole
+from res_federation.agent.disk import closed, read_plain, saying, there, write_whole
 from res_federation.agent.local import srun
 from res_federation.agent.local.machine import Place
 from res_federation.agent.patterns import PatternValues, expand, inside, link_inside
@@ -192,7 +192,8 @@ def write_launch(launch: Launch, agent: Mapping[str, str]) -> None:
     pairs += [("argument", argument.replace("\0", "")) for argument in launch.spec.arguments]
     pairs += [("env", f"{key}={value}") for key, value in environment(launch, agent).items()]
     data = "".join(f"{key}\0{value}\0" for key, value in pairs)
-    write_whole(launch.directory / f"launch.{word}", data.encode(errors="surrogateescape"))
+    packed = data.encode(errors="surrogateescape")
+    write_whole(launch.directory / f"launch.{word}", packed, mode=0o644)  # the directory is 0700
     default = "slurm-%A_%a.out" if launch.spec.array else "slurm-%j.out"
     _name_output(launch, launch.spec.output or default, f"out.{word}")
     if launch.spec.error:
@@ -216,7 +217,9 @@ def _name_output(launch: Launch, pattern: str, file: str) -> None:
 def read_places(directory: Path, index: int) -> tuple[Place, ...]:
     """Return where a task was started, as its launch file says; () if that is gone."""
     try:
-        parts = read_plain(directory / f"launch.{task_word(index)}", _LARGEST).split(b"\0")
+        parts = read_plain(directory / f"launch.{task_word(index)}", _LARGEST, agents=True).split(
+            b"\0"
+        )
         return tuple(
             Place(*(int(number) for number in value.split(b":")))
             for key, value in zip(parts[0::2], parts[1::2], strict=False)
@@ -229,6 +232,22 @@ def read_places(directory: Path, index: int) -> tuple[Place, ...]:
 def launched(directory: Path, indices: Iterable[int]) -> bool:
     """Tell whether a wrapper of one of these tasks was, or may have been, started."""
     return any(there(directory / f"launch.{task_word(index)}") for index in indices)
+
+
+def open_to_others(state: Path) -> None:
+    """Let other accounts pass to their own runs below *state*, and run the tools.
+
+    Raises:
+        FailedPrecondition: If others could put anything in the place of runs.
+
+    """
+    with saying(state):
+        (state / "runs").mkdir(mode=0o711, exist_ok=True)
+        for path in (state, state / "runs"):
+            path.chmod(0o711)
+        for path in (state / "bin", state / "bin" / "srun"):
+            path.chmod(0o755)
+    closed(state / "runs")
 
 
 def write_tools(directory: Path) -> Path:

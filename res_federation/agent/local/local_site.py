@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from res_federation.agent import payload
 from res_federation.agent.batch import (
     Accepted,
     Found,
@@ -26,7 +24,6 @@ from res_federation.agent.batch import (
     View,
 )
 from res_federation.agent.clock import Clock
-from res_federation.agent.commands import detach
 from res_federation.agent.disk import saying, write_whole
 from res_federation.agent.fences import WITHDRAWN, Fence
 from res_federation.agent.local import records
@@ -37,8 +34,8 @@ from res_federation.agent.local.launch import (
     hostlist,
     launched,
     node_names,
+    open_to_others,
     read_places,
-    write_launch,
     write_tools,
 )
 from res_federation.agent.local.ledger import Ledger, Record
@@ -46,6 +43,7 @@ from res_federation.agent.local.machine import Place
 from res_federation.agent.local.processes import Watch
 from res_federation.agent.local.queue import easy
 from res_federation.agent.local.slots import HostSlots
+from res_federation.agent.local.starting import start_wrapper
 from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.errors import FederationError
 from res_federation.model.identifiers import PartitionId, RunToken
@@ -107,6 +105,8 @@ class LocalBatch:
         }
         self._jobs: dict[RunToken, LocalJob] = {}
         self._tools, self._ledger = write_tools(state / "bin"), Ledger(state)
+        if site.identity and os.geteuid() == 0:
+            open_to_others(state)
         for record in self._ledger.open_jobs():
             self._recover(record)
         self._kick()
@@ -127,6 +127,8 @@ class LocalBatch:
             return Refused(str(need))
         there = RunDirectory(request.directory)
         digest = there.rewrite(spec.script) if self._dialect is not None else ""
+        if request.identity is not None:
+            there.give(request.identity.account)
         number = self._ledger.accept(
             request.token, request.partition, request.directory, spec, self._now()
         )
@@ -264,10 +266,8 @@ class LocalBatch:
             self._site, home.partition, job.token, job.spec, index, job.number_of(index),
             job.number, job.layout, places, job.directory, self._tools, self._grace_s,
         )  # fmt: skip
-        argv = [sys.executable, "-I", "-S", payload.__file__, str(job.directory), task_word(index)]
         try:
-            write_launch(launch, os.environ)
-            pid = detach(argv, environment={}, log=job.directory / "wrapper.log")
+            pid = start_wrapper(launch)
         except OSError as error:
             home.pool.give(places, job.layout)
             if not job.directory.is_dir():

@@ -13,7 +13,7 @@ import msgspec
 
 from res_federation.agent.disk import read_plain, there
 from res_federation.agent.payload import boot, process_start
-from res_federation.agent.rundir import task_word
+from res_federation.agent.rundir import RunDirectory, task_word
 from res_federation.model.job import TaskOutcome
 from res_federation.model.job_state import JobState
 
@@ -25,12 +25,16 @@ RETURNED = (LEASE_EXPIRED, WITHDRAWN)
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The start-once mark: which process took it, in which life of the machine, when."""
+    """The start-once mark: which process took it, in which life of the machine, when.
+
+    The run's own account wrote it: it counts for processes of that account (*uid*) alone.
+    """
 
     pid: int
     start: str
     boot: str
     at: float
+    uid: int
 
     @property
     def this_boot(self) -> bool:
@@ -40,7 +44,8 @@ class Begun:
     @property
     def alive(self) -> bool:
         """Tell whether that very process still runs (a pid alone may mean another one by now)."""
-        return self.this_boot and not ended(self.pid) and start_of(self.pid) == self.start
+        there = self.this_boot and not ended(self.pid) and start_of(self.pid) == self.start
+        return there and account_of(self.pid) == self.uid
 
 
 def start_of(pid: int) -> str:
@@ -49,6 +54,15 @@ def start_of(pid: int) -> str:
         return process_start(pid)
     except (OSError, IndexError):
         return ""
+
+
+def account_of(pid: int) -> int:
+    """Return the number of the account that a process runs as, -1 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+        return next(int(line.split()[1]) for line in lines.splitlines() if line.startswith("Uid:"))
+    except (OSError, StopIteration, ValueError):
+        return -1
 
 
 def ended(pid: int) -> bool:
@@ -64,7 +78,7 @@ def read_begun(directory: Path, index: int) -> Begun | None:
     try:
         mark = read_plain(directory / f"begun.{task_word(index)}", 4096)
         pid, start, life, at = mark.decode().split()
-        return Begun(int(pid), start, life, float(at))
+        return Begun(int(pid), start, life, float(at), RunDirectory(directory).owner)
     except (OSError, ValueError):
         return None
 

@@ -72,8 +72,7 @@ class Handing:
                 repeat=spec.requeue, without=() if keeps else ("account",),
             )  # fmt: skip
             run.write_for_payload(f"batch.{piece.number}", script_bytes(text), mode=0o700)
-        if self.account.other:
-            run.give_to(self.account.uid, self.account.gid)
+        run.give(self.account)
 
     async def submit(self, calls: Calls, piece: Piece, *, after: str, nice: int) -> SubmitOutcome:
         """Submit one piece, behind the job *after*, with *nice* taken off its priority."""
