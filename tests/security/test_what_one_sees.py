@@ -1,0 +1,192 @@
+"""What a role sees of others' jobs, word by word; what a denial leaves behind; new calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from res_federation.api.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    identity_pb2,
+    identity_pb2_grpc,
+    jobs_pb2_grpc,
+)
+from res_federation.api.v1 import jobs_pb2 as pb
+from res_federation.broker.services import answers
+from res_federation.model.principal import LOCAL, Principal, Role
+from res_federation.security.authenticator import Authenticator
+from res_federation.security.interceptor import Doorkeeper
+from tests.security import people
+from tests.security.federation import Broker, broker
+from tests.security.test_roles_matrix import ANA, EVE, bearer, filled
+
+WHO = {"ana": "ana", "bea": "bea", "lia": "lia", "eve": "eve", "sam": "sam", "pia": "pia",
+       "olga": "operator-olga"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def patient(requires: Callable[[str, str], Path]) -> Iterator[people.Provider]:
+    node, npm = requires("node", "nodejs"), requires("npm", "npm")
+    with people.provider(node, npm, token_s=600) as running:
+        yield running
+
+
+async def logins(provider: people.Provider) -> dict[str, str]:
+    return {
+        name: (await asyncio.to_thread(provider.tokens, login)).access
+        for name, login in WHO.items()
+    }
+
+
+async def test_lists_and_watches_show_no_more_than_one_may_see(patient, tmp_path):
+    await filled(tmp_path)
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        tokens = await logins(patient)
+        jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
+        seen = {}
+        for name, token in tokens.items():
+            page = await jobs.ListJobs(pb.ListJobsRequest(), metadata=(bearer(token),))
+            seen[name] = {job.uid: job for job in page.jobs}
+        assert set(seen["ana"]) == set(seen["bea"]) == set(seen["lia"])
+        assert EVE not in seen["ana"]
+        assert set(seen["eve"]) == {EVE}
+        assert set(seen["sam"]) == {ANA}  # the only one at csuc
+        assert set(seen["pia"]) == set(seen["olga"]) == {*seen["ana"], EVE}
+        assert seen["olga"][EVE].display_name == "secret-of-eve"
+        for name in ("pia", "sam"):
+            text = str(list(seen[name].values()))
+            assert "secret" not in text
+            assert "@people" not in text
+        assert seen["pia"][ANA].user == seen["sam"][ANA].user != seen["pia"][EVE].user
+        # nor does a filter say whose job it is
+        asked = pb.ListJobsRequest(filter="user=eve@people")
+        for name, count in (("pia", 0), ("sam", 0), ("ana", 0), ("olga", 1)):
+            page = await jobs.ListJobs(asked, metadata=(bearer(tokens[name]),))
+            assert len(page.jobs) == count, name
+        await _watched(jobs, tokens)
+        await _pages_of_others(running, jobs, tokens)
+
+
+async def _watched(jobs: Any, tokens: dict[str, str]) -> None:
+    """Whoever watches everything hears of what they may see."""
+    streams = {
+        name: jobs.WatchJobs(pb.WatchJobsRequest(), metadata=(bearer(token),), timeout=30)
+        for name, token in tokens.items()
+    }
+    heard: dict[str, list[pb.Job]] = {name: [] for name in streams}
+
+    async def listen(name: str) -> None:
+        async for news in streams[name]:
+            heard[name].append(news.job)
+
+    tasks = [asyncio.create_task(listen(name)) for name in streams]
+    await asyncio.sleep(0.5)
+    for owner, uid in (("eve", EVE), ("ana", ANA)):
+        cancel = pb.CancelJobRequest(name=f"jobs/{uid}")
+        await jobs.CancelJob(cancel, metadata=(bearer(tokens[owner]),))
+    await asyncio.sleep(1.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    uids = {name: {job.uid for job in found} for name, found in heard.items()}
+    assert uids["olga"] >= {ANA, EVE}
+    assert uids["pia"] >= {ANA, EVE}
+    assert EVE in uids["eve"]
+    assert ANA not in uids["eve"]
+    assert EVE not in uids["ana"] | uids["bea"] | uids["lia"] | uids["sam"]
+    assert ANA in uids["ana"] & uids["bea"] & uids["lia"] & uids["sam"]
+    assert "secret" not in str(heard["pia"])
+    assert "@people" not in str(heard["pia"])
+
+
+async def _pages_of_others(running: Broker, jobs: Any, tokens: dict[str, str]) -> None:
+    """A job that is not there and one that one may not see are answered alike."""
+    told = set()
+    for uid in (EVE, "01J00000000000000000000000"):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await jobs.GetJob(
+                pb.GetJobRequest(name=f"jobs/{uid}"), metadata=(bearer(tokens["ana"]),)
+            )
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        told.add((caught.value.details() or "").replace(uid, "ID"))
+    assert len(told) == 1
+    await asyncio.sleep(0.5)
+    async with running.channel() as channel:
+        audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
+        page = await audit.ListEntries(
+            audit_pb2.ListEntriesRequest(), metadata=(bearer(tokens["olga"]),)
+        )
+    denied = {(one.actor, one.act) for one in page.entries if one.outcome == "denied"}
+    assert ("ana@people", "JobService/GetJob") in denied
+
+
+async def test_a_new_call_is_denied_until_the_table_has_it():
+    """The service is registered and would answer; nobody is let through to it."""
+    reached = []
+
+    async def answer(request: Any, context: Any) -> Any:
+        reached.append(request)
+        return identity_pb2.Caller()
+
+    everything = Principal(LOCAL, "root", roles=frozenset(Role))
+    keeper = Doorkeeper(
+        Authenticator(everything, "open-sesame"), lambda: 0.0, answers.refuse,
+        lambda call, error, peer: None,
+    )  # fmt: skip
+    server = grpc.aio.server(interceptors=(keeper,))
+    handlers = {
+        "DropAllJobs": grpc.unary_unary_rpc_method_handler(
+            answer, identity_pb2.WhoAmIRequest.FromString, lambda one: one.SerializeToString()
+        )
+    }
+    name = "res_federation.api.v1.IdentityService"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for call, token, code in (
+                ("DropAllJobs", "open-sesame", grpc.StatusCode.PERMISSION_DENIED),
+                ("DropAllJobs", "", grpc.StatusCode.UNAUTHENTICATED),
+                ("NotThere", "open-sesame", grpc.StatusCode.UNIMPLEMENTED),
+                ("NotThere", "", grpc.StatusCode.UNAUTHENTICATED),
+            ):
+                ask: Any = channel.unary_unary(f"/{name}/{call}")
+                with pytest.raises(grpc.aio.AioRpcError) as caught:
+                    await ask(b"", metadata=(bearer(token),) if token else ())
+                assert caught.value.code() is code, call
+    finally:
+        await server.stop(0)
+    assert reached == []
+
+
+async def test_a_stream_ends_with_the_login(patient, tmp_path):
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        token = (await asyncio.to_thread(patient.tokens, "ana")).access
+        identity: Any = identity_pb2_grpc.IdentityServiceStub(channel)
+        jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
+        made = await identity.CreateMachineToken(
+            identity_pb2.CreateMachineTokenRequest(label="ci", scopes=["read", "submit"]),
+            metadata=(bearer(token),),
+        )
+        robot = (bearer(made.token),)
+        spec = {"name": "x", "script": b"#!/bin/sh\n", "time_limit_s": 60}
+        job = pb.CreateJobRequest(spec=pb.CreateJobRequest().spec.__class__(**spec))
+        stream = jobs.WatchJobs(pb.WatchJobsRequest(), metadata=robot, timeout=30)
+        await asyncio.sleep(0.3)
+        await jobs.CreateJob(job, metadata=robot)
+        assert (await stream.read()).job.display_name == "x"
+        await identity.RevokeMachineToken(
+            identity_pb2.RevokeMachineTokenRequest(name=made.name), metadata=(bearer(token),)
+        )
+        await jobs.CreateJob(job, metadata=(bearer(token),))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
