@@ -176,8 +176,10 @@ def jobs_named(what: str, tokens: dict[str, str]) -> str:
     return f"jobs/{tokens.get(what) or ids[what]}"
 
 
-def of_accounts(project: str) -> dict[str, Callable[[], Any]]:
-    """Return what is asked of the accounting."""
+Made = dict[str, Callable[[], Any]]
+
+
+def accounts(project: str) -> Made:
     return {
         "AccountingService/GetProject": lambda: accounting_pb2.GetProjectRequest(
             name=f"projects/{project}"
@@ -199,11 +201,33 @@ def of_accounts(project: str) -> dict[str, Callable[[], Any]]:
     }
 
 
+def sites_and_tokens(what: str, site: str, tokens: dict[str, str]) -> Made:
+    project = what.removeprefix("in-")
+    return {
+        "EnrolmentService/EnrolSite": lambda: enrolment_pb2.EnrolSiteRequest(site="sites/csuc"),
+        "EnrolmentService/CreateInvitation": lambda: enrolment_pb2.CreateInvitationRequest(
+            site=f"sites/{site}"
+        ),
+        "EnrolmentService/ListCertificates": lambda: enrolment_pb2.ListCertificatesRequest(
+            site=f"sites/{site}" if site else ""
+        ),
+        "EnrolmentService/RevokeCertificates": lambda: enrolment_pb2.RevokeCertificatesRequest(
+            name="sites/bsc"
+        ),
+        "IdentityService/CreateMachineToken": lambda: identity_pb2.CreateMachineTokenRequest(
+            label="x", project=project, scopes=["read"]
+        ),
+        "IdentityService/RevokeMachineToken": lambda: identity_pb2.RevokeMachineTokenRequest(
+            name=f"machineTokens/{tokens['victim'] if what != 'missing' else 'none-abc'}"
+        ),
+    }
+
+
 def request(call: str, what: str, tokens: dict[str, str]) -> Any:
     """Return what is asked: the second word of a line says about which object."""
     project = what.removeprefix("in-") if what.startswith("in-") else ""
     site = {"missing": "nowhere", "fir": "fir", "csuc": "csuc"}.get(what, "")
-    made: dict[str, Callable[[], Any]] = {
+    made: Made = {
         "JobService/CreateJob": lambda: create(project),
         "JobService/CreateJobs": lambda: jobs_pb2.CreateJobsRequest(requests=[create(project)]),
         "JobService/DryRunJob": lambda: jobs_pb2.DryRunJobRequest(spec=spec(project)),
@@ -223,26 +247,11 @@ def request(call: str, what: str, tokens: dict[str, str]) -> Any:
         ),
         "SiteService/DrainSite": lambda: sites_pb2.DrainSiteRequest(name=f"sites/{site}"),
         "SiteService/ResumeSite": lambda: sites_pb2.ResumeSiteRequest(name=f"sites/{site}"),
-        **of_accounts(project),
-        "EnrolmentService/EnrolSite": lambda: enrolment_pb2.EnrolSiteRequest(site="sites/csuc"),
-        "EnrolmentService/CreateInvitation": lambda: enrolment_pb2.CreateInvitationRequest(
-            site=f"sites/{site}"
-        ),
-        "EnrolmentService/ListCertificates": lambda: enrolment_pb2.ListCertificatesRequest(
-            site=f"sites/{site}" if site else ""
-        ),
-        "EnrolmentService/RevokeCertificates": lambda: enrolment_pb2.RevokeCertificatesRequest(
-            name="sites/bsc"
-        ),
-        "IdentityService/CreateMachineToken": lambda: identity_pb2.CreateMachineTokenRequest(
-            label="x", project=project, scopes=["read"]
-        ),
-        "IdentityService/RevokeMachineToken": lambda: identity_pb2.RevokeMachineTokenRequest(
-            name=f"machineTokens/{tokens['victim'] if what != 'missing' else 'none-abc'}"
-        ),
         "ServerReflection/ServerReflectionInfo": lambda: reflection_pb2.ServerReflectionRequest(
             list_services="*"
         ),
+        **accounts(project),
+        **sites_and_tokens(what, site, tokens),
     }
     if call in made:
         return made[call]()
