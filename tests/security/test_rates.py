@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -10,6 +12,8 @@ from google.rpc import error_details_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from res_federation.broker.clock import SystemClock
+from res_federation.broker.federation import Federation
 from res_federation.client.patience import Endurance
 from res_federation.config.limits import LimitsPart
 from res_federation.control.events import JobCancelled, JobSubmitted
@@ -124,6 +128,27 @@ def test_live_jobs_of_a_user_and_a_project_are_bounded_and_ended_ones_make_room(
     with pytest.raises(ResourceExhausted, match="project health has 3 jobs"):
         _submit(state, 8, "pau", project="health")
     assert len(state.jobs) == 4
+
+
+def test_a_chunk_is_taken_whole_or_not_at_all() -> None:
+    limits = Limits(user_jobs=3)
+    state = federation((), terms=Terms(limits=limits))
+    parts = Federation(store=cast("Any", None), clock=SystemClock())
+    parts.limits, parts.loop = limits, cast("Any", SimpleNamespace(state=state))
+    chunk = [
+        JobSubmitted(
+            1.0, an_id(number), JobSpec(f"job-{number}", "ana", "#!/bin/sh\n"), f"k{number}"
+        )
+        for number in range(4)
+    ]
+    with pytest.raises(ResourceExhausted, match="ana has 0 jobs that wait or run; with 4 more"):
+        parts.check_room(chunk)
+    parts.check_room(chunk[:3])
+    for event in chunk[:3]:
+        handle(state, event)
+    parts.check_room(chunk[:3])  # sent again: their keys are known, they are no new jobs
+    with pytest.raises(ResourceExhausted):
+        parts.check_room(chunk)
 
 
 def test_a_repeated_key_is_no_new_job_whatever_the_limit() -> None:
