@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from inspect import isawaitable
 from typing import Any
@@ -10,8 +11,9 @@ import grpc
 import structlog
 
 from res_federation.errors import FederationError, Unauthenticated
-from res_federation.security.caller import caller
+from res_federation.security.caller import caller, permit
 from res_federation.security.limits import Meter
+from res_federation.security.ownership import project
 
 log = structlog.get_logger(__name__)
 
@@ -113,9 +115,8 @@ class Warden(grpc.aio.ServerInterceptor):
     async def _chunks(self, who: str, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """Yield the messages of a batch; each is counted before its jobs are looked at."""
         async for chunk in requests:
-            if chunk.requests:
-                project = _project(chunk.requests[0])
-                self._meter.submissions(who, project, len(chunk.requests), self._now())
+            for name, jobs in Counter(map(_project, chunk.requests)).items():
+                self._meter.submissions(who, name, jobs, self._now())
             yield chunk
 
     async def _tell(self, context: Any, method: str, who: str, error: FederationError) -> None:
@@ -133,5 +134,11 @@ def _who(context: Any) -> str:
 
 
 def _project(request: Any) -> str:
-    project: str = getattr(request.spec, "project", "")
-    return project
+    """Return the project that a job is for; "" for one that the service will refuse.
+
+    Nobody uses up the rate of a project in which they are not.
+    """
+    try:
+        return project(permit(), request.spec.project, "spec.project")
+    except FederationError:
+        return ""

@@ -21,7 +21,8 @@ from pathlib import Path
 from res_federation.model.issuers import Issuer
 from res_federation.security.flows import DevicePrompt, LoginAt, Tokens, browser_login, device_login
 
-PACKAGE = "oidc-provider@9.13.3"
+PACKAGE = "oidc-provider@8.8.1"
+"""The newest that runs on Debian 12's Node 18, and on newer ones."""
 AUDIENCE = "urn:resfed:tests"
 _HERE = Path(__file__).resolve().parent
 
