@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
+from operator import attrgetter
 
 from res_federation.model.accelerators import family_in
 from res_federation.model.capacity import (
@@ -193,18 +194,26 @@ def _consistent(part: PartitionCapacity) -> bool:
             for one in part.queue
         )
         and sum([bar.nodes for bar in free]) <= part.available
-        and not any(
-            bar.nodes < 0 or bar.cores < 0 or bar.accelerators < 0
-            or (cores is not None and bar.cores > cores) or bar.accelerators > devices
-            for bar in free
-        )
-        and not any(
-            one.nodes < 0 or one.cores < 0 or one.accelerators < 0 or one.nodes > part.nodes
-            or (cores is not None and one.cores > cores * part.nodes)
-            or one.accelerators > devices * part.nodes
-            for one in part.releases
+        and _bounds(free, part.available, cores, devices)
+        and _bounds(
+            part.releases, part.nodes,
+            None if cores is None else cores * part.nodes, devices * part.nodes,
         )
     )  # fmt: skip
+
+
+_NODES, _CORES, _DEVICES = map(attrgetter, ("nodes", "cores", "accelerators"))
+
+
+def _bounds(
+    amounts: Sequence[FreeNodes | Release], nodes: int, cores: int | None, devices: int
+) -> bool:
+    """Tell whether no amount is negative or over its bound; a large site has thousands."""
+    for read, most in ((_NODES, nodes), (_CORES, cores), (_DEVICES, devices)):
+        values = [*map(read, amounts)]
+        if values and (min(values) < 0 or (most is not None and max(values) > most)):
+            return False
+    return True
 
 
 def _cut(
