@@ -33,6 +33,7 @@ from res_federation.model.reason import Code
 from res_federation.placement.declared import all_free
 from res_federation.scatter.bench_place import drawn_jobs
 from res_federation.security.credentials import find
+from res_federation.telemetry.logs import configure
 
 _NODES = 3
 """That come free at a time."""
@@ -58,6 +59,7 @@ def measure(*, sites: Path, jobs: int, changes: int) -> dict[str, Any]:
         Unavailable: If the broker does not start, ends, or does not get through the queue.
 
     """
+    configure("warning")  # of the agents that this process plays
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resfed-bench-")))
         serve = [

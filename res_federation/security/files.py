@@ -115,5 +115,6 @@ def private_directory(path: Path, *, make: bool = False) -> None:
 
 def _unsafe(path: Path, why: str) -> PermissionDenied:
     return PermissionDenied(
-        f"'{path}' is not trusted: {why}", way_out="remove it, or look who made it"
+        f"'{path}' is not trusted: {why}",
+        way_out="look who made it; RESFED_RUNTIME_DIR names another place for local logins",
     )
