@@ -31,14 +31,9 @@ class Warden(grpc.aio.ServerInterceptor):
         meter: Meter,
         now: Callable[[], float],
         refuse: Refuse,
-        who: Callable[[Any], str] | None = None,
     ) -> None:
-        """Ask *meter*; *refuse* ends a call with an error.
-
-        *who* returns whom a call is counted for, by its context: the caller by default.
-        """
+        """Ask *meter*; *refuse* ends a call with an error."""
         self._meter, self._now, self._refuse = meter, now, refuse
-        self._who = who or _who
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -70,7 +65,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _answered(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> Any:
-            who = self._who(context)
+            who = _who(context)
             try:
                 if method == _ONE:
                     self._meter.submissions(who, _project(request), 1, self._now())
@@ -84,7 +79,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _collected(self, method: str, answer: Any) -> Any:
         async def measured(requests: AsyncIterator[Any], context: Any) -> Any:
-            who = self._who(context)
+            who = _who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
@@ -97,7 +92,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _streamed(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> AsyncIterator[Any]:
-            who = self._who(context)
+            who = _who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
