@@ -150,13 +150,13 @@ class Stage:
             )
         log = self.home / "broker.log"
         self._administrator.start()
-        wait_for(lambda: f"ready {self.address}" in log.read_text(), 90, "the broker's ready")
+        wait_for(lambda: f"ready {self.address}" in log.read_text(), 180, "the broker's ready")
 
     def _copy_code(self) -> Path:
         """Copy the code, so that what starts again is what was started, whoever edits meanwhile."""
         code = self.home / "code"
         for name in ("res_federation", "tests/chaos"):
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("*.pyc")  # compiled kernels come along
             shutil.copytree(REPOSITORY / name, code / name, ignore=ignored)
         return code
 
