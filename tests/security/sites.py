@@ -77,16 +77,20 @@ class Broker:
 
 @asynccontextmanager
 async def broker(
-    home: Path, *, lifetime_s: float = 86400.0, listen: str = "127.0.0.1:0"
+    home: Path,
+    *,
+    lifetime_s: float = 86400.0,
+    listen: str = "127.0.0.1:0",
+    security: SecuritySettings | None = None,
 ) -> AsyncIterator[Broker]:
-    """Run a broker of all members."""
+    """Run a broker of all members, in developer mode unless *security* says otherwise."""
     settings = BrokerSettings(
         listen=listen,
         database_url=f"sqlite+aiosqlite:///{home / 'broker.db'}",
         home=home,
         ray_address="",
         ray_workers=0,
-        security=SecuritySettings(site_certificate_s=lifetime_s),
+        security=security or SecuritySettings(site_certificate_s=lifetime_s),
     )
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(

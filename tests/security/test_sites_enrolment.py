@@ -11,15 +11,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from res_federation.agent.dial import Dial
 from res_federation.agent.enrolling import enrol
 from res_federation.agent.site_identity import SiteIdentity
+from res_federation.api.v1.agents_pb2_grpc import AgentServiceStub
 from res_federation.cli.main import execute
 from res_federation.client import SiteState
-from res_federation.errors import InvalidArgument, NotFound, PermissionDenied
+from res_federation.config.security import SecuritySettings
+from res_federation.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from res_federation.model.identifiers import SiteId
 from res_federation.security.authority import Authority, new_site_key, peer_of, site_request
 from res_federation.security.invitation import InvitationText
-from tests.security.sites import CSUC, IAC, Broker, broker, ended, refused, report, stream
+from res_federation.security.local_login import found
+from tests.security.sites import CSUC, IAC, Broker, Stream, broker, ended, refused, report, stream
 
 
 @pytest_asyncio.fixture
@@ -113,6 +117,38 @@ async def test_a_site_trusts_on_proof_and_sends_its_token_to_nobody_else(running
             CSUC, running.address, token, tmp_path / "agent",
             ca=running.home / "authority" / "ca.pem", fingerprint=running.authority.fingerprint,
         )  # fmt: skip
+
+
+async def test_a_users_port_with_a_certificate_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in production: no local login, and the users' port is signed by another authority."""
+    home, state = tmp_path / "home", tmp_path / "agent"
+    async with broker(home) as running:
+        token = (await running.operator.invite(CSUC)).token
+    other = Authority.opened(tmp_path / "other", time.time())
+    pair = other.server((), time.time())
+    files = {"tls.pem": pair.certificate_pem, "tls.key": pair.key_pem}
+    for name, pem in files.items():
+        (tmp_path / name).write_bytes(pem)
+    roots = tmp_path / "other" / "ca.pem"
+    rules = SecuritySettings(
+        developer=False, tls_certificate=tmp_path / "tls.pem", tls_key=tmp_path / "tls.key"
+    )
+    with monkeypatch.context() as told:
+        told.setenv("RESFED_CA", str(roots))
+        async with broker(home, security=rules) as running:
+            told.delenv("RESFED_CA")
+            assert found(running.address) is None
+            with pytest.raises(Unavailable, match="not a broker that this account knows"):
+                await enrol(CSUC, running.address, token, tmp_path / "unknown")
+            papers = await enrol(CSUC, running.address, token, state, ca=roots)
+            assert papers.ca == running.authority.ca_pem
+            dial = Dial(SiteIdentity(CSUC, state), running.address, now=time.time)
+            async with await dial.channel(()) as channel:
+                one = Stream(AgentServiceStub(channel).Connect())
+                await one.say(report("csuc"))
+                await one.order("renew")
 
 
 async def test_only_the_digest_of_a_secret_is_on_disk(running, tmp_path) -> None:
