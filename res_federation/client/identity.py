@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ import grpc
 
 from res_federation.api.v1 import enrolment_pb2, enrolment_pb2_grpc, identity_pb2, identity_pb2_grpc
 from res_federation.client.address import CHANNEL_OPTIONS
+from res_federation.client.patience import Endurance
 from res_federation.security.credentials import Credentials
 from res_federation.security.flows import LoginAt
 from res_federation.wire.status import from_rpc_error
 from res_federation.wire.times import from_timestamp, to_duration
 
 _CALL_S = 30.0
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class IdentityClient:
     def whoami(self) -> CallerView:
         """Ask who the caller is taken for."""
         with self._stub() as stub:
-            told = stub.WhoAmI(identity_pb2.WhoAmIRequest(), timeout=_CALL_S)
+            told = self._patient(stub.WhoAmI, identity_pb2.WhoAmIRequest())
         return CallerView(
             user=told.user,
             issuer=told.issuer,
@@ -105,6 +108,8 @@ class IdentityClient:
         if lifetime_s:
             request.lifetime.CopyFrom(to_duration(lifetime_s))
         with self._stub() as stub:
+            # the line stands before it is asked: asked twice, it would make two
+            self._patient(stub.WhoAmI, identity_pb2.WhoAmIRequest())
             return _view(stub.CreateMachineToken(request, timeout=_CALL_S))
 
     def tokens(self) -> list[MachineTokenView]:
@@ -113,7 +118,7 @@ class IdentityClient:
         found: list[MachineTokenView] = []
         with self._stub() as stub:
             while True:
-                answer = stub.ListMachineTokens(request, timeout=_CALL_S)
+                answer = self._patient(stub.ListMachineTokens, request)
                 found += [_view(one) for one in answer.machine_tokens]
                 if not answer.next_page_token:
                     return found
@@ -124,7 +129,10 @@ class IdentityClient:
         name = f"machineTokens/{account.removeprefix('machineTokens/')}"
         request = identity_pb2.RevokeMachineTokenRequest(name=name)
         with self._stub() as stub:
-            return _view(stub.RevokeMachineToken(request, timeout=_CALL_S))
+            return _view(self._patient(stub.RevokeMachineToken, request))
+
+    def _patient(self, call: Any, request: Any) -> Any:
+        return _asked(call, request, self._address)
 
     @contextmanager
     def _stub(self) -> Iterator[Any]:
@@ -140,13 +148,23 @@ def issuers(address: str, credentials: Credentials) -> list[LoginAt]:
     try:
         with credentials.channel(address, CHANNEL_OPTIONS) as channel:
             stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
-            told = stub.GetAuthority(enrolment_pb2.GetAuthorityRequest(), timeout=_CALL_S)
+            told = _asked(stub.GetAuthority, enrolment_pb2.GetAuthorityRequest(), address)
     except grpc.RpcError as error:
         raise from_rpc_error(error, address) from None
     return [
         LoginAt(one.name, one.issuer, one.client_id, tuple(one.scopes), one.audience)
         for one in told.issuers
     ]
+
+
+def _asked(call: Any, request: Any, address: str) -> Any:
+    """Return the answer; a line that does not stand at once is tried again for a while."""
+    endurance = Endurance(address, _PATIENCE_S, lambda: None)
+    while True:
+        try:
+            return call(request, timeout=_CALL_S)
+        except grpc.RpcError as error:
+            time.sleep(endurance.pause_after(error, time.monotonic()))
 
 
 def _view(one: identity_pb2.MachineToken) -> MachineTokenView:

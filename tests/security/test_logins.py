@@ -83,7 +83,17 @@ def shell(running: Broker, tmp_path: Path) -> Shell:
     return Shell(running, home)
 
 
-async def test_a_person_logs_in_by_device_and_submits_in_their_own_name(shell: Shell):
+def kept_in(home: Path, *secrets: str) -> list[str]:
+    """Name the files of the broker that hold a secret, or the half of one that proves it."""
+    proofs = [secret.rpartition(".")[2].encode() for secret in secrets]
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert any(path.name == "broker.db" for path in files)
+    return [str(one) for one in files if any(proof in one.read_bytes() for proof in proofs)]
+
+
+async def test_a_person_logs_in_by_device_and_submits_in_their_own_name(
+    shell: Shell, running: Broker
+):
     refused = await shell.run("queue", code=4, RESFED_CA=shell.ca)
     assert refused == "resfed: nobody is logged in (resfed login, or set RESFED_TOKEN)\n"
     await shell.login("ana")
@@ -95,6 +105,8 @@ async def test_a_person_logs_in_by_device_and_submits_in_their_own_name(shell: S
     job = json.loads(await shell.run("submit", "--json", "job.sh", code=5))["job"]
     (seen,) = json.loads(await shell.run("queue", "--json", "--all"))
     assert (seen["job"], seen["user"]) == (job, "ana@people")
+    saved = json.loads(shell.file.read_text())
+    assert kept_in(running.home, saved["access"], saved["refresh"]) == []
     assert "you may not call DrainSite" in await shell.run("site", "drain", "csuc", code=4)
     assert "logged out" in await shell.run("logout")
     assert "nobody is logged in" in await shell.run("queue", code=4, RESFED_CA=shell.ca)
@@ -148,7 +160,7 @@ async def test_a_login_that_others_could_read_or_plant_is_not_used(shell: Shell,
         saved_login.find(address)
 
 
-async def test_a_pipeline_uses_a_token_until_it_is_revoked(shell: Shell):
+async def test_a_pipeline_uses_a_token_until_it_is_revoked(shell: Shell, running: Broker):
     await shell.login("ana")
     made = json.loads(
         await shell.run(
@@ -164,5 +176,6 @@ async def test_a_pipeline_uses_a_token_until_it_is_revoked(shell: Shell):
     (listed,) = json.loads(await shell.run("admin", "token", "list", "--json"))
     assert listed["account"] == made["account"]
     assert made["token"] not in json.dumps(listed)
+    assert kept_in(running.home, made["token"]) == []
     await shell.run("admin", "token", "revoke", made["account"])
     assert "was revoked" in await shell.run("queue", code=4, **robot)
