@@ -89,19 +89,21 @@ class Books:
         return found or Grant(grant, LOCAL, LOCAL, "", 0.0, _ALWAYS, UNLIMITED, UNLIMITED)
 
     def payers(self, project: str, partition: PartitionId, at: float) -> tuple[Purse, ...]:
-        """Return what *project* has for *partition* in the order in which it pays.
-
-        By priority class; within one what ends first, for it is lost first.
-        """
-        owner = self.projects.get(project)
-        if owner is None or owner.closed:
-            return ()
+        """Return what *project* has for *partition* in the order in which it pays."""
         grants = [self.grants[one] for one in self.owned.get(project, ())]
-        found = [one for one in grants if one.valid(at) and one.covers(partition)]
-        found.sort(key=lambda one: (one.priority, one.ends, one.id))
-        return tuple(self._purse(one) for one in found)
+        found = [one for one in grants if self._pays(one, at) and one.covers(partition)]
+        return tuple(self.purse(one) for one in sorted(found, key=_turn))
 
-    def _purse(self, grant: Grant) -> Purse:
+    def paying(self, at: float) -> list[Grant]:
+        """Return the grants that pay at *at*, in the order in which each project's pay."""
+        return sorted((one for one in self.grants.values() if self._pays(one, at)), key=_turn)
+
+    def _pays(self, grant: Grant, at: float) -> bool:
+        owner = self.projects.get(grant.project)
+        return grant.valid(at) and owner is not None and not owner.closed
+
+    def purse(self, grant: Grant) -> Purse:
+        """Return what a grant has left; nothing after an overdraft."""
         core_s, accelerator_s, _ = self.balance(of_grant(grant.id, AVAILABLE))
         return Purse(
             grant.id,
@@ -144,6 +146,11 @@ class Books:
                 if granted != UNLIMITED and not grant.closed:
                     assert total == granted, f"grant {grant.id}: {total} of {granted}"
                 assert parts[RESERVED][unit] >= 0, f"grant {grant.id} has less than none reserved"
+
+
+def _turn(grant: Grant) -> tuple[int, float, str]:
+    """Sort by priority class, within one what ends first: it is lost first."""
+    return grant.priority, grant.ends, grant.id
 
 
 def with_local(books: Books) -> Books:

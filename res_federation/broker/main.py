@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from res_federation.accounting.books import Books, with_local
+from res_federation.accounting.usage import check_reserved
 from res_federation.broker import memory
 from res_federation.broker.clock import SystemClock
 from res_federation.broker.doors import Doors
@@ -159,6 +160,10 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
     )
     state.frames = loaded.frames
     state.books = _books(loaded.books, state.books)
+    try:
+        check_reserved(state.books, state.jobs.values())
+    except AssertionError as error:  # somebody changed the database by hand
+        log.error("books_do_not_balance", why=str(error))
     log.info("state_loaded", live_jobs=len(state.jobs), revision=state.revision)
     return state
 

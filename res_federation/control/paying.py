@@ -25,20 +25,23 @@ def project_of(state: FederationState, spec: JobSpec) -> str:
 
 
 def funds(state: FederationState, at: float) -> Funds | None:
-    """Return what each project of a live job has left where; None where all may."""
+    """Return what each project has left where; None where all may."""
     books = state.books
     if not books.bounded:
         return None
-    projects = {project_of(state, job.spec) for job in state.jobs.values()} | set(books.projects)
-    found: dict[tuple[str, PartitionId], tuple[Purse, ...]] = {}
-    for partition in sorted({part for part, _ in _shapes(state)}):
-        for project in sorted(projects):
-            purses = books.payers(project, partition, at)
-            if purses:
-                found[project, partition] = purses
+    found: dict[tuple[str, PartitionId], list[Purse]] = {}
+    parts = sorted({part for part, _ in _shapes(state)})
+    covered: dict[str, list[PartitionId]] = {}
+    for grant in books.paying(at):
+        if grant.machine not in covered:
+            covered[grant.machine] = [part for part in parts if grant.covers(part)]
+        purse = books.purse(grant)
+        for part in covered[grant.machine]:
+            found.setdefault((grant.project, part), []).append(purse)
+    purses = {key: tuple(one) for key, one in found.items()}
     if books.default:
-        found |= {("", part): one for (name, part), one in found.items() if name == books.default}
-    return found
+        purses |= {("", part): one for (name, part), one in purses.items() if name == books.default}
+    return purses
 
 
 def _shapes(state: FederationState) -> Iterator[tuple[PartitionId, NodeShape]]:

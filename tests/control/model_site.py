@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from res_federation.control.effects import (
@@ -30,6 +31,8 @@ class ModelSite:
     fenced: set[RunToken] = field(default_factory=set)
     sequence: int = 0
     journal: str = "first"
+    clock: Callable[[], float] = lambda: 2.0
+    ran: dict[RunToken, float] = field(default_factory=dict)
 
     def obey(self, orders: tuple[Order, ...]) -> None:
         for order in orders:
@@ -68,18 +71,23 @@ class ModelSite:
             self.held[token] = RunObservation(token, JobState.SUBMITTED, fenced=True, asks=True)
             return
         self.begun.append(token)
-        self.held[token] = RunObservation(token, JobState.RUNNING, begun=True, started=1.0)
+        now = self.clock()
+        self.held[token] = RunObservation(token, JobState.RUNNING, begun=True, started=now)
 
     def refuse(self, token: RunToken) -> None:
         self.held[token] = RunObservation(token, JobState.FAILED, reason="no", refused=True)
 
     def withdraw(self, token: RunToken) -> None:
-        self.held[token] = RunObservation(token, JobState.CANCELLED, withdrawn=True, ended=2.0)
+        self.held[token] = RunObservation(
+            token, JobState.CANCELLED, withdrawn=True, ended=self.clock()
+        )
 
     def end(self, token: RunToken, state: JobState = JobState.COMPLETED) -> None:
-        begun = self.held[token].state is JobState.RUNNING
+        begun, started = self.held[token].state is JobState.RUNNING, self.held[token].started
+        if begun and started is not None:
+            self.ran[token] = self.clock() - started
         self.held[token] = RunObservation(
-            token, state, begun=begun, started=1.0 if begun else None, ended=2.0,
+            token, state, begun=begun, started=started if begun else None, ended=self.clock(),
             exit_code=0 if state is JobState.COMPLETED else 1,
         )  # fmt: skip
 

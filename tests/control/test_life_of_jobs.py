@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from math import ceil
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -42,6 +43,7 @@ from res_federation.control.events import (
     Ticked,
 )
 from res_federation.control.machine import handle
+from res_federation.control.paying import funds
 from res_federation.control.state import FederationState, federation, restore
 from res_federation.model.identifiers import JobId, SiteId, job_of, new_job_id, partition_id
 from res_federation.model.job import Job, JobSpec
@@ -77,7 +79,9 @@ class Federation(RuleBasedStateMachine):
         self.members = tuple(
             a_member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1))
         )
-        self.sites = {member.id: ModelSite(member) for member in self.members}
+        self.sites = {
+            member.id: ModelSite(member, clock=lambda: self.at) for member in self.members
+        }
         self.linked: set[SiteId] = set()
         self.disk: dict[JobId, Job] = {}
         self.round: RunRound | None = None
@@ -205,6 +209,17 @@ class Federation(RuleBasedStateMachine):
         self.round = None
         self.linked.clear()
 
+    def funds_are_what_pays(self) -> None:
+        """What rounds see of each project's hours is what the commit finds."""
+        books, seen = self.state.books, funds(self.state, self.at)
+        if seen is None:
+            return
+        for member in self.members:
+            (part,) = member.partitions
+            for project in self.projects:
+                pays = books.payers(project or books.default, part.id, self.at)
+                assert seen.get((project, part.id), ()) == pays
+
     def posted(self) -> dict[str, Balance]:
         """Return what all entries on disk leave in each account."""
         found: dict[str, Balance] = {}
@@ -221,6 +236,7 @@ class Federation(RuleBasedStateMachine):
     def state_is_sound(self) -> None:
         if hasattr(self, "state"):
             self.state.check()
+            self.funds_are_what_pays()
             assert not self.state.sweep_caught, "a change of capacity was overlooked"
 
     @invariant()
@@ -271,7 +287,7 @@ class Federation(RuleBasedStateMachine):
         return []
 
     def every_run_is_charged(self) -> None:
-        """Each run that was seen to begin used the second that the model site ran it, no other."""
+        """Each run that was seen to begin used the seconds that the model site ran it, no other."""
         books = self.state.books
         assert self.posted() == books.balances
         used: dict[str, int] = {}
@@ -279,9 +295,12 @@ class Federation(RuleBasedStateMachine):
             cores = job.spec.request.cpus_per_task * (job.spec.request.nodes or 1)
             for run in job.runs:
                 assert run.settled
-                seconds = 1 if run.state is JobState.COMPLETED else 0
-                if run.state is not JobState.LOST and not job.cancel_asked:
-                    assert run.used_core_s == cores * seconds, (run, cores)
+                if run.state is not JobState.LOST:
+                    ran = self.sites[run.site].ran.get(run.token, 0.0)
+                    seconds = ceil(min(ran, job.spec.time_limit_s))
+                    assert run.used_core_s >= cores * seconds
+                    if ran <= job.spec.time_limit_s:  # beyond it a site is not believed for long
+                        assert run.used_core_s == cores * seconds
                 used[run.grant] = used.get(run.grant, 0) + run.used_core_s
         for grant in books.grants:
             assert books.balance(of_grant(grant, RESERVED)) == (0, 0, 0)
