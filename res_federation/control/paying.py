@@ -114,7 +114,7 @@ def _used(job: Job, run: Run, reserved: Amount) -> Amount:
     Of a run that was lost nobody knows more than that it was seen to start: it is charged until it
     was given up, and never more than was set aside.
     """
-    whole = job.spec.time_limit_s * job.spec.tasks
+    whole = max(1, job.spec.time_limit_s * job.spec.tasks)
     ran = usage.seconds(run)
     if run.state is JobState.LOST:
         ran = min(ran, whole)
