@@ -108,7 +108,7 @@ def _nearest(code: grpc.StatusCode, text: str, peer: str) -> FederationError:
     if code == grpc.StatusCode.UNAVAILABLE and "CERTIFICATE_VERIFY_FAILED" in text:
         return Unavailable(
             f"who answers at {peer} is not a broker that this account knows",
-            way_out="resfed login, or name its authority with RESFED_CA=FILE",
+            way_out="name its authority with RESFED_CA=FILE, or resfed login --fingerprint SHA256",
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Unavailable(

@@ -112,6 +112,13 @@ async def test_a_person_logs_in_by_device_and_submits_in_their_own_name(
     assert "nobody is logged in" in await shell.run("queue", code=4, RESFED_CA=shell.ca)
 
 
+async def test_who_does_not_know_the_broker_is_told_how_to(shell: Shell):
+    told = await shell.run("login", "--device", code=3)
+    assert "resfed login --fingerprint SHA256" in told
+    told = await shell.run("login", "--device", "--fingerprint", "0" * 64, code=4)
+    assert "is not the one" in told
+
+
 async def test_a_person_logs_in_by_browser(shell: Shell):
     process = await shell.begin("login", "--browser", "--ca", shell.ca)
     assert process.stderr is not None
