@@ -96,6 +96,8 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         try:
             async for batch in outbox.batches():
                 async for message in self._messages(batch):
+                    if self._federation.enrolment.why_ended(outbox) is not None:
+                        return  # it was revoked meanwhile: not one order more
                     yield message
             if reader.done():
                 reader.result()
