@@ -16,7 +16,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.resources import accelerator_fits
 from res_federation.model.sentences import memory
 from res_federation.placement.pins import pin_words
-from res_federation.slurm.canonical import understood
+from res_federation.slurm.canonical import check_origin, understood
 
 
 def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
@@ -34,8 +34,7 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
         return []
     if event.job in state.jobs:
         raise AlreadyExists(f"job {event.job} exists already")
-    _check_names(state, event)
-    spec = classified(state, event.spec)
+    spec = acceptable(state, event.spec)
     state.live.check_room(state.terms.limits, spec.user, spec.project, 1, spec.tasks)
     if state.dialects:
         spec = understood(spec, state.dialects)
@@ -56,6 +55,17 @@ def submit(state: FederationState, event: JobSubmitted) -> list[Effect]:
     return [JobChanged(job, job.revision, "submitted", event.at, new=True), *told(state, job)]
 
 
+def acceptable(state: FederationState, spec: JobSpec) -> JobSpec:
+    """Return *spec* with its class of data; every name in it is one of this federation.
+
+    Raises:
+        InvalidArgument: If one is not; asked beforehand, nothing of a chunk is taken then.
+
+    """
+    _check_names(state, spec)
+    return classified(state, spec)
+
+
 def _expanded(state: FederationState, spec: JobSpec) -> JobSpec:
     """Say which accelerators of the members a wish for any of them means now."""
     need = spec.request.accelerator
@@ -72,8 +82,9 @@ def _expanded(state: FederationState, spec: JobSpec) -> JobSpec:
     return replace(spec, notes=(*spec.notes, f"gpu:{need.asked}: any accelerator{size}: {found}"))
 
 
-def _check_names(state: FederationState, event: JobSubmitted) -> None:
-    spec = event.spec
+def _check_names(state: FederationState, spec: JobSpec) -> None:
+    if state.dialects:
+        check_origin(spec, state.dialects)
     if not (spec.clusters or spec.excluded or spec.input_site):
         return
     known = {word for site in state.sites.values() for word in pin_words(site.site)}

@@ -98,6 +98,16 @@ def gpu_types(options: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def check_origin(spec: JobSpec, dialects: Mapping[str, Dialect]) -> None:
+    """Check the site for which *spec* says that it is written; raises InvalidArgument."""
+    if spec.origin and spec.origin not in dialects:
+        raise InvalidArgument(
+            f"there is no site '{spec.origin}'",
+            field="spec.origin",
+            way_out=f"one of: {', '.join(dialects)}",
+        )
+
+
 def understood(spec: JobSpec, dialects: Mapping[str, Dialect]) -> JobSpec:
     """Return *spec* with its site-specific words read, and notes that say how.
 
@@ -108,12 +118,7 @@ def understood(spec: JobSpec, dialects: Mapping[str, Dialect]) -> JobSpec:
 
     """
     if spec.origin:
-        if spec.origin not in dialects:
-            raise InvalidArgument(
-                f"there is no site '{spec.origin}'",
-                field="spec.origin",
-                way_out=f"one of: {', '.join(dialects)}",
-            )
+        check_origin(spec, dialects)
         site = spec.origin
         said: tuple[str, ...] = (f"origin: {spec.origin}, as given",)
     else:

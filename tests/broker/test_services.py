@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -74,6 +75,22 @@ async def test_the_same_key_returns_the_same_job_whoever_the_request_says_one_is
         )
         assert again.id == other.id == first.id
         assert first.spec.user == user_name()  # who is logged in
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"clusters": ("nowhere",)}, {"input_site": "nowhere"}, {"data_class": "nowhere"}],
+    ids=lambda one: next(iter(one)),
+)
+async def test_of_a_chunk_with_a_wrong_job_none_is_taken(
+    running: Running, wrong: dict[str, Any]
+) -> None:
+    good = job_from_script("#!/bin/sh\ntrue\n", options=["-t", "1"])
+    async with FederationClient(running.address) as client:
+        with pytest.raises(InvalidArgument, match="nowhere") as found:
+            await client.submit_many([good, good, replace(good, **wrong)])
+        assert "requests[2]" in found.value.field
+        assert not [job async for job in client.jobs()]
 
 
 async def test_bulk_submission_keeps_its_order_and_every_job_ends(running: Running) -> None:

@@ -88,7 +88,7 @@ def test_a_short_file_is_enough():
     ("2027", "never", "line 2: ends: 'never-03-01' is not a time"),
     (",5,", ",five,", "line 2: core_hours: 'five' is not a number of hours"),
     (",B", ",1", "line 2: priority: '1' is not a letter"),
-    ("project", "proyect", "no column 'project'"),
+    ("project", "prjkt", "no column 'project'"),
     ("g,p", "G P,p", "line 2"),
     (",B", ",B,more", "line 2 has too many cells"),
 ])  # fmt: skip

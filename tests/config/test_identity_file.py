@@ -115,7 +115,7 @@ def test_the_first_rule_wins() -> None:
         ('[[exact]]\nissuer="i"\nsubject="s"\naccount="1000"\n', ":4: exact[1].account: '1000'"),
         ('[[exact]]\nissuer="i"\nsubject="s"\naccount="-u"\n', ":4: exact[1].account: '-u'"),
         ('[[exact]]\nissuer="i"\nsubject="s*"\naccount="a"\n', ":3: exact[1].subject: 's*'"),
-        ('[[exact]]\nissuer="i"\nsubject="s"\nacount="a"\n', ":4: exact[1].acount: unknown key"),
+        ('[[exact]]\nissuer="i"\nsubject="s"\naccnt="a"\n', ":4: exact[1].accnt: unknown key"),
         ('[[exact]]\nissuer="i"\nsubject="s"\naccount=1\n', ":4: exact[1].account: 1 is not"),
         ('[[pattern]]\nissuer="i"\nsubject="/(a/"\naccount="a"\n', ":3: pattern[1].subject: "),
         ('[[pattern]]\nissuer="i"\nsubject="*"\naccount="{who}"\n', "'{who}' stands for nothing"),

@@ -11,6 +11,7 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.services import answers
 from res_federation.control.events import JobCancelled, JobSubmitted
 from res_federation.control.residency import classified
+from res_federation.control.submission import acceptable
 from res_federation.errors import (
     FailedPrecondition,
     InvalidArgument,
@@ -67,10 +68,12 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     def _of_chunk(self, number: int, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
         try:
-            return self._submitted(request)
+            event = self._submitted(request)
+            acceptable(self._federation.state, event.spec)
         except (InvalidArgument, ResourceExhausted) as error:
             error.field = f"requests[{number}].{error.field}"
             raise
+        return event
 
     def _submitted(self, request: jobs_pb2.CreateJobRequest) -> JobSubmitted:
         if len(request.request_id) > _MOST_KEY:
