@@ -131,7 +131,7 @@ def told_of_job(change: JobChanged, policy: str) -> AuditEntry | None:
     """Return what the audit log says of a change, or None where it is no decision and no act."""
     job, data = change.job, change.data
     match change.kind:
-        case "submitted":
+        case "submitted" if change.new:  # not the run's own, which waits at its site
             return AuditEntry(change.at, job.spec.user, "submit", job.id, data=_asked(change))
         case "placed":
             decided = (

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from res_federation.broker.auditing import Notes
+from res_federation.broker.auditing import Notes, told_of_job
 from res_federation.broker.clock import SystemClock
 from res_federation.broker.federation import Federation
 from res_federation.broker.identity import MachineLogins
 from res_federation.cli.main import execute
 from res_federation.client import FederationClient
 from res_federation.client.scripts import job_from_script
+from res_federation.control.effects import JobChanged
 from res_federation.control.events import Ticked
 from res_federation.errors import InvalidArgument, NotFound, ResourceExhausted
 from res_federation.model.audit import DENIED, AuditEntry
@@ -25,6 +26,7 @@ from res_federation.security.machine import MachineAccounts, new_account
 from res_federation.store.audit_reader import AuditReader
 from tests.broker.conftest import Running
 from tests.broker.test_loop import a_loop, a_submission
+from tests.builders import a_job
 
 SECRET = "the-word-that-only-the-script-has"
 
@@ -82,6 +84,14 @@ async def test_decisions_and_acts_are_logged_and_verified_by_an_outsider(
     assert await asyncio.to_thread(execute, words) == 1
     number = entries.index(drained) + 1
     assert capsys.readouterr().err == f"resfed: entry {number} was changed: its hash does not fit\n"
+
+
+def test_a_job_is_submitted_once_though_its_run_is_submitted_too() -> None:
+    job = a_job(1)
+    entry = told_of_job(JobChanged(job, 1, "submitted", 1.0, new=True), "federated")
+    assert entry is not None
+    assert (entry.act, entry.target) == ("submit", job.id)
+    assert told_of_job(JobChanged(job, 2, "submitted", 2.0), "federated") is None
 
 
 async def test_an_orderly_end_is_written_and_signed(running: Running) -> None:
