@@ -39,8 +39,9 @@ def report(state: FederationState, event: SiteReported) -> list[Effect]:
     site = member(state, event.report.site)
     newer = site.report is None or event.report.sequence > site.report.sequence
     if not newer and event.journal == site.journal and site.connected:
-        site.ignored += 1
-        return []  # an older exchange that was overtaken says nothing new
+        site.ignored += 1  # within a stream exchanges overtake nobody: it says nothing new
+        why = "the sequence of its report is from the past"
+        return warn(site, event.at, "report", why)
     if from_the_future(event.report, event.at):
         site.ignored += 1
         why = "the sequence of its report is from the future"

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from res_federation.control.answers import SKEW_S
-from res_federation.control.effects import CancelRun
+from res_federation.control.effects import CancelRun, Effect
 from res_federation.control.events import (
     SiteConnected,
 )
 from res_federation.control.plausible import believed
 from res_federation.control.reports import MOST_TOLD
+from res_federation.model.audit import AuditEntry
 from res_federation.model.capacity import CapacityReport, FreeNodes, Release
 from res_federation.model.identifiers import SiteId, run_token
 from res_federation.model.job import Run, RunObservation, TaskOutcome
@@ -104,14 +105,19 @@ def test_more_free_than_there_is_is_cut() -> None:
     assert seen.releases == (Release(AT, 100, 6400, 0),)
 
 
-def test_a_sequence_from_the_past_or_told_twice_changes_nothing_and_is_counted() -> None:
+def test_a_sequence_from_the_past_or_told_twice_changes_nothing_and_is_told_once() -> None:
     broker = Broker()
     site = broker.state.sites[SiteId("liar")]
     newest = site.report
     assert newest is not None
+    told: list[Effect] = []
     for sequence in (newest.sequence, newest.sequence - 1, 0):
         old = replace(broker.honest("liar"), sequence=sequence, partitions=())
-        assert broker.report("liar", told=old) == []
+        told += broker.report("liar", told=old)
+    assert [one.reason for one in told if isinstance(one, AuditEntry)] == [
+        "the sequence of its report is from the past"
+    ]
+    assert len(told) == 1
     assert site.report is newest
     assert site.ignored == 3
     broker.report("liar")
