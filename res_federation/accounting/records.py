@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from res_federation.accounting.funds import UNLIMITED
 from res_federation.errors import InvalidArgument
+from res_federation.model.governance import is_jurisdiction
 from res_federation.model.identifiers import PartitionId, word
 from res_federation.model.principal import Role
 
@@ -64,6 +65,8 @@ class Project:
         title: For people.
         home: Member (site identifier) whose people they are, for the exchange; "" for none.
         closed: Whether it submits nothing any more.
+        data_class: Class of its data, which binds each of its jobs; "" for none.
+        jurisdictions: Only there may its data go; none for wherever the class may.
 
     """
 
@@ -71,6 +74,8 @@ class Project:
     title: str = ""
     home: str = ""
     closed: bool = False
+    data_class: str = ""
+    jurisdictions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,12 @@ def checked_project(project: Project) -> Project:
     word(project.id, "project")
     if project.home:
         word(project.home, "home")
+    for one in project.jurisdictions:
+        if not is_jurisdiction(one):
+            raise InvalidArgument(
+                f"{one[:60]!r} is no code of a country, nor 'EU'", field="jurisdictions",
+                way_out="such as ES or ES,EU",
+            )  # fmt: skip
     return project
 
 

@@ -27,6 +27,7 @@ from res_federation.control.catalogue import Catalogue
 from res_federation.control.effects import RunRound
 from res_federation.control.events import Ticked
 from res_federation.control.forecasts import recalled
+from res_federation.control.residency import with_records
 from res_federation.control.state import FederationState, Terms, federation, restore
 from res_federation.model.identifiers import SiteId
 from res_federation.model.plan import Plan
@@ -160,6 +161,7 @@ async def _load(store: Store, now: float, state: FederationState) -> FederationS
     )
     state.frames = loaded.frames
     state.books = _books(loaded.books, state.books)
+    state.residency = with_records(state.residency, state.books.projects)
     try:
         check_reserved(state.books, state.jobs.values())
     except AssertionError as error:  # somebody changed the database by hand

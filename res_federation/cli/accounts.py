@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -92,15 +93,35 @@ def pool_list(broker: Broker = "", as_json: Json = False) -> None:
 
 def project_create(
     project: ProjectArgument,
-    title: Title = "",
-    home: Annotated[str, typer.Option(metavar="SITE", help="Member whose people they are.")] = "",
-    closed: Annotated[bool, typer.Option("--closed", help="It submits nothing any more.")] = False,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
+    home: Annotated[
+        str | None, typer.Option(metavar="SITE", help="Member whose people they are.")
+    ] = None,
+    closed: Annotated[
+        bool | None, typer.Option("--closed/--open", help="It submits nothing any more.")
+    ] = None,
+    data_class: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Of its data; binds all its jobs ('' for none)."),
+    ] = None,
+    jurisdiction: Annotated[
+        str | None,
+        typer.Option(metavar="ES,EU", help="Only there may its data go ('' for anywhere)."),
+    ] = None,
     broker: Broker = "",
     as_json: Json = False,
 ) -> None:
-    """Make a project, or change one."""
+    """Make a project, or change one: what is not given stays as it is."""
+    lands = None if jurisdiction is None else jurisdiction.upper().replace(",", " ").split()
+    said = {
+        "title": title, "home": home, "closed": closed, "data_class": data_class,
+        "jurisdictions": None if lands is None else tuple(lands),
+    }  # fmt: skip
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
     with connected(broker) as federation:
-        found = federation.accounting.save_project(Project(project, title, home, closed))
+        known = {one.id: one for one in federation.accounting.projects()}
+        before = known.get(project, Project(project))
+        found = federation.accounting.save_project(replace(before, **given))
     if as_json:
         output.document(_project(found))
     else:
@@ -110,7 +131,8 @@ def project_create(
 def _project(project: Project) -> dict[str, Any]:
     return {
         "project": project.id, "title": project.title, "home": project.home,
-        "closed": project.closed,
+        "closed": project.closed, "data_class": project.data_class,
+        "jurisdictions": list(project.jurisdictions),
     }  # fmt: skip
 
 
@@ -121,8 +143,13 @@ def project_list(broker: Broker = "", as_json: Json = False) -> None:
     if as_json:
         output.document([_project(one) for one in found])
         return
-    rows = ((one.id, one.home, "closed" if one.closed else "", one.title) for one in found)
-    output.table(("PROJECT", "HOME", "STATE", "TITLE"), rows, empty="there are no projects")
+    rows = (
+        (one.id, one.home, "closed" if one.closed else "", one.data_class,
+         ",".join(one.jurisdictions), one.title)
+        for one in found
+    )  # fmt: skip
+    heads = ("PROJECT", "HOME", "STATE", "DATA CLASS", "ONLY IN", "TITLE")
+    output.table(heads, rows, empty="there are no projects")
 
 
 def project_member(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,8 +103,12 @@ def imported(
     with connected(broker) as federation:
         for pool in dict.fromkeys(one.pool for one in granted):
             federation.accounting.save_pool(pool)
+        known = {one.id: one for one in federation.accounting.projects()}
         for project in dict.fromkeys(one.project for one in granted):
-            federation.accounting.save_project(project)
+            before = known.get(project.id, project)  # what the file does not say stays
+            federation.accounting.save_project(
+                replace(before, title=project.title, home=project.home)
+            )
         made = [federation.accounting.save_grant(one.grant) for one in granted]
     _tell(made, as_json=as_json)
 

@@ -18,6 +18,7 @@ from res_federation.control.events import (
     ProjectSaved,
     UsageImported,
 )
+from res_federation.control.residency import check_project, with_records
 from res_federation.control.sites import member
 from res_federation.control.state import FederationState
 from res_federation.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -45,7 +46,9 @@ def act(state: FederationState, event: Act) -> list[Effect]:
             project = records.checked_project(event.project)
             if project.home:
                 member(state, SiteId(project.home))
+            check_project(state.residency, project)
             books.projects[project.id] = project
+            state.residency = with_records(state.residency, books.projects)
             effect = BooksChanged("project saved", event.at, event.by, project=project)
         case MembershipSet():
             one = records.checked_membership(event.member)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from res_federation.accounting.records import Project
 from res_federation.control.state import FederationState
 from res_federation.errors import InvalidArgument
 from res_federation.model.audit import DENIED, AuditEntry
+from res_federation.model.data_class import DataClass, Residency
 from res_federation.model.identifiers import SiteId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.reason import Reason
@@ -21,27 +24,47 @@ def classified(state: FederationState, spec: JobSpec) -> JobSpec:
 
     """
     rules = state.residency
-    theirs = rules.projects.get(spec.project, "") if spec.project else ""
-    name = spec.data_class or theirs
+    theirs = rules.of_project(spec.project)
+    name = spec.data_class or next(iter(theirs), "")
     if not name:
         return spec
-    mine = rules.classes.get(name)
-    if mine is None:
+    mine = _known(rules, name, "spec.data_class")
+    for other in theirs if spec.data_class else ():
+        bounds = rules.classes.get(other)
+        laxer = "" if bounds is None else mine.laxer(bounds)
+        if laxer:
+            raise InvalidArgument(
+                f"'{name}' is laxer in {laxer} than '{other}', a class of project '{spec.project}'",
+                field="spec.data_class",
+                way_out=f"leave it out, or name '{other}' or a stricter one",
+            )
+    return spec if name == spec.data_class else replace(spec, data_class=name)
+
+
+def _known(rules: Residency, name: str, field: str) -> DataClass:
+    found = rules.classes.get(name)
+    if found is None:
         known = ", ".join(rules.classes) or "none: the catalogue has no data-classes.toml"
         raise InvalidArgument(
-            f"no data class is called '{name[:60]}'",
-            field="spec.data_class",
-            way_out=f"classes: {known}",
+            f"no data class is called '{name[:60]}'", field=field, way_out=f"classes: {known}"
         )
-    bounds = rules.classes.get(theirs)
-    laxer = "" if bounds is None else mine.laxer(bounds)
-    if laxer:
-        raise InvalidArgument(
-            f"'{name}' is laxer in {laxer} than '{theirs}', the class of project '{spec.project}'",
-            field="spec.data_class",
-            way_out=f"leave it out, or name '{theirs}' or a stricter one",
-        )
-    return spec if name == spec.data_class else replace(spec, data_class=name)
+    return found
+
+
+def check_project(rules: Residency, project: Project) -> None:
+    """Check the class of a project's data; raises InvalidArgument where there is no such class."""
+    if project.data_class:
+        _known(rules, project.data_class, "data_class")
+
+
+def with_records(rules: Residency, projects: Mapping[str, Project]) -> Residency:
+    """Return *rules* with what the records of *projects* say of their data."""
+    recorded = {
+        name: (one.data_class, one.jurisdictions)
+        for name, one in projects.items()
+        if one.data_class or one.jurisdictions
+    }
+    return rules if recorded == rules.recorded else replace(rules, recorded=recorded)
 
 
 def forbidden(state: FederationState, job: Job, site: SiteId) -> Reason | None:
@@ -65,7 +88,7 @@ def told(state: FederationState, job: Job) -> list[AuditEntry]:
     spec = job.spec
     asked = {
         "data_class": " ".join(state.residency.of(spec)),
-        "jurisdictions": ",".join(spec.jurisdictions),
+        "jurisdictions": " ".join(",".join(one) for one in state.residency.grounds(spec)),
     }
     data = {**asked, **{code: ",".join(sites) for code, sites in sorted(barred_at.items())}}
     count = sum(len(sites) for sites in barred_at.values())

@@ -65,19 +65,32 @@ class Residency:
 
     Attributes:
         classes: By name.
-        projects: Class of a project's data, by the project's name.
+        projects: Class of a project's data, by the project's name, as the catalogue says.
+        recorded: Class ("" for none) and jurisdictions, as the projects' own records say.
 
     """
 
     classes: Mapping[str, DataClass] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
+    recorded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def of_project(self, project: str) -> tuple[str, ...]:
+        """Return the classes of a project's data: all of them bind."""
+        if not project:
+            return ()
+        recorded = self.recorded.get(project, ("", ()))[0]
+        both = (self.projects.get(project, ""), recorded)
+        return tuple(dict.fromkeys(name for name in both if name))
 
     def of(self, spec: JobSpec) -> tuple[str, ...]:
         """Return the classes that bind a job: its own, and its project's where that is another."""
-        theirs = self.projects.get(spec.project, "") if spec.project else ""
-        if not theirs or theirs == spec.data_class:
-            return (spec.data_class,) if spec.data_class else ()
-        return (spec.data_class, theirs) if spec.data_class else (theirs,)
+        own = (spec.data_class,) if spec.data_class else ()
+        return tuple(dict.fromkeys((*own, *self.of_project(spec.project))))
+
+    def grounds(self, spec: JobSpec) -> tuple[tuple[str, ...], ...]:
+        """Return the jurisdictions that a job and its project name: each of these binds."""
+        theirs = self.recorded.get(spec.project, ("", ()))[1] if spec.project else ()
+        return tuple(one for one in (spec.jurisdictions, theirs) if one)
 
 
 NO_CLASSES = Residency()

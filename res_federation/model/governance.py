@@ -88,6 +88,11 @@ class Governance:
 NOTHING_KNOWN = Governance()
 
 
+def is_jurisdiction(word: str) -> bool:
+    """Tell whether *word* is spelt like the code of a country, or of the Union."""
+    return len(word) == 2 and word.isascii() and word.isalpha() and word.isupper()
+
+
 def lands(jurisdictions: Iterable[str]) -> frozenset[str]:
     """Return all that lies within *jurisdictions*: the EU has its member states in it."""
     named = frozenset(jurisdictions)

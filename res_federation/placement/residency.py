@@ -27,15 +27,16 @@ _TRUSTED = (Confidence.SOURCED, Confidence.DERIVED, Confidence.GENERAL_KNOWLEDGE
 def barred(spec: JobSpec, site: Governance | None, rules: Residency) -> Reason | None:
     """Return why the data of a job may not go to a site, or None where it may.
 
-    The job's class, its project's class and its own jurisdictions all bind.  What is surely not
+    The classes and the jurisdictions of the job and of its project all bind.  What is surely not
     allowed is said before what is not known.
     """
     names = rules.of(spec)
-    if not names and not spec.jurisdictions:
+    grounds = rules.grounds(spec)
+    if not names and not grounds:
         return None
     known = NOTHING_KNOWN if site is None else site
     unknown: Reason | None = None
-    for reason in _against(spec, names, known, rules):
+    for reason in _against(grounds, names, known, rules):
         if reason.code is not Code.DATA_UNKNOWN_HERE or reason.needed == CLASS_UNKNOWN:
             return reason
         unknown = unknown or reason
@@ -43,7 +44,7 @@ def barred(spec: JobSpec, site: Governance | None, rules: Residency) -> Reason |
 
 
 def _against(
-    spec: JobSpec, names: tuple[str, ...], site: Governance, rules: Residency
+    grounds: tuple[tuple[str, ...], ...], names: tuple[str, ...], site: Governance, rules: Residency
 ) -> Iterator[Reason]:
     classes = [rules.classes.get(name) for name in names]
     trusted: tuple[Confidence, ...] = _TRUSTED
@@ -53,8 +54,8 @@ def _against(
         else:
             trusted = tuple(one for one in trusted if one in bounds.trusted)
             yield from _of_class(bounds, site)
-    if spec.jurisdictions:
-        own = DataClass("", jurisdictions=spec.jurisdictions, cloud=True, trusted=trusted)
+    for ground in grounds:
+        own = DataClass("", jurisdictions=ground, cloud=True, trusted=trusted)
         yield from _of_class(own, site)
 
 

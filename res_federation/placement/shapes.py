@@ -226,7 +226,7 @@ def _tables_of(job: Job, tables: Tables) -> tuple[int, ...]:
     spec, request = job.spec, job.spec.request
     partition = spec.partition if spec.clusters else ""
     rules = tables.residency
-    pins = (spec.clusters, spec.excluded, partition, rules.of(spec), spec.jurisdictions)
+    pins = (spec.clusters, spec.excluded, partition, rules.of(spec), rules.grounds(spec))
     wants = (request.licenses, request.features)
     step = bisect_left(tables.time_steps, spec.time_limit_s)
     return (

@@ -90,7 +90,11 @@ def _books(books: Books) -> Books:
 
 
 def _residency(one: Residency) -> Residency:
-    return replace(one, projects={hidden(name): kind for name, kind in one.projects.items()})
+    return replace(
+        one,
+        projects={hidden(name): kind for name, kind in one.projects.items()},
+        recorded={hidden(name): said for name, said in one.recorded.items()},
+    )
 
 
 def _account(account: str) -> str:

@@ -79,14 +79,17 @@ def project_to_message(project: Project) -> pb.Project:
     """Return the message of a project."""
     return pb.Project(
         name=f"{PROJECTS}{project.id}", title=project.title, home=project.home,
-        closed=project.closed,
+        closed=project.closed, data_class=project.data_class, jurisdictions=project.jurisdictions,
     )  # fmt: skip
 
 
 def project_from_message(message: pb.Project) -> Project:
     """Return a project."""
     name = message.name.removeprefix(PROJECTS)
-    return Project(name, message.title, message.home, message.closed)
+    return Project(
+        name, message.title, message.home, message.closed, message.data_class,
+        tuple(message.jurisdictions),
+    )  # fmt: skip
 
 
 def member_to_message(one: Membership) -> pb.Member:

@@ -12,6 +12,7 @@ from typing import Any
 from res_federation.api.v1 import specs_pb2
 from res_federation.errors import InvalidArgument, ResourceExhausted
 from res_federation.model.accelerators import AcceleratorNeed
+from res_federation.model.governance import is_jurisdiction
 from res_federation.model.job import (
     MAX_ARRAY_TASKS,
     MAX_SCRIPT_BYTES,
@@ -50,7 +51,6 @@ _MAX_MEMORY_MIB = 1 << 40
 _MOST_ALTERNATIVES = 32
 _MOST_OF_NAME = 128
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MOST_OF_NAME - 1}}}")
-_JURISDICTION = re.compile("[A-Z]{2}")
 _MOST_JURISDICTIONS = 64
 
 
@@ -271,7 +271,7 @@ def _check_data(message: specs_pb2.JobSpec) -> None:
             f"has more than {_MOST_JURISDICTIONS} entries", field="spec.jurisdictions"
         )
     for word in message.jurisdictions:
-        if not _JURISDICTION.fullmatch(word):
+        if not is_jurisdiction(word):
             raise InvalidArgument(
                 f"{word[:60]!r} is no code of a country, nor 'EU'", field="spec.jurisdictions",
                 way_out="such as ES or ES,EU",

@@ -8,11 +8,13 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from res_federation.accounting.records import Project
 from res_federation.control.effects import RunRound, SendToSite, StartRun
 from res_federation.control.events import (
     Event,
     JobSubmitted,
     PlanReady,
+    ProjectSaved,
     SiteConnected,
     Ticked,
 )
@@ -315,3 +317,35 @@ def test_a_stricter_class_than_the_projects_is_taken():
     job = a_job(1, project="lab", data_class=HEALTH)
     world.do(JobSubmitted(2.0, job.id, job.spec))
     assert world.started == [(job.id, SiteId("hospital"))]
+
+
+def test_what_a_projects_own_record_says_of_its_data_binds_its_jobs():
+    portuguese = replace(HOSPITAL_GRADE, country="PT", jurisdictions=("PT", "EU"))
+    world = World({"hospital": HOSPITAL_GRADE, "lisbon": portuguese, "cloud": EU_CLOUD})
+    with pytest.raises(InvalidArgument, match="classes: public"):
+        world.do(ProjectSaved(1.0, Project("clinic", data_class="helth"), "op"))
+    with pytest.raises(InvalidArgument, match="no code of a country"):
+        world.do(ProjectSaved(1.0, Project("clinic", jurisdictions=("Spain",)), "op"))
+    record = Project("clinic", data_class=HEALTH, jurisdictions=("ES",))
+    world.do(ProjectSaved(1.0, record, "op"))
+    jobs = [a_job(number, project="clinic") for number in range(5)]
+    for job in jobs:
+        world.do(JobSubmitted(2.0, job.id, job.spec))
+    for _ in range(30):
+        world.pass_time()
+    assert {site for _, site in world.started} == {"hospital"}
+    assert {job for job, _ in world.started} == {job.id for job in jobs}
+    lax = a_job(9, project="clinic", data_class="personal")
+    with pytest.raises(InvalidArgument, match="laxer in ens"):
+        world.do(JobSubmitted(9.0, lax.id, lax.spec))
+
+
+def test_a_record_and_the_catalogue_bind_together():
+    world = World({"hospital": HOSPITAL_GRADE, "cloud": EU_CLOUD}, clinic=HEALTH)
+    world.do(ProjectSaved(1.0, Project("clinic", data_class="public"), "op"))
+    assert world.state.residency.of_project("clinic") == (HEALTH, "public")
+    job = a_job(1, project="clinic")
+    world.do(JobSubmitted(2.0, job.id, job.spec))
+    for _ in range(5):
+        world.pass_time()
+    assert {site for _, site in world.started} == {"hospital"}

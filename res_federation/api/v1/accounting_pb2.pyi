@@ -63,6 +63,8 @@ class Project(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     HOME_FIELD_NUMBER: _builtins.int
     CLOSED_FIELD_NUMBER: _builtins.int
+    DATA_CLASS_FIELD_NUMBER: _builtins.int
+    JURISDICTIONS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"projects/{id}"."""
     title: _builtins.str
@@ -71,6 +73,12 @@ class Project(_message.Message):
     """Site identifier of the member whose people they are, or empty."""
     closed: _builtins.bool
     """Whether it submits nothing any more."""
+    data_class: _builtins.str
+    """Class of its data, which binds each of its jobs; empty for none."""
+    @_builtins.property
+    def jurisdictions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only there may its data go ("ES", "EU"); none: wherever its class may."""
+
     def __init__(
         self,
         *,
@@ -78,10 +86,12 @@ class Project(_message.Message):
         title: _builtins.str = ...,
         home: _builtins.str = ...,
         closed: _builtins.bool = ...,
+        data_class: _builtins.str = ...,
+        jurisdictions: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "home", b"home", "name", b"name", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "data_class", b"data_class", "home", b"home", "jurisdictions", b"jurisdictions", "name", b"name", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
