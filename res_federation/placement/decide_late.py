@@ -31,7 +31,7 @@ class Round:
         scores: Of the classes.
         considered: Returns what terms look at, rows as the round found them.
         found: What the loops found.
-        kept: (places, 10) nodes that are kept, as `kept_places` has them; the job is a slot.
+        kept: (places, 8) nodes that are kept, as `kept_places` has them; the job is a slot.
         full: (rows,) whether the federation may not let more runs wait there.
         waiting: (rows,) runs that wait, and how many may.
         nearest: (classes, 4) whether waiting cannot help, code, needed and have of the row that

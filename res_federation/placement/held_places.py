@@ -81,7 +81,7 @@ def _reserves(code: int) -> Callable[..., float]:
         each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
         there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
         after, worth = ground.after[r], ground.worth[r]
-        begin = kept.first_room(places.columns, 0, r, after, worth, there, need, each, run)
+        begin = kept.first_room(after, worth, there, need, each)
         foretold = code >= 0 and not np.isinf(begin)
         if not foretold:
             begin = unforetold(after, unknown_release)
@@ -92,11 +92,11 @@ def _reserves(code: int) -> Callable[..., float]:
         part = kernels.share_of_node(lies, ground.fixed[r])
         place = np.zeros(kept.KEPT_COLUMNS)
         place[kept.ROW], place[kept.BEGIN], place[kept.END] = r, begin, begin + run
-        place[kept.NEED], place[kept.GAIN], place[kept.EACH] = need, gain, each
-        place[kept.WORTH], place[kept.TASKS], place[kept.JOB] = need * part, tasks, job
+        place[kept.NEED], place[kept.GAIN], place[kept.WORTH] = need, gain, need * part
+        place[kept.TASKS], place[kept.JOB] = tasks, job
         places.lies[count], places.later[count] = lies, ground.free[r]
         places.bars[count] = ground.bars[r]
-        kept.keep(places.columns, count, place)
+        places.columns[count] = place
         places.used[0] += 1
         ground.reserved[r] = count
         return float(begin)
@@ -115,18 +115,9 @@ def _starts(code: int) -> Callable[..., float]:
         tasks = classes.numbers[c, 13]
         each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
         there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
-        need, after, worth = float(lies[0]), ground.after[r], ground.worth[r]
-        have, begin = there, -1.0
-        if code >= 0 and have >= need:
-            begin = 0.0
-        for k in range(after.shape[0]):
-            if begin == 0.0 or np.isinf(after[k]):
-                break
-            have += worth[k] * each
-            if have >= need:
-                begin = after[k]
-                break
-        if begin < 0.0:
+        after = ground.after[r]
+        begin = kept.first_room(after, ground.worth[r], there, float(lies[0]), each)
+        if code >= 0 and np.isinf(begin):
             begin = unforetold(after, unknown_release) + FAR
         before = ground.ahead[r, min(ground.held[r], ground.ahead.shape[1] - 1)]
         return float(begin + (before + ground.ours[r]) / max(float(ground.fixed[r, 4]), 1.0))
@@ -177,8 +168,7 @@ def _keeps(code: int) -> Callable[..., tuple[int, float]]:
 def stands_on() -> int:
     """Return what the loops here stand on: compiled code outlives a change of another file."""
     loops: tuple[Any, ...] = (
-        kept.breaks, kept.held_at, kept.released, kept.room, kept.first_room, kept.keep,
-        kept.nodes_of_tasks,
+        kept.breaks, kept.released, kept.first_room, kept.nodes_of_tasks,
     )  # fmt: skip
     codes = [loop.py_func.__code__ for loop in loops]
     text = b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes)

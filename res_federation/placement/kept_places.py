@@ -16,21 +16,11 @@ import numpy as np
 from res_federation.placement import kernels
 from res_federation.placement.kernels import Floats, Ints, compiled
 
-# Columns of a kept place: row, seconds of its begin and end, nodes that its job needs, nodes that
-# come free until its begin, nodes that other kept places hold then (all three counted as nodes of
-# its job), job's nodes in a whole node, whole nodes' worth that it holds, tasks of its job.
-ROW, BEGIN, END, NEED, GAIN, OWED, EACH, WORTH, TASKS, JOB = range(10)
-KEPT_COLUMNS = 10
-
-
-@compiled
-def held_at(kept: Floats, count: int, row: int, at: float) -> float:
-    """Return the nodes' worth that kept places of a row hold at a second."""
-    held = 0.0
-    for k in range(count):
-        if kept[k, ROW] == row and kept[k, BEGIN] <= at < kept[k, END]:
-            held += kept[k, WORTH]
-    return held
+# Columns of a kept place, of which a row has at most one: row, seconds of its begin and end, nodes
+# that its job needs, nodes that come free until its begin (both counted as nodes of its job), whole
+# nodes' worth that it holds, tasks of its job, and the job's slot.
+ROW, BEGIN, END, NEED, GAIN, WORTH, TASKS, JOB = range(8)
+KEPT_COLUMNS = 8
 
 
 @compiled
@@ -45,61 +35,21 @@ def released(after: Floats, worth: Floats, at: float) -> float:
 
 
 @compiled
-def room(  # noqa: PLR0913
-    kept: Floats, count: int, row: int, after: Floats, worth: Floats,
-    ready: float, need: float, each: float, at: float, length: float,
-) -> bool:  # fmt: skip
-    """Tell whether *need* nodes are there from a second on for *length* seconds.
+def first_room(after: Floats, worth: Floats, ready: float, need: float, each: float) -> float:
+    """Return the first second at which *need* nodes are there, infinite where none is foretold.
 
-    What is there only grows but where a kept place begins: these seconds are looked at.
+    *ready* of them are there now, and *each* come with a whole node's worth.
     """
-    left = ready + (released(after, worth, at) - held_at(kept, count, row, at)) * each
-    if left < need:
-        return False
-    for k in range(count):
-        begin = kept[k, BEGIN]
-        if kept[k, ROW] == row and at < begin < at + length:
-            left = ready + (released(after, worth, begin) - held_at(kept, count, row, begin)) * each
-            if left < need:
-                return False
-    return True
-
-
-@compiled
-def first_room(  # noqa: PLR0913
-    kept: Floats, count: int, row: int, after: Floats, worth: Floats,
-    ready: float, need: float, each: float, length: float,
-) -> float:  # fmt: skip
-    """Return the first second from which `room` is there, infinite where none is foretold."""
-    if room(kept, count, row, after, worth, ready, need, each, 0.0, length):
+    if ready >= need:
         return 0.0
-    found = float(np.inf)
-    for k in range(count):
-        end = kept[k, END]
-        if kept[k, ROW] == row and end < found:  # noqa: SIM102 - two tests, the second is dear
-            if room(kept, count, row, after, worth, ready, need, each, end, length):
-                found = end
     have = ready
     for k in range(after.shape[0]):
-        if np.isinf(after[k]) or after[k] >= found:
+        if np.isinf(after[k]):
             break
         have += worth[k] * each
-        last = k + 1 == after.shape[0] or after[k + 1] > after[k]
-        if last and have >= need:  # noqa: SIM102
-            if room(kept, count, row, after, worth, ready, need, each, after[k], length):
-                return float(after[k])
-    return found
-
-
-@compiled
-def keep(kept: Floats, count: int, place: Floats) -> None:
-    """Note one more kept place, and what it and those of its row hold of one another."""
-    row, begin, end = place[ROW], place[BEGIN], place[END]
-    place[OWED] = held_at(kept, count, int(row), begin) * place[EACH]
-    for k in range(count):
-        if kept[k, ROW] == row and begin <= kept[k, BEGIN] < end:
-            kept[k, OWED] += place[WORTH] * kept[k, EACH]
-    kept[count] = place
+        if have >= need:
+            return float(after[k])
+    return float(np.inf)
 
 
 @compiled
@@ -116,7 +66,7 @@ def stands_on() -> int:
     """Return what the loops below stand on: compiled code outlives a change of another file."""
     loops: tuple[Any, ...] = (
         kernels.fitting, kernels.fitting_up_to, kernels.take, kernels.add_bar, kernels.add_release,
-        kernels.lie,        kernels.tasks_of_node, kernels.share_of_node, kernels.mix,
+        kernels.lie, kernels.tasks_of_node, kernels.share_of_node, kernels.mix,
     )  # fmt: skip
     codes = [loop.py_func.__code__ for loop in loops]
     return crc32(b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes))
@@ -141,7 +91,7 @@ def _breaks(code: int) -> Callable[..., int]:
         mine = later if spend else later.copy()
         bars = kernels.take(mine, bars, lies, fits)
         left = kernels.fitting(mine, bars, kept_lies[k], int(kept[k, TASKS]))
-        if not spend and left + kept[k, GAIN] - kept[k, OWED] < kept[k, NEED]:
+        if not spend and left + kept[k, GAIN] < kept[k, NEED]:
             return -1
         return bars
 
