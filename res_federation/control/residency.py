@@ -78,6 +78,8 @@ def told(state: FederationState, job: Job) -> list[AuditEntry]:
 
     Nothing where every site is open to it.
     """
+    if not state.residency.of(job.spec) and not state.residency.grounds(job.spec):
+        return []
     barred_at: dict[str, list[SiteId]] = {}
     for name in state.sites:
         reason = forbidden(state, job, name)
