@@ -13,6 +13,7 @@ from res_federation.broker.enrolment import Enrolment
 from res_federation.broker.loop import Loop
 from res_federation.broker.outboxes import Outboxes
 from res_federation.broker.outputs import Outputs
+from res_federation.broker.sharing import Sharing
 from res_federation.broker.watchers import Watch, Watchers
 from res_federation.control.capacity import snapshot
 from res_federation.control.events import JobSubmitted
@@ -49,6 +50,7 @@ class Federation:
     enrolment: Enrolment
     machines: MachineAccounts
     pseudonyms: Pseudonyms
+    sharing: Sharing
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
         """Make what needs nothing else; `audit_key` is the public key of the audit log, in PEM."""

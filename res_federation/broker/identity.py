@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from res_federation.broker.federation import Federation
+from res_federation.broker.sharing import Sharing
 from res_federation.config.security import SecuritySettings
 from res_federation.model.audit import AuditEntry
 from res_federation.model.principal import Principal, Role
@@ -51,13 +52,21 @@ class MachineLogins:
 
 
 async def know(parts: Federation, directory: Path) -> None:
-    """Read accounts of machines and the key of pseudonyms, which is made in *directory* once.
+    """Read accounts of machines, shares of jobs and the key of pseudonyms.
+
+    The key is made in *directory* once.
 
     Raises:
         FederationError: If one of them cannot be read.
 
     """
     parts.machines = MachineAccounts(await parts.store.machine_accounts.all())
+
+    def note(entry: AuditEntry) -> None:
+        parts.loop.note(entry)  # the loop is put in later
+
+    shares = parts.store.shares
+    parts.sharing = Sharing(shares, await shares.all(), note)
     path = directory / _KEY_FILE
     try:
         key = read_private(path)

@@ -14,6 +14,7 @@ from res_federation.model.governance import Governance
 from res_federation.model.job import Job, Run, TaskOutcome
 from res_federation.model.plan import Counterfactual, Explanation
 from res_federation.model.sentences import sentence
+from res_federation.model.share import Share
 from res_federation.model.site import Partition
 
 
@@ -41,8 +42,13 @@ def job_document(job: Job) -> dict[str, Any]:
         "exit_code": job.exit_code,
         "forecast": None if job.forecast is None else _forecast(job.forecast),
         "notes": list(job.spec.notes),
+        "shared_with": [_share(share) for share in job.shared_with],
         "runs": [_run(run) for run in job.runs],
     }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {str(share.kind): share.name, "by": share.by, "at": instant(share.at)}
 
 
 def _forecast(said: Forecast) -> dict[str, Any]:

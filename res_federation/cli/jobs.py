@@ -22,6 +22,7 @@ from res_federation.model.forecast import Forecast
 from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
 from res_federation.model.sentences import duration
+from res_federation.model.share import ShareKind
 
 WAIT_PATIENCE_S = 300.0
 """`wait` sits through longer outages than a command that a person waits for."""
@@ -97,6 +98,8 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
     for key, value in facts.items():
         if value:
             output.say(f"{key:>10}  {value}")
+    if found.shared_with:
+        output.say(f"{'shared':>10}  with {shared_words(found)}")
     for text in found.spec.notes:
         output.say(f"{'note':>10}  {text}")
     for run in found.runs:
@@ -107,6 +110,12 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
             index = "" if task.index < 0 else f"[{task.index}] "
             code = "" if task.exit_code is None else f" exit code {task.exit_code}"
             output.say(f"{'':>10}    {index}{task.state}{code} {task.nodes} {task.reason}".rstrip())
+
+
+def shared_words(job: Job) -> str:
+    """Say with whom a job is shared."""
+    words = {ShareKind.USER: "", ShareKind.PROJECT: "project "}
+    return ", ".join(words[one.kind] + one.name for one in job.shared_with) or "nobody"
 
 
 def _charged(run: Run) -> str:

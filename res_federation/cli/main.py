@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "show": "jobs",
     "explain": "explain",
     "cancel": "jobs",
+    "share": "share",
     "wait": "jobs",
     "output": "jobs",
     "script": "script",

@@ -233,6 +233,22 @@ class FederationClient:
             await self._call(lambda s: self._jobs.CancelJob(request, timeout=s))
         )
 
+    async def share(self, job: str, *, user: str = "", project: str = "") -> Job:
+        """Let a user (``SUBJECT@ISSUER``) or a project see a job whole; return it as it is now.
+
+        They see its script and its output, and cannot change it. Its owner may do this, and the
+        lead of its project; raises PermissionDenied for others.
+        """
+        request = requests.sharing(job, user, project)
+        return job_from_message(await self._call(lambda s: self._jobs.ShareJob(request, timeout=s)))
+
+    async def unshare(self, job: str, *, user: str = "", project: str = "") -> Job:
+        """Take that back, at once; what is not shared is no error."""
+        request = requests.unsharing(job, user, project)
+        return job_from_message(
+            await self._call(lambda s: self._jobs.UnshareJob(request, timeout=s))
+        )
+
     async def output(
         self,
         job: str,

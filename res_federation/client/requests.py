@@ -10,6 +10,7 @@ from res_federation.api.v1 import jobs_pb2, sites_pb2
 from res_federation.errors import InvalidArgument
 from res_federation.model.identifiers import JobId, job_id, site_id
 from res_federation.model.job import JobSpec
+from res_federation.model.share import partner
 from res_federation.wire.specs import spec_to_message
 
 BATCH_JOBS = 10_000
@@ -88,6 +89,22 @@ def watching(jobs: Iterable[str]) -> jobs_pb2.WatchJobsRequest:
 def cancelling(job: str, task: int | None) -> jobs_pb2.CancelJobRequest:
     """Return a request to cancel a job or one task of it."""
     return jobs_pb2.CancelJobRequest(name=job_name(job), task=task)
+
+
+def sharing(job: str, user: str, project: str) -> jobs_pb2.ShareJobRequest:
+    """Return a request to share a job with a user or with a project; raises InvalidArgument."""
+    request = jobs_pb2.ShareJobRequest(name=job_name(job))
+    kind, name = partner(user, project)
+    setattr(request, str(kind), name)
+    return request
+
+
+def unsharing(job: str, user: str, project: str) -> jobs_pb2.UnshareJobRequest:
+    """Return a request to take that back; raises InvalidArgument."""
+    request = jobs_pb2.UnshareJobRequest(name=job_name(job))
+    kind, name = partner(user, project)
+    setattr(request, str(kind), name)
+    return request
 
 
 def reading(

@@ -8,6 +8,7 @@ from res_federation.model.forecast import Forecast
 from res_federation.model.identifiers import JobId, PartitionId, RunToken, SiteId
 from res_federation.model.job_state import JobState
 from res_federation.model.resources import ResourceRequest
+from res_federation.model.share import Share
 
 MAX_SCRIPT_BYTES = 4 * 1024 * 1024
 """Slurm's own default of ``max_script_size``."""
@@ -240,6 +241,8 @@ class Job:
     """Seconds that it is expected to run, fixed at submission; 0 for its limit. Ranks only."""
     forecast: Forecast | None = None
     """When it was expected to start, told when it first had to wait; None where it had not."""
+    shared_with: tuple[Share, ...] = ()
+    """Filled in for whom it is shown to; the broker keeps shares apart from jobs."""
 
     @property
     def run(self) -> Run | None:

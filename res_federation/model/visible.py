@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from res_federation.model.identifiers import SiteId
+from res_federation.model.share import ShareKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Visible:
         everything: All, with their names.
         user: Those of this user, or "".
         projects: Those of these projects.
+        shared: Those that are shared with one of these, a user or a project.
         anonymised: All, without names.
         sites: Those whose newest run is at these sites, without names.
 
@@ -23,6 +25,7 @@ class Visible:
     everything: bool = False
     user: str = ""
     projects: frozenset[str] = frozenset()
+    shared: frozenset[tuple[ShareKind, str]] = frozenset()
     anonymised: bool = False
     sites: frozenset[SiteId] = frozenset()
 

@@ -52,12 +52,14 @@ class Rule:
     Attributes:
         door: What is asked for first.
         roles: Scope of each role that may make the call.
+        shared: Of these the roles that may make it about jobs that were shared with who holds them.
         word: Scope that the token of a machine account must have; "" for none of them may.
 
     """
 
     door: Door
     roles: Mapping[Role, Scope] = field(default_factory=dict)
+    shared: frozenset[Role] = frozenset()
     word: str = ""
 
 
@@ -66,21 +68,26 @@ _HEADS = (
 )  # fmt: skip
 _SCOPES = {"-": None, **{str(scope): scope for scope in Scope}}
 
+_SHARED = "shared"
+
 SUBMIT, READ, CANCEL, OUTPUT, SITES = "submit", "read", "cancel", "output", "sites"
 MACHINE_SCOPES = (SUBMIT, READ, CANCEL, OUTPUT, SITES)
 """What a machine account's token may be good for; each is a column word of the table."""
 
+# "+shared": and jobs that were shared with who has the role, or with a project where they have it
 # call, word of machine accounts, then: user, lead, site administrator, planner, operator, auditor
 _ROLES = """
 JobService/CreateJob                submit  project  project  -     -           -    -
 JobService/CreateJobs               submit  project  project  -     -           -    -
 JobService/DryRunJob                submit  project  project  -     -           -    -
-JobService/GetJob                   read    project  project  site  anonymised  any  -
-JobService/ListJobs                 read    project  project  site  anonymised  any  -
-JobService/WatchJobs                read    project  project  site  anonymised  any  -
-JobService/ExplainJob               read    project  project  site  anonymised  any  -
+JobService/GetJob                   read    project+shared  project+shared  site  anonymised  any  -
+JobService/ListJobs                 read    project+shared  project+shared  site  anonymised  any  -
+JobService/WatchJobs                read    project+shared  project+shared  site  anonymised  any  -
+JobService/ExplainJob               read    project+shared  project+shared  site  anonymised  any  -
 JobService/CancelJob                cancel  own      project  -     -           any  -
-JobService/ReadOutput               output  own      project  -     -           -    -
+JobService/ReadOutput               output  own+shared      project+shared  -     -           -    -
+JobService/ShareJob                 -       own      project  -     -           -    -
+JobService/UnshareJob               -       own      project  -     -           -    -
 SiteService/ListSites               sites   any      any      any   any         any  any
 SiteService/GetSite                 sites   any      any      any   any         any  any
 SiteService/WatchCapacity           sites   any      any      any   any         any  any
@@ -117,13 +124,18 @@ def _rules(lines: str) -> dict[str, Rule]:
     for line in lines.split("\n"):
         if not line:
             continue
-        call, word, *scopes = line.split()
-        given = {
-            role: scope
-            for role, text in zip(_HEADS, scopes, strict=True)
-            if (scope := _SCOPES[text]) is not None
-        }
-        rules[f"/{API}.{call}"] = Rule(Door.ROLES, given, "" if word == "-" else word)
+        call, word, *cells = line.split()
+        given, shared = {}, set()
+        for role, cell in zip(_HEADS, cells, strict=True):
+            text, plus, more = cell.partition("+")
+            scope = _SCOPES[text]
+            if scope is not None:
+                given[role] = scope
+            if plus:
+                assert more == _SHARED, f"'{more}' in the line of {call}"
+                shared.add(role)
+        machines = "" if word == "-" else word
+        rules[f"/{API}.{call}"] = Rule(Door.ROLES, given, frozenset(shared), machines)
     return rules
 
 
@@ -158,12 +170,14 @@ class Permit:
     Attributes:
         principal: Who.
         roles: Scope by role; only roles that the principal holds.
+        shared: Of these roles those with which jobs that were shared are seen too.
         everything: No bound at all: developer mode.
 
     """
 
     principal: Principal
     roles: Mapping[Role, Scope] = field(default_factory=dict)
+    shared: frozenset[Role] = frozenset()
     everything: bool = False
 
 
@@ -183,4 +197,4 @@ def permit(principal: Principal, call: str) -> Permit | None:
         return Permit(principal, everything=True)
     mine = held(principal)
     roles = {role: scope for role, scope in rule.roles.items() if role in mine}
-    return Permit(principal, roles) if roles else None
+    return Permit(principal, roles, rule.shared & mine) if roles else None

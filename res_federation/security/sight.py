@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import IntEnum
 
 from res_federation.model.identifiers import SiteId
 from res_federation.model.job import Job, JobSpec, Run
 from res_federation.model.principal import Role
+from res_federation.model.share import Share, ShareKind
 from res_federation.model.visible import Visible
 from res_federation.security.permissions import Permit, Scope
 from res_federation.security.pseudonyms import Pseudonyms
@@ -29,9 +31,12 @@ class View(IntEnum):
 _USERS = (Role.USER, Role.LEAD)
 
 
-def view(permit: Permit, job: Job) -> View:
-    """Return how much of *job* the holder of *permit* sees."""
+def view(permit: Permit, job: Job, shares: Iterable[Share] = ()) -> View:
+    """Return how much of *job*, which has *shares*, the holder of *permit* sees."""
     if permit.everything or mine(permit, job):
+        return View.WHOLE
+    through = _shared(permit)
+    if any((share.kind, share.name) in through for share in shares):
         return View.WHOLE
     who, roles = permit.principal, permit.roles
     role = who.projects.get(job.spec.project) if job.spec.project else None
@@ -51,6 +56,17 @@ def mine(permit: Permit, job: Job) -> bool:
     return users and job.spec.user == permit.principal.user
 
 
+def _shared(permit: Permit) -> frozenset[tuple[ShareKind, str]]:
+    """Return what the holder is, as shares name it; nothing where the call does not count them."""
+    who = permit.principal
+    if not permit.shared:
+        return frozenset()
+    projects = {name for name, role in who.projects.items() if role in permit.shared}
+    return frozenset(
+        {(ShareKind.USER, who.user), *((ShareKind.PROJECT, name) for name in projects)}
+    )
+
+
 def _at(sites: frozenset[SiteId], job: Job) -> bool:
     return any(run.site in sites for run in job.runs[-1:])
 
@@ -65,6 +81,7 @@ def visible(permit: Permit) -> Visible:
         projects=frozenset(
             name for name, role in who.projects.items() if roles.get(role) is Scope.PROJECT
         ),
+        shared=_shared(permit),
         anonymised=Scope.ANONYMISED in scopes,
         sites=who.sites if Scope.SITE in scopes else frozenset(),
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from res_federation.accounting.books import Books
@@ -30,6 +30,7 @@ from res_federation.store.tables import (
     jobs,
     outcomes,
     scripts,
+    shares,
     sites,
     users,
 )
@@ -218,6 +219,12 @@ def _seen_by(query: Select[Any], seen: Visible, *, names: bool) -> Select[Any]:
     ]
     if seen.user:
         ways.append(jobs.c.user == rows.storable(seen.user))
+    if seen.shared:
+        given = [
+            and_(shares.c.kind == str(kind), shares.c.name == rows.storable(name))
+            for kind, name in sorted(seen.shared)
+        ]
+        ways.append(jobs.c.job.in_(select(shares.c.job).where(or_(*given))))
     if not names:
         ways.append(jobs.c.site.in_(sorted(seen.sites)))
     return query.where(or_(*ways))

@@ -18,6 +18,7 @@ from res_federation.store.machine_accounts import StoredAccounts
 from res_federation.store.migrate import upgrade
 from res_federation.store.queries import Loaded, Queries
 from res_federation.store.reading import reading
+from res_federation.store.shares import StoredShares
 from res_federation.store.step import Step
 from res_federation.store.transaction import Transaction, pack, write
 from res_federation.store.writers import PostgresWriter, SqliteWriter, Writer
@@ -42,6 +43,7 @@ class Store(Queries):
         self.sign: Sign | None = None
         self.audit = AuditReader(engine, place)
         self.machine_accounts = StoredAccounts(writer.run)
+        self.shares = StoredShares(writer.run)
         self.certificates = Certificates(writer.run)
         """Who the sites are."""
 

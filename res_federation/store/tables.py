@@ -194,6 +194,18 @@ machine_accounts = Table(
 )
 """Of their tokens only the digests. An account is never removed: its name stands in jobs."""
 
+shares = Table(
+    "shares",
+    metadata,
+    Column("job", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("shares_name", "kind", "name", "job"),
+)
+"""With whom a job is shared: a user or a project."""
+
 invitations = Table(
     "invitations",
     metadata,

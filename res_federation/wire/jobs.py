@@ -13,6 +13,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.plan import Candidate, Counterfactual, Explanation
 from res_federation.model.reason import Code, Reason
 from res_federation.model.sentences import sentence
+from res_federation.model.share import Share, ShareKind
 from res_federation.wire.specs import spec_from_message, spec_to_message
 from res_federation.wire.text import MOST_WORD, line
 from res_federation.wire.times import from_timestamp, to_timestamp
@@ -133,7 +134,24 @@ def job_to_message(job: Job, *, spec: JobSpec | None = None) -> jobs_pb2.Job:
         revision=job.revision,
         spec=None if spec is None else spec_to_message(spec),
         forecast=None if job.forecast is None else _forecast_to_message(job.forecast),
+        shared_with=[_share_to_message(share) for share in job.shared_with],
         **_times(job.started, job.ended),
+    )
+
+
+def _share_to_message(share: Share) -> jobs_pb2.JobShare:
+    message = jobs_pb2.JobShare(by=share.by, share_time=to_timestamp(share.at))
+    if share.kind is ShareKind.USER:
+        message.user = share.name
+    else:
+        message.project = share.name
+    return message
+
+
+def _share_from_message(job: JobId, message: jobs_pb2.JobShare) -> Share:
+    kind = ShareKind.PROJECT if message.WhichOneof("with") == "project" else ShareKind.USER
+    return Share(
+        job, kind, message.project or message.user, message.by, from_timestamp(message.share_time)
     )
 
 
@@ -181,6 +199,9 @@ def job_from_message(message: jobs_pb2.Job) -> Job:
         runs=[run_from_message(run) for run in message.runs],
         revision=message.revision,
         forecast=_forecast_from_message(message.forecast) if message.HasField("forecast") else None,
+        shared_with=tuple(
+            _share_from_message(JobId(message.uid), share) for share in message.shared_with
+        ),
     )
 
 

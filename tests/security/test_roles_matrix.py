@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,9 @@ from res_federation.api.v1 import (
     specs_pb2,
 )
 from res_federation.broker.server import SERVICES
-from res_federation.model.job_state import JobState
-from res_federation.store.store import Store
 from tests.security import people
 from tests.security.federation import Broker, broker
-from tests.store.making import Log, a_job, a_run, an_id
+from tests.security.stored_jobs import ANA, EVE, LENT, MISSING, OPEN, WAITS, filled, shared
 
 CALLERS = "anon stolen nobody ana bea lia eve sam ivo pia olga odi bot mute".split()
 """Who calls:
@@ -73,6 +70,22 @@ JobService/CancelJob                 bot's    U    U      P      P   P   .   P  
 JobService/CancelJob                 missing  U    U      P      P   P   P   P   P   P   P   N    P   P   P
 JobService/ReadOutput                waits    U    U      P      F   P   F   P   P   P   P   P    P   P   P
 JobService/ReadOutput                missing  U    U      P      P   P   P   P   P   P   P   P    P   P   P
+JobService/GetJob                    lent     U    U      P      .   .   .   .   P   P   .   .    P   .   P
+JobService/GetJob+script             lent     U    U      P      .   P   .   .   P   P   P   P    P   P   P
+JobService/GetJob+script             open     U    U      P      .   .   .   .   P   P   P   P    P   .   P
+JobService/WatchJobs                 lent     U    U      P      .   .   .   .   P   P   .   .    P   .   P
+JobService/ExplainJob                open     U    U      P      .   .   .   .   P   P   .   .    P   .   P
+JobService/ReadOutput                lent     U    U      P      F   P   F   F   P   P   P   P    P   P   P
+JobService/ReadOutput                open     U    U      P      F   F   F   F   P   P   P   P    P   P   F
+JobService/CancelJob                 lent     U    U      P      .   P   .   P   P   P   P   .    P   P   P
+JobService/CancelJob                 open     U    U      P      .   P   .   P   P   P   P   .    P   P   P
+JobService/ShareJob                  ana's    U    U      P      .   P   .   P   P   P   P   P    P   P   P
+JobService/ShareJob                  eve's    U    U      P      P   P   P   .   P   P   P   P    P   P   P
+JobService/ShareJob                  bot's    U    U      P      P   P   .   P   P   P   P   P    P   P   P
+JobService/ShareJob                  open     U    U      P      .   P   .   P   P   P   P   P    P   P   P
+JobService/ShareJob                  missing  U    U      P      P   P   P   P   P   P   P   P    P   P   P
+JobService/UnshareJob                lent     U    U      P      .   P   .   P   P   P   P   P    P   P   P
+JobService/UnshareJob                missing  U    U      P      P   P   P   P   P   P   P   P    P   P   P
 SiteService/ListSites                all      U    U      P      .   .   .   .   .   .   .   .    .   P   P
 SiteService/GetSite                  csuc     U    U      P      .   .   .   .   .   .   .   .    .   P   P
 SiteService/WatchCapacity            csuc     U    U      P      .   .   .   .   .   .   .   .    .   P   P
@@ -141,7 +154,6 @@ LETTERS = {
     grpc.StatusCode.FAILED_PRECONDITION: "F",
     grpc.StatusCode.INVALID_ARGUMENT: "F",
 }
-ANA, EVE, WAITS, MISSING = (an_id(number) for number in range(1, 5))
 LIFETIME_S = 900
 
 
@@ -172,7 +184,8 @@ def member(project: str) -> accounting_pb2.Member:
 
 
 def jobs_named(what: str, tokens: dict[str, str]) -> str:
-    ids = {"ana's": ANA, "eve's": EVE, "waits": WAITS, "missing": MISSING}
+    ids = {"ana's": ANA, "eve's": EVE, "waits": WAITS, "missing": MISSING, "lent": LENT,
+           "open": OPEN}  # fmt: skip
     return f"jobs/{tokens.get(what) or ids[what]}"
 
 
@@ -241,6 +254,12 @@ def request(call: str, what: str, tokens: dict[str, str]) -> Any:
         "JobService/ExplainJob": lambda: jobs_pb2.ExplainJobRequest(name=jobs_named(what, tokens)),
         "JobService/CancelJob": lambda: jobs_pb2.CancelJobRequest(name=jobs_named(what, tokens)),
         "JobService/ReadOutput": lambda: jobs_pb2.ReadOutputRequest(name=jobs_named(what, tokens)),
+        "JobService/ShareJob": lambda: jobs_pb2.ShareJobRequest(
+            name=jobs_named(what, tokens), user="zoe@people"
+        ),
+        "JobService/UnshareJob": lambda: jobs_pb2.UnshareJobRequest(
+            name=jobs_named(what, tokens), user="zoe@people"
+        ),
         "SiteService/GetSite": lambda: sites_pb2.GetSiteRequest(name=f"sites/{site}"),
         "SiteService/WatchCapacity": lambda: sites_pb2.WatchCapacityRequest(
             names=[f"sites/{site}"]
@@ -293,21 +312,6 @@ def changed(token: str) -> str:
     claims = json.loads(base64.urlsafe_b64decode(body + "==")) | {"groups": ["operators"]}
     text = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"{head}.{text}.{signature}"
-
-
-async def filled(home: Path) -> None:
-    """Put jobs into the store, as a broker that was stopped left them."""
-    store = await Store.open(f"sqlite:///{home}/broker.db")
-    jobs = []
-    for number, user, project in ((1, "ana", "p"), (2, "eve", "q"), (3, "ana", "p")):
-        job = a_job(number, user=f"{user}@people")
-        job.spec = replace(job.spec, name=f"secret-of-{user}", project=project,
-                           issuer="people", subject=user)  # fmt: skip
-        jobs.append(job)
-    jobs[0].runs = [a_run(jobs[0], "csuc", JobState.RUNNING)]
-    jobs[0].state = JobState.RUNNING
-    await store.commit(Log().submit(*jobs))
-    await store.close()
 
 
 async def everybody(provider: people.Provider, running: Broker) -> dict[str, str]:
@@ -369,6 +373,7 @@ def test_every_call_of_the_users_door_is_in_the_matrix():
 async def test_who_may_make_which_call_about_what(patient, tmp_path):
     home = tmp_path
     await filled(home)
+    await shared(home)
     wrong, count = [], 0
     async with broker(home, patient) as running:
         tokens = await everybody(patient, running)

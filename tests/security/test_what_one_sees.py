@@ -27,7 +27,8 @@ from res_federation.security.authenticator import Authenticator
 from res_federation.security.interceptor import Doorkeeper
 from tests.security import people
 from tests.security.federation import Broker, broker
-from tests.security.test_roles_matrix import ANA, EVE, bearer, filled
+from tests.security.stored_jobs import ANA, EVE, filled
+from tests.security.test_roles_matrix import bearer
 
 WHO = {"ana": "ana", "bea": "bea", "lia": "lia", "eve": "eve", "sam": "sam", "pia": "pia",
        "olga": "operator-olga"}  # fmt: skip

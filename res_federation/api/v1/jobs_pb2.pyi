@@ -272,6 +272,7 @@ class Job(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     FORECAST_FIELD_NUMBER: _builtins.int
+    SHARED_WITH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"jobs/{ULID}"."""
     uid: _builtins.str
@@ -320,6 +321,10 @@ class Job(_message.Message):
     def forecast(self) -> Global___StartForecast:
         """When it was expected to start, as it was told when it first had to wait."""
 
+    @_builtins.property
+    def shared_with(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobShare]:
+        """With whom it is shared; empty for who may not see its script."""
+
     def __init__(
         self,
         *,
@@ -340,16 +345,55 @@ class Job(_message.Message):
         revision: _builtins.int = ...,
         spec: _specs_pb2.JobSpec | None = ...,
         forecast: Global___StartForecast | None = ...,
+        shared_with: _abc.Iterable[Global___JobShare] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "forecast", b"forecast", "spec", b"spec", "start_time", b"start_time", "submit_time", b"submit_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "display_name", b"display_name", "end_time", b"end_time", "exit_code", b"exit_code", "forecast", b"forecast", "name", b"name", "notes", b"notes", "partition", b"partition", "reason", b"reason", "revision", b"revision", "runs", b"runs", "site", b"site", "spec", b"spec", "start_time", b"start_time", "state", b"state", "submit_time", b"submit_time", "uid", b"uid", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "display_name", b"display_name", "end_time", b"end_time", "exit_code", b"exit_code", "forecast", b"forecast", "name", b"name", "notes", b"notes", "partition", b"partition", "reason", b"reason", "revision", b"revision", "runs", b"runs", "shared_with", b"shared_with", "site", b"site", "spec", b"spec", "start_time", b"start_time", "state", b"state", "submit_time", b"submit_time", "uid", b"uid", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exit_code) -> _WhichOneofReturnType__exit_code | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class JobShare(_message.Message):
+    """That a job may be seen whole by somebody who could not otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SHARE_TIME_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """A user, as jobs name them: "SUBJECT@ISSUER"."""
+    project: _builtins.str
+    """The members of a project."""
+    by: _builtins.str
+    """Who shared it."""
+    @_builtins.property
+    def share_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        project: _builtins.str = ...,
+        by: _builtins.str = ...,
+        share_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "share_time", b"share_time", "user", b"user", "with", b"with"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "project", b"project", "share_time", b"share_time", "user", b"user", "with", b"with"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_with: _TypeAlias = _typing.Literal["user", "project"]  # noqa: Y015
+    _WhichOneofArgType_with: _TypeAlias = _typing.Literal["with", b"with"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_with) -> _WhichOneofReturnType_with | None: ...
+
+Global___JobShare: _TypeAlias = JobShare  # noqa: Y015
 
 @_typing.final
 class StartForecast(_message.Message):
@@ -641,6 +685,70 @@ class CancelJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__task) -> _WhichOneofReturnType__task | None: ...
 
 Global___CancelJobRequest: _TypeAlias = CancelJobRequest  # noqa: Y015
+
+@_typing.final
+class ShareJobRequest(_message.Message):
+    """Asks to share a job."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"jobs/{ULID}"."""
+    user: _builtins.str
+    """A user, as jobs name them: "SUBJECT@ISSUER"."""
+    project: _builtins.str
+    """The members of a project."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "user", b"user", "with", b"with"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project", "user", b"user", "with", b"with"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_with: _TypeAlias = _typing.Literal["user", "project"]  # noqa: Y015
+    _WhichOneofArgType_with: _TypeAlias = _typing.Literal["with", b"with"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_with) -> _WhichOneofReturnType_with | None: ...
+
+Global___ShareJobRequest: _TypeAlias = ShareJobRequest  # noqa: Y015
+
+@_typing.final
+class UnshareJobRequest(_message.Message):
+    """Asks to take a share back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"jobs/{ULID}"."""
+    user: _builtins.str
+    """A user, as jobs name them: "SUBJECT@ISSUER"."""
+    project: _builtins.str
+    """The members of a project."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "user", b"user", "with", b"with"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "project", b"project", "user", b"user", "with", b"with"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_with: _TypeAlias = _typing.Literal["user", "project"]  # noqa: Y015
+    _WhichOneofArgType_with: _TypeAlias = _typing.Literal["with", b"with"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_with) -> _WhichOneofReturnType_with | None: ...
+
+Global___UnshareJobRequest: _TypeAlias = UnshareJobRequest  # noqa: Y015
 
 @_typing.final
 class ExplainJobRequest(_message.Message):

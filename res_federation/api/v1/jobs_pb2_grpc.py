@@ -80,6 +80,16 @@ class JobServiceStub:
                 request_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputRequest.SerializeToString,
                 response_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputResponse.FromString,
                 _registered_method=True)
+        self.ShareJob = channel.unary_unary(
+                '/res_federation.api.v1.JobService/ShareJob',
+                request_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ShareJobRequest.SerializeToString,
+                response_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
+        self.UnshareJob = channel.unary_unary(
+                '/res_federation.api.v1.JobService/UnshareJob',
+                request_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.UnshareJobRequest.SerializeToString,
+                response_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -149,6 +159,20 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShareJob(self, request, context):
+        """Lets somebody else see a job with its script and its output; they may not change it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnshareJob(self, request, context):
+        """Takes that back, at once; what is not shared is no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +220,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ReadOutput,
                     request_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputRequest.FromString,
                     response_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputResponse.SerializeToString,
+            ),
+            'ShareJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareJob,
+                    request_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.ShareJobRequest.FromString,
+                    response_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.SerializeToString,
+            ),
+            'UnshareJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnshareJob,
+                    request_deserializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.UnshareJobRequest.FromString,
+                    response_serializer=res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +476,60 @@ class JobService:
             '/res_federation.api.v1.JobService/ReadOutput',
             res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputRequest.SerializeToString,
             res__federation_dot_api_dot_v1_dot_jobs__pb2.ReadOutputResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/res_federation.api.v1.JobService/ShareJob',
+            res__federation_dot_api_dot_v1_dot_jobs__pb2.ShareJobRequest.SerializeToString,
+            res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnshareJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/res_federation.api.v1.JobService/UnshareJob',
+            res__federation_dot_api_dot_v1_dot_jobs__pb2.UnshareJobRequest.SerializeToString,
+            res__federation_dot_api_dot_v1_dot_jobs__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class JobServiceStub:
     """Says where a job would go."""
     ReadOutput: _grpc.UnaryStreamMultiCallable[_jobs_pb2.ReadOutputRequest, _jobs_pb2.ReadOutputResponse]
     """Streams what a job printed."""
+    ShareJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ShareJobRequest, _jobs_pb2.Job]
+    """Lets somebody else see a job with its script and its output; they may not change it."""
+    UnshareJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.UnshareJobRequest, _jobs_pb2.Job]
+    """Takes that back, at once; what is not shared is no error."""
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -75,6 +79,10 @@ class JobServiceAsyncStub(JobServiceStub):
     """Says where a job would go."""
     ReadOutput: _aio.UnaryStreamMultiCallable[_jobs_pb2.ReadOutputRequest, _jobs_pb2.ReadOutputResponse]  # type: ignore[assignment]
     """Streams what a job printed."""
+    ShareJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ShareJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
+    """Lets somebody else see a job with its script and its output; they may not change it."""
+    UnshareJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.UnshareJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
+    """Takes that back, at once; what is not shared is no error."""
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs: the users' door."""
@@ -150,5 +158,21 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_jobs_pb2.ReadOutputResponse], _abc.AsyncIterator[_jobs_pb2.ReadOutputResponse]]:
         """Streams what a job printed."""
+
+    @_abc_1.abstractmethod
+    def ShareJob(
+        self,
+        request: _jobs_pb2.ShareJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
+        """Lets somebody else see a job with its script and its output; they may not change it."""
+
+    @_abc_1.abstractmethod
+    def UnshareJob(
+        self,
+        request: _jobs_pb2.UnshareJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
+        """Takes that back, at once; what is not shared is no error."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

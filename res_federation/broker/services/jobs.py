@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from res_federation.api.v1 import jobs_pb2, jobs_pb2_grpc
@@ -21,8 +22,10 @@ from res_federation.errors import (
 )
 from res_federation.model.identifiers import JobId, job_id
 from res_federation.model.job import Job
+from res_federation.model.share import Share, ShareKind, partner
 from res_federation.security.caller import caller, permit
 from res_federation.security.ownership import owned
+from res_federation.security.permissions import Permit
 from res_federation.security.sight import View, seen, view, visible
 from res_federation.wire import jobs as wire
 from res_federation.wire.specs import spec_from_message
@@ -102,7 +105,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             request.filter, request.page_size or 100, request.page_token, visible(mine)
         )
         # one that went to another site since it was read may be out of sight
-        found = ((job, view(mine, job)) for job in page)
+        found = ((job, self._view(mine, job)) for job in page)
         return jobs_pb2.ListJobsResponse(
             jobs=[wire.job_to_message(self._shown(job, how)) for job, how in found if how],
             next_page_token=token,
@@ -126,7 +129,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                     job, how = await self._seen(name)
                     yield self._news(job, how)
             async for changed in watch.changes():
-                how = view(mine, changed)
+                how = self._view(mine, changed)
                 if how:
                     yield self._news(changed, how)
 
@@ -174,12 +177,13 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncIterator[jobs_pb2.ReadOutputResponse]:
         """Stream what a job printed, to its end where it is followed."""
         found, _ = await self._seen(request.name, View.WHOLE)
-        uid, offset = found.id, request.offset
+        mine, uid, offset = permit(), found.id, request.offset
         most = self._federation.limits.output_bytes
         task = request.task if request.HasField("task") else -1
         with self._federation.job_watchers.watch((uid,)) as watch:
             while True:
                 job = await self._federation.job(uid)
+                self._check_whole(mine, job)
                 ended = job.state.final
                 if job.run is None:
                     if ended or not request.follow:
@@ -190,6 +194,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 else:
                     pieces = self._federation.output(job, task, request.standard_error, offset)
                     async for piece in pieces:
+                        self._check_whole(mine, job)
                         offset = piece.offset + len(piece.data)
                         yield jobs_pb2.ReadOutputResponse(data=piece.data, offset=piece.offset)
                         if 0 < most <= offset - request.offset:
@@ -201,6 +206,31 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 if ended or not request.follow:
                     return
                 await self._federation.pause(watch)
+
+    @answers.unary
+    async def ShareJob(self, request: jobs_pb2.ShareJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
+        """Share a job; when this returns, it is on disk."""
+        job, how = await self._seen(request.name, View.WHOLE)
+        await self._federation.sharing.begin(self._share(job, request))
+        return wire.job_to_message(self._shown(job, how))
+
+    @answers.unary
+    async def UnshareJob(self, request: jobs_pb2.UnshareJobRequest, context: Any) -> jobs_pb2.Job:  # noqa: N802, ARG002
+        """Take a share back; what is read by it ends at the next piece or change."""
+        job, how = await self._seen(request.name, View.WHOLE)
+        await self._federation.sharing.end(self._share(job, request))
+        return wire.job_to_message(self._shown(job, how))
+
+    def _share(
+        self, job: Job, request: jobs_pb2.ShareJobRequest | jobs_pb2.UnshareJobRequest
+    ) -> Share:
+        kind, name = partner(request.user, request.project)
+        if kind is ShareKind.USER and not permit().everything and "@" not in name:
+            raise InvalidArgument(
+                f"'{name}' is nobody's name here", field="user",
+                way_out="SUBJECT@ISSUER, as their resfed whoami says it",
+            )  # fmt: skip
+        return Share(job.id, kind, name, caller().user, self._federation.clock.now())
 
     async def _seen(self, name: str, least: View = View.ANONYMISED) -> tuple[Job, View]:
         """Return a job and how much of it the caller sees.
@@ -218,12 +248,22 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             if visible(mine).everything:
                 raise
             raise _not_yours(uid) from None
-        how = view(mine, job)
+        how = self._view(mine, job)
         if how < least:
             raise _not_yours(uid)
         return job, how
 
+    def _view(self, mine: Permit, job: Job) -> View:
+        return view(mine, job, self._federation.sharing.of(job.id))
+
+    def _check_whole(self, mine: Permit, job: Job) -> None:
+        """Check that what was shared when a stream began is shared still."""
+        if self._view(mine, job) < View.WHOLE:
+            raise _not_yours(job.id)
+
     def _shown(self, job: Job, how: View) -> Job:
+        if how is View.WHOLE and (shares := self._federation.sharing.of(job.id)):
+            job = replace(job, shared_with=shares)
         return seen(job, how, self._federation.pseudonyms)
 
     def _news(self, job: Job, how: View) -> jobs_pb2.WatchJobsResponse:
