@@ -56,7 +56,7 @@ kill-campaign: .venv/.dev ## Kill -9 of every part amid 500 jobs on all members;
 ledger-campaign: .venv/.dev ## Kill -9 of the broker at random amid a thousand jobs of two projects; the ledger sums to what ran: SEED
 	@RESFED_LEDGER_JOBS=1000 RESFED_LEDGER_KILLS=20 RESFED_LEDGER_SEED=$(SEED) $(BIN)/python -m pytest -q --timeout 1800 tests/security/test_ledger_kill.py
 
-attack: .venv/.dev ## Ten thousand connections in each way, and how an honest user fares (ten minutes): ARGS="--connections 2000"
+attack: .venv/.dev ## Ten thousand connections in each way, and how an honest user fares (three minutes): ARGS="--connections 2000"
 	@$(BIN)/python -m tests.security.campaign --seed $(SEED) $(ARGS)
 
 chaos: .venv/.dev ## Break everything amid 500 jobs on three real Slurm clusters: SEED, ARGS="--jobs 500 --faults 70"
