@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.slurm.federation import restore
 
 _FAULTS = ("test_outcomes.py", "test_forgetful_controller.py")
 """Files whose tests break a Slurm for minutes: `make faults` runs them."""
+_LINES = 40
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -56,3 +57,19 @@ def a100(lab: Lab) -> Cluster:
 @pytest.fixture
 def plain(lab: Lab) -> Cluster:
     return lab.cluster("palmalab")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print what the controllers said last beside a failure: the lab is gone when one reads it."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.failed and isinstance(lab, Lab):
+        for cluster in lab.clusters:
+            log = cluster.home / "slurmctld.log"
+            if log.exists():
+                last = log.read_text(errors="replace").splitlines()[-_LINES:]
+                report.sections.append((f"slurmctld of {cluster.name}", "\n".join(last)))
+    return report

@@ -40,6 +40,8 @@ from res_federation.topology.distances import NOWHERE
 PATIENCE_S = 90.0
 """How long anything may take on a loaded machine; what comes earlier is taken at once."""
 BEAT_S = 0.5
+_NUMBERS = 100_000
+"""More jobs than the tests between two ends of a controller submit."""
 _MARK = 'echo "$RESFED_SITE $SLURM_JOB_ID" >> "{marks}/$RESFED_JOB.${{SLURM_ARRAY_TASK_ID:-batch}}"'
 
 
@@ -267,6 +269,25 @@ def restore(lab: Lab) -> None:
             daemon.start()
     for cluster in lab.clusters:
         wait_for(lambda cluster=cluster: _idle(cluster), PATIENCE_S, f"an idle {cluster.name}")  # type: ignore[misc]
+        _number_anew(lab, cluster)
+
+
+def _number_anew(lab: Lab, cluster: Cluster) -> None:
+    """Let no job of a later test have the number of an earlier one's.
+
+    A controller that was killed gives numbers away again, and what a node still says of the old job
+    is taken for the new one: it is cancelled in root's name.  Tests of that stay within one test.
+    """
+    pid = lab.daemon("slurmctld", cluster).pid
+    known = cluster.home / "numbered"
+    before, first = known.read_text().split() if known.exists() else (pid, 1)
+    if int(before) != pid:
+        first = int(first) + _NUMBERS
+        lines = cluster.conf.read_text().splitlines()
+        kept = [line for line in lines if not line.startswith("FirstJobId=")]
+        cluster.conf.write_text("\n".join([*kept, f"FirstJobId={first}", ""]))
+        cluster.run(["scontrol", "reconfigure"])
+    known.write_text(f"{pid} {first}")
 
 
 def _idle(cluster: Cluster) -> bool:
