@@ -99,3 +99,18 @@ JobArguments = Annotated[
         metavar="JOB...", help="Identifiers of jobs, or beginnings.", autocompletion=complete_job
     ),
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster [default: this machine]."),
+]
+Replays = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Replays at a time; 1 needs no Ray [default: one a processor].",
+        show_default=False,
+    ),
+]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from res_federation.cli import output
-from res_federation.cli.options import Json
+from res_federation.cli.options import Json, RayAddress, Replays
 
 if TYPE_CHECKING:
     from res_federation.config.scenarios import Scenario
@@ -40,19 +40,8 @@ def sweep(
             show_default=False,
         ),
     ] = None,
-    ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster [default: this machine].")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=10_000,
-            help="Replays at a time; 1 needs no Ray [default: one a processor].",
-            show_default=False,
-        ),
-    ] = None,
+    ray: RayAddress = None,
+    workers: Replays = None,
     as_json: Json = False,
 ) -> int:
     """Replay every cell of a scenario: policies, seeds, loads, overlays.

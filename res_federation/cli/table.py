@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from res_federation.cli import output
-from res_federation.cli.options import Json
+from res_federation.cli.options import Json, RayAddress, Replays
 from res_federation.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -38,20 +38,6 @@ Update = Annotated[
         metavar="FILE", help="Put the tables between their marks in a page.", show_default=False
     ),
 ]
-Ray = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster [default: this machine].")
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        max=10_000,
-        help="Replays at a time; 1 needs no Ray [default: one a processor].",
-        show_default=False,
-    ),
-]
-
 Done = Annotated[
     bool, typer.Option("--done", help="A table of the replays that are there; replay nothing.")
 ]
@@ -72,8 +58,8 @@ def table(  # noqa: PLR0913 - one argument for each option
     policies: Policies = "",
     update: Update = None,
     done: Done = False,
-    ray: Ray = None,
-    workers: Workers = None,
+    ray: RayAddress = None,
+    workers: Replays = None,
     as_json: Json = False,
 ) -> int:
     """Replay every case of a campaign under its policies; print ratios to the baseline.

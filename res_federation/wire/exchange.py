@@ -218,11 +218,6 @@ def order_from_message(message: agents_pb2.Order) -> Order | None:
             return None
 
 
-def orders_to_message(orders: Sequence[Order]) -> agents_pb2.ConnectResponse:
-    """Return orders as one message, in their order."""
-    return agents_pb2.ConnectResponse(orders=[order_to_message(order) for order in orders])
-
-
 def orders_from_message(message: agents_pb2.ConnectResponse) -> tuple[Order, ...]:
     """Return the orders of a message, in their order."""
     orders = (order_from_message(order) for order in message.orders)

@@ -22,7 +22,7 @@ from res_federation.model.job import JobSpec, RunObservation
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Forget, Order, Piece, Read, Renew, Start
 from res_federation.wire.exchange import (
-    orders_to_message,
+    order_to_message,
     piece_from_message,
     report_from_message,
 )
@@ -56,7 +56,8 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
             if request.WhichOneof("body") == "output":
                 self.pieces.append(piece_from_message(request.output))
             elif not self.mute:
-                yield orders_to_message(self.answer(request.report))
+                orders = [order_to_message(each) for each in self.answer(request.report)]
+                yield agents_pb2.ConnectResponse(orders=orders)
 
     def answer(self, message: agents_pb2.SiteReport) -> list[Order]:
         report, runs, _, self.complete, _ = report_from_message(message)

@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from res_federation.api.v1 import agents_pb2
 from res_federation.errors import FAMILIES, FederationError, InvalidArgument, ResourceExhausted
 from res_federation.model.accelerators import AcceleratorNeed
 from res_federation.model.capacity import (
@@ -204,7 +205,10 @@ def test_orders_come_back_the_same_and_in_order(spec: JobSpec) -> None:
         Begin((token,)), Cancel(token), Cancel(token, 0),
         Forget((token,)), Read("r1", token, -1, True, 5, 10),
     ]  # fmt: skip
-    assert exchange.orders_from_message(exchange.orders_to_message(orders)) == tuple(orders)
+    message = agents_pb2.ConnectResponse(
+        orders=[exchange.order_to_message(each) for each in orders]
+    )
+    assert exchange.orders_from_message(message) == tuple(orders)
 
 
 def test_a_report_for_another_sites_partition_is_refused() -> None:
