@@ -98,6 +98,11 @@ class Books:
         """Return the grants that pay at *at*, in the order in which each project's pay."""
         return sorted((one for one in self.grants.values() if self._pays(one, at)), key=_turn)
 
+    def coming(self, at: float) -> list[Grant]:
+        """Return the grants that begin to pay after *at*, the first to begin first."""
+        later = [one for one in self.grants.values() if one.begins > at]
+        return sorted((one for one in later if self._pays(one, one.begins)), key=_beginning)
+
     def _pays(self, grant: Grant, at: float) -> bool:
         owner = self.projects.get(grant.project)
         return grant.valid(at) and owner is not None and not owner.closed
@@ -151,6 +156,10 @@ class Books:
 def _turn(grant: Grant) -> tuple[int, float, str]:
     """Sort by priority class, within one what ends first: it is lost first."""
     return grant.priority, grant.ends, grant.id
+
+
+def _beginning(grant: Grant) -> tuple[float, int, float, str]:
+    return grant.begins, *_turn(grant)
 
 
 def with_local(books: Books) -> Books:

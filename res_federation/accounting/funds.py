@@ -25,6 +25,7 @@ class Purse:
         core_s: Core-seconds left, or UNLIMITED.
         accelerator_s: Accelerator-seconds left, or UNLIMITED.
         priority: Its priority class as a number: 0 is the first (class A), more comes later.
+        begins: UTC seconds when it begins to pay; 0.0 for one that pays already.
 
     """
 
@@ -32,14 +33,21 @@ class Purse:
     core_s: int
     accelerator_s: int
     priority: int = 0
+    begins: float = 0.0
 
     def pays(self, core_s: int, accelerator_s: int) -> bool:
-        """Tell whether this much is left of both."""
-        return _enough(self.core_s, core_s) and _enough(self.accelerator_s, accelerator_s)
+        """Tell whether it pays already, and this much is left of both."""
+        enough = _enough(self.core_s, core_s) and _enough(self.accelerator_s, accelerator_s)
+        return enough and not self.begins
+
+    @property
+    def bottomless(self) -> bool:
+        """Tell whether it pays whatever is asked."""
+        return not self.begins and self.core_s == UNLIMITED and self.accelerator_s == UNLIMITED
 
 
 Funds = Mapping[tuple[str, PartitionId], tuple[Purse, ...]]
-"""By project and partition, the purses in the order in which they pay."""
+"""By project and partition, the purses in the order in which they pay; who begins later is last."""
 
 
 def _enough(left: int, wanted: int) -> bool:

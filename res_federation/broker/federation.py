@@ -18,6 +18,7 @@ from res_federation.broker.watchers import Watch, Watchers
 from res_federation.control.capacity import snapshot
 from res_federation.control.events import JobSubmitted
 from res_federation.control.state import FederationState
+from res_federation.control.telling import tell
 from res_federation.errors import NotFound
 from res_federation.model.identifiers import JobId, RunToken, SiteId, job_of
 from res_federation.model.job import Job, JobSpec
@@ -88,7 +89,7 @@ class Federation:
     async def job(self, uid: JobId) -> Job:
         """Return a job, live or ended; raises NotFound."""
         live = self.state.jobs.get(uid)
-        job = await self.store.job(uid) if live is None else self.state.tell(live)
+        job = await self.store.job(uid) if live is None else tell(self.state, live)
         if job is None:
             raise NotFound(f"there is no job {uid}", way_out="resfed queue --all lists all")
         return job
@@ -107,7 +108,7 @@ class Federation:
     ) -> tuple[Sequence[Job], str]:
         """Return a page of jobs, newest first, with the reasons that are not written down."""
         page, token = await self.store.jobs(parse_filter(text), page_size, page_token, seen)
-        return [self.state.tell(self.state.jobs.get(job.id, job)) for job in page], token
+        return [tell(self.state, self.state.jobs.get(job.id, job)) for job in page], token
 
     async def full_spec(self, job: Job) -> JobSpec:
         """Return the spec with the script's text, which does not stay in memory for ever."""

@@ -29,6 +29,7 @@ from res_federation.control.events import Ticked
 from res_federation.control.forecasts import recalled
 from res_federation.control.residency import with_records
 from res_federation.control.state import FederationState, Terms, federation, restore
+from res_federation.control.telling import held_of
 from res_federation.model.identifiers import SiteId
 from res_federation.model.plan import Plan
 from res_federation.model.site import Site
@@ -97,7 +98,7 @@ def _carrier(parts: Federation, policy: Policy, scatter: Scatter) -> Carrier:
         clock=parts.clock, outboxes=parts.outboxes, jobs=parts.job_watchers,
         sites=parts.site_watchers, place=_rounds(policy, scatter),
         put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - as said
-        among=lambda kinds, ids: parts.state.held_of(kinds, ids),  # noqa: PLW0108 - as said
+        among=lambda kinds, ids: held_of(parts.state, kinds, ids),
     )  # fmt: skip
 
 

@@ -53,7 +53,8 @@ def show_explanation(explanation: Explanation) -> None:
 def _why(candidate: Candidate) -> Iterator[str]:
     yield from (sentence(reason) for reason in candidate.reasons)
     if candidate.grant:
-        yield f"grant {candidate.grant} pays"
+        grant = f"grant {candidate.grant}"
+        yield f"{grant} pays" if candidate.feasible else f"it is {grant}"
 
 
 def _margin(explanation: Explanation) -> str:

@@ -107,6 +107,7 @@ def _grant(state: FederationState, event: GrantMade) -> BooksChanged:
             )  # fmt: skip
     books.put_grant(grant)
     kind = "granted" if old is None else "changed"
+    state.books_turn = books.turns(event.at)
     entry = ledger.adjust(books, grant, event.at, kind)
     return BooksChanged(f"grant {kind}", event.at, event.by, grant=grant, entries=(entry,))
 

@@ -16,7 +16,6 @@ from res_federation.model.identifiers import JobId
 from res_federation.model.job import Job
 from res_federation.model.plan import Plan, Rejection
 from res_federation.model.reason import Reason
-from res_federation.model.sentences import sentence
 from res_federation.placement.refusals import Refusals
 from res_federation.placement.waiting import View, Waiting
 
@@ -31,7 +30,7 @@ _NOTHING = -1
 class Answer:
     """What the newest round said of one job."""
 
-    text: str
+    reason: Reason
     decision: SupportsBytes
     at: float
 
@@ -93,7 +92,7 @@ class Held:
         if answer is not None or kind is None or self._refusals is None:
             return answer
         found = self._refusals.of_kind(kind)
-        return None if found is None else _answer(found.reason, found.decision, self._at)
+        return None if found is None else Answer(found.reason, found.decision, self._at)
 
     def among(self, kinds: frozenset[int], jobs: Iterable[JobId]) -> Iterator[JobId]:
         """Yield those of *jobs* that are of these classes."""
@@ -117,7 +116,7 @@ class Held:
         """Take answers for single jobs; return the jobs whose answer changed kind thereby."""
         before = self.apart
         self.apart = {
-            one.job: _answer(one.reason, one.decision, at)
+            one.job: Answer(one.reason, one.decision, at)
             for one in rejections
             if one.job in self.waiting
         }
@@ -126,7 +125,3 @@ class Held:
     def every_kind(self) -> frozenset[int]:
         """Return all classes that the newest round had an answer for."""
         return frozenset() if self._refusals is None else frozenset(self._refusals.kinds.tolist())
-
-
-def _answer(reason: Reason, decision: SupportsBytes, at: float) -> Answer:
-    return Answer(f"waits: {sentence(reason)}", decision, at)

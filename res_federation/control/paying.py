@@ -7,6 +7,7 @@ the broker, the ledger and the jobs agree.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from res_federation.accounting import exchange, ledger, usage
 from res_federation.accounting.funds import Funds, Purse, cost, payer
@@ -25,17 +26,19 @@ def project_of(state: FederationState, spec: JobSpec) -> str:
 
 
 def funds(state: FederationState, at: float) -> Funds | None:
-    """Return what each project has left where; None where all may."""
+    """Return what each project has left where, and what begins later; None where all may."""
     books = state.books
     if not books.bounded:
         return None
     found: dict[tuple[str, PartitionId], list[Purse]] = {}
     parts = sorted({part for part, _ in _shapes(state)})
     covered: dict[str, list[PartitionId]] = {}
-    for grant in books.paying(at):
+    for grant in (*books.paying(at), *books.coming(at)):
         if grant.machine not in covered:
             covered[grant.machine] = [part for part in parts if grant.covers(part)]
         purse = books.purse(grant)
+        if grant.begins > at:
+            purse = replace(purse, begins=grant.begins)
         for part in covered[grant.machine]:
             found.setdefault((grant.project, part), []).append(purse)
     purses = {key: tuple(one) for key, one in found.items()}

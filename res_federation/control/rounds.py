@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from res_federation.accounting.ledger import Entry
-from res_federation.control import paying, places, runs
+from res_federation.control import forecasts, paying, places, runs
 from res_federation.control.capacity import snapshot
 from res_federation.control.effects import (
     ClassesHeld,
@@ -26,11 +26,12 @@ from res_federation.control.effects import (
     WakeAt,
 )
 from res_federation.control.events import PlanReady, RoundFailed
-from res_federation.control.forecasts import at_their_sites, tell
+from res_federation.control.forecasts import at_their_sites
 from res_federation.control.held import MANY, Held
 from res_federation.control.leases import lease_of
 from res_federation.control.residency import forbidden
 from res_federation.control.state import FederationState
+from res_federation.control.telling import never, tell, waits
 from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
@@ -81,9 +82,9 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     """Return the round over all that wait, if one is due."""
     sweep = at - state.swept >= state.terms.sweep_s
     changed = state.version != state.seen_version or (sweep and ticked)
-    waits = state.held or state.holding
+    somebody = state.held or state.holding
     untold = state.late is not None and state.late.untold
-    if not state.fresh and not untold and not (changed and waits):
+    if not state.fresh and not untold and not (changed and somebody):
         state.seen_version = state.version
         return []
     if at < state.pause_until:
@@ -159,7 +160,7 @@ def _foretell(state: FederationState, plan: Plan, at: float) -> list[Effect]:
     late = state.policy.late or LateStart()
     held = [one for one in plan.expected if one.job in state.held or one.job in state.fresh]
     sent = at_their_sites(plan.assignments, state.jobs, late)
-    told = tell(state.forecasts, state.jobs, (*held, *sent), at)
+    told = forecasts.tell(state.forecasts, state.jobs, (*held, *sent), at)
     return [JobTold(job, job.forecast) for job in told if job.forecast is not None]
 
 
@@ -197,7 +198,7 @@ def _tell(state: FederationState, held: Held, plan: Plan, at: float) -> list[Eff
         if job_id in state.held:
             job = state.jobs[job_id]
             before = job.reason
-            if state.tell(job).reason != before:
+            if tell(state, job).reason != before:
                 effects.append(JobHeld(job))
     if changed:
         effects.append(ClassesHeld(changed))
@@ -278,11 +279,11 @@ def _place(
 def _reject(state: FederationState, job: Job, rejection: Rejection, at: float) -> list[Effect]:
     state.decide(job, rejection.decision, at)
     if rejection.permanent:
-        reason = f"no member can run it; the nearest: {sentence(rejection.reason)}"
+        reason = never(state, job, rejection.reason, rejection.decision, at)
         return [runs.finish(state, job, JobState.INFEASIBLE, at, reason)]
     state.fresh.pop(job.id, None)
     state.held[job.id] = None
-    reason = f"waits: {sentence(rejection.reason)}"
+    reason = waits(state, job, rejection.reason, rejection.decision, at)
     if job.reason == reason:
         return []  # a long queue that stays as it is has no news for anybody
     job.reason = reason

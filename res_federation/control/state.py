@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import SupportsBytes
 
@@ -260,23 +260,6 @@ class FederationState:
         job.decided_at = at
         if self.terms.explains:
             job.decision = bytes(decision)
-
-    def tell(self, job: Job) -> Job:
-        """Return *job*, which learns the newest answer if it is held."""
-        answer = None
-        if self.late is not None and job.id in self.held:
-            answer = self.late.answer_of(job.id)
-        if answer is not None:
-            job.reason = answer.text
-            self.decide(job, answer.decision, answer.at)
-        return job
-
-    def held_of(self, kinds: frozenset[int], jobs: Iterable[JobId] | None) -> Iterator[Job]:
-        """Yield those of *jobs* (or of all) that are held in these classes, told the newest."""
-        if self.late is not None:
-            for job in self.late.among(kinds, self.held if jobs is None else jobs):
-                if job in self.held:
-                    yield self.tell(self.jobs[job])
 
     def check(self) -> None:
         """Assert every invariant; run after each event in tests.

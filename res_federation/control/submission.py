@@ -9,6 +9,7 @@ from res_federation.control.events import JobCancelled, JobSubmitted
 from res_federation.control.history import estimated
 from res_federation.control.residency import classified, told
 from res_federation.control.state import FederationState
+from res_federation.control.telling import tell
 from res_federation.errors import AlreadyExists, InvalidArgument, NotFound
 from res_federation.model.accelerators import family_in, is_any
 from res_federation.model.job import Job, JobSpec
@@ -133,7 +134,7 @@ def cancel(state: FederationState, event: JobCancelled) -> list[Effect]:
                 f"job {job.id} still waits: a single task can be cancelled once it is at a site",
                 field="task",
             )
-        state.tell(job)
+        tell(state, job)
         state.dequeue(job.id)
         job.state, job.ended, job.reason = JobState.CANCELLED, event.at, f"by {event.by}"
         state.let_go(job)

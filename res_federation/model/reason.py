@@ -72,6 +72,7 @@ class Code(IntEnum):
     PLACE_AT_SITE = 52
     LEFT_FOR_OTHERS = 51
     GRANT_SPENT = 53
+    GRANT_NOT_BEGUN = 54
     # about the ranking
     OUTRANKED = 60
     CHOSEN = 61
@@ -85,6 +86,18 @@ class Code(IntEnum):
     def temporary(self) -> bool:
         """Tell whether waiting may help."""
         return 40 <= self < 60 and self != Code.TRIED_AND_REFUSED
+
+    @property
+    def nearness(self) -> int:
+        """Return how near a job was to going there: of all reasons the greatest is told first.
+
+        Hours that another partition's grants lack say less than what it waits for where one pays.
+        """
+        return self - _FARTHER if self in (Code.GRANT_SPENT, Code.GRANT_NOT_BEGUN) else self
+
+
+_FARTHER = 20
+"""`placement.turns.nearest` has the same number: its loops know nothing of this class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from res_federation.model.governance import CLASS_UNKNOWN, Ens, Fact
 from res_federation.model.reason import Code, Reason
 
@@ -12,6 +14,11 @@ def duration(seconds: float) -> str:
         if seconds >= size * (2 if unit == "d" else 1):
             return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
     return f"{seconds:.0f} s"
+
+
+def moment(at: float) -> str:
+    """Return UTC seconds as people write them: ``2026-12-01 00:00 UTC``."""
+    return datetime.fromtimestamp(min(at, _LAST), UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def memory(mib: int) -> str:
@@ -38,8 +45,8 @@ def sentence(reason: Reason) -> str:
             return _FACTS[needed]
         case Code.DATA_CERTIFICATION if needed >= 0 and have >= 0:
             return f"its data asks for ENS {_ens(needed)}, the site is certified for {_ens(have)}"
-        case Code.REPORT_STALE if have >= 0:
-            return f"its newest figures are {duration(have)} old"
+        case Code.GRANT_NOT_BEGUN | Code.REPORT_STALE if have >= 0:
+            return _timed(reason.code, have)
         case Code.OUTRANKED if needed == 0:
             return "as good as the chosen one: a seeded draw between equals decided"
         case Code.OUTRANKED if needed > 0:
@@ -49,6 +56,16 @@ def sentence(reason: Reason) -> str:
             if "{" not in text:
                 return text
             return text.format(needed=needed, have=have) if needed >= 0 else text.split(":")[0]
+
+
+def _timed(code: Code, have: int) -> str:
+    if code is Code.GRANT_NOT_BEGUN:
+        return f"its project's grant there begins {moment(have)}"
+    return f"its newest figures are {duration(have)} old"
+
+
+_LAST = 253_402_300_799.0
+"""The last second of the year 9999: no calendar goes on."""
 
 
 def _ens(category: int) -> str:
@@ -83,6 +100,7 @@ _PLAIN: dict[Code, str] = {
     Code.DATA_CLOUD: "its data may go to no cloud",
     Code.NO_GRANT: "no grant of its project pays there",
     Code.GRANT_SPENT: "its project's grants there have too little left to pay for it",
+    Code.GRANT_NOT_BEGUN: "its project's grant there has not begun",
     Code.SHAPE_UNKNOWN: "the cores of its nodes are not published",
     Code.NODES_UNKNOWN: "its number of nodes is not published",
     Code.WRONG_ARCHITECTURE: "its nodes have another instruction set",

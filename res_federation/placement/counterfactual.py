@@ -7,21 +7,25 @@ amount the largest that flips is searched by halving, so a limit comes out as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import SupportsBytes
 
+from res_federation.accounting.funds import Purse
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.plan import Assignment, Counterfactual, Plan, Rejection
-from res_federation.model.sentences import duration
+from res_federation.model.reason import Code
+from res_federation.model.sentences import duration, moment
 from res_federation.placement.changes import Amount, Change, amounts, dropped
 from res_federation.placement.engine import place
 from res_federation.placement.packing import RowVerdict, unpack
+from res_federation.placement.paying import begun_at
 from res_federation.placement.policy import Policy
 from res_federation.placement.snapshot import Snapshot
 
 NO_CHANGE = "no single change of the request helps now"
+_HOURS = (Code.GRANT_SPENT, Code.GRANT_NOT_BEGUN)
 ONLY_ONE = "it is the only partition that can run the job"
 
 
@@ -79,7 +83,8 @@ def counterfactual(
     """Return what would have to be different.
 
     For a job that goes nowhere now: the smallest change of one property after which it would go
-    somewhere, or, where no partition could ever take it, after which it may wait for one.  For one
+    somewhere, or, where no partition could ever take it, after which it may wait for one; and when
+    a grant begins that will pay for it as it is.  For one
     that is placed: the smallest change after which it goes to another partition; without one, how
     much earlier the runner-up would have to complete it.  `changes` says how changes compare.
 
@@ -100,7 +105,43 @@ def counterfactual(
     found = _smallest(question, now, lambda then: then.chosen is not None)
     if found is None and now.waits_for is None:
         found = _smallest(question, now, lambda then: then.waits_for is not None)
-    return found or Counterfactual(NO_CHANGE)
+    later = _later(question)
+    if later is not None and found is not None:
+        return replace(found, sentence=f"{later.sentence}; or {found.sentence}")
+    return later or found or Counterfactual(NO_CHANGE)
+
+
+def _later(question: Question) -> Counterfactual | None:
+    """Return from when on the job goes somewhere, unchanged, because a grant begins to pay."""
+    funds, project = question.snapshot.funds, question.job.spec.project
+    if funds is None:
+        return None
+    mine = {part: purses for (whose, part), purses in funds.items() if whose == project}
+    times = {one.begins for purses in mine.values() for one in purses if one.begins}
+    for at in sorted(times):
+        paying = {(project, part): begun_at(purses, at) for part, purses in mine.items()}
+        snapshot = replace(question.snapshot, funds={**funds, **paying})
+        then = replace(question, snapshot=snapshot).answer(question.job.spec)
+        partition = then.chosen or _waits_where(then, mine, at)
+        if partition is not None:
+            begun = [one for one in mine.get(partition, ()) if 0.0 < one.begins <= at]
+            which = f"grant {begun[-1].grant}" if begun else "a grant"
+            wait = "" if then.chosen else ", where it would wait for its turn"
+            return Counterfactual(
+                f"{partition} from {moment(at)}, when {which} begins{wait}", (), partition
+            )
+    return None
+
+
+def _waits_where(
+    then: Outcome, mine: Mapping[PartitionId, tuple[Purse, ...]], at: float
+) -> PartitionId | None:
+    """Return a partition that a job waits for, for want of nodes alone, once a grant has begun."""
+    for part, verdict in zip(then.frame, then.verdicts, strict=True):
+        begun = any(0.0 < one.begins <= at for one in mine.get(part, ()))
+        if begun and verdict.reason.code.temporary and verdict.reason.code not in _HOURS:
+            return part
+    return None
 
 
 def _smallest(

@@ -130,6 +130,6 @@ def _nearest(
         waits = [reason for reason in reasons if reason.code.temporary]
         known[key] = (
             not waits,
-            max(waits or reasons, key=lambda one: (one.code, -one.needed, one.have)),
+            max(waits or reasons, key=lambda one: (one.code.nearness, -one.needed, one.have)),
         )
     return known[key]

@@ -17,7 +17,7 @@ Able = npt.NDArray[np.int16]
 Names = npt.NDArray[np.uint8]
 AS_SCORED, QUEUE_FULL, REFUSED = 255, 45, 47
 NODES_BUSY, WAITS_FOR_TURN, NODES_KEPT_FOR_IT, LEFT_FOR_OTHERS = 48, 49, 50, 51
-PLACE_AT_SITE, GRANT_SPENT = 52, 53
+PLACE_AT_SITE, GRANT_SPENT, GRANT_NOT_BEGUN = 52, 53, 54
 """Codes of `model.reason.Code`, but for the first; loops know numbers only."""
 GONE, SLEPT = -2, -1
 """Stand for the number of the event where a class failed: no job is left, or it was not asked."""

@@ -141,6 +141,12 @@ def frame_of(decision: SupportsBytes) -> bytes:
     return bytes(decision)[:FRAME_BYTES]
 
 
+def rows_with(decision: SupportsBytes, code: Code) -> list[int]:
+    """Return the rows that a decision has this code for."""
+    codes = np.frombuffer(bytes(decision), _ROW, -1, FRAME_BYTES + 4)["code"]
+    return [int(row) for row in np.flatnonzero(codes[codes >= 0] == code)]
+
+
 def unpack(decision: SupportsBytes) -> tuple[int, tuple[RowVerdict, ...]]:
     """Return the chosen row (-1 for none) and every row's verdict, in the frame's order."""
     decision = bytes(decision)

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.accounting.funds import UNLIMITED, Funds, Purse, cost, payer
+from res_federation.accounting.funds import Funds, Purse, cost, payer
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job, JobSpec
-from res_federation.model.plan import Explanation
+from res_federation.model.plan import Candidate, Explanation
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import NodeShape
 from res_federation.placement.kernels import Narrow
@@ -27,6 +27,7 @@ from res_federation.placement.snapshot import Row
 Unpaid = npt.NDArray[np.uint8]
 Nodes = Mapping[PartitionId, Sequence[NodeShape]]
 _NO_GRANT, _SPENT = int(Code.NO_GRANT), int(Code.GRANT_SPENT)
+_NOT_BEGUN = int(Code.GRANT_NOT_BEGUN)
 
 
 class Holder(NamedTuple):
@@ -62,17 +63,24 @@ def codes_of(spec: JobSpec, nodes: Nodes, funds: Funds) -> dict[PartitionId, int
     }
 
 
+def begun_at(purses: Sequence[Purse], at: float) -> tuple[Purse, ...]:
+    """Return purses as they pay at a later time: those that have begun by then, with all left."""
+    return tuple(replace(one, begins=0.0) if one.begins <= at else one for one in purses)
+
+
 def _code(spec: JobSpec, shapes: Sequence[NodeShape], purses: Sequence[Purse]) -> int:
     if not purses:
         return _NO_GRANT
-    if any(_bottomless(one) for one in purses):
+    if any(one.bottomless for one in purses):
         return 0
+    if all(one.begins for one in purses):
+        return _NOT_BEGUN
     amount = price(spec, shapes)
     return 0 if any(one.pays(*amount) for one in purses) else _SPENT
 
 
 def with_grants(told: Explanation, job: Job, rows: Sequence[Row], funds: Funds) -> Explanation:
-    """Return an explanation that says of each candidate which grant pays there.
+    """Return an explanation that says of each candidate which grant pays there, or when one begins.
 
     Where a run of the job was paid for already, that grant is named.
     """
@@ -83,14 +91,19 @@ def with_grants(told: Explanation, job: Job, rows: Sequence[Row], funds: Funds) 
         purses = funds.get((job.spec.project, name), ())
         return paid.get(name) or payer(purses, *price(job.spec, nodes.get(name, ()))) or ""
 
-    candidates = tuple(
-        replace(one, grant=grant(one.partition)) if one.feasible else one for one in told.candidates
-    )
-    return replace(told, candidates=candidates)
+    def named(one: Candidate) -> Candidate:
+        if one.feasible:
+            return replace(one, grant=grant(one.partition))
+        if one.reasons[0].code is not Code.GRANT_NOT_BEGUN:
+            return one
+        purses = funds.get((job.spec.project, one.partition), ())
+        later = next((purse for purse in purses if purse.begins), None)
+        if later is None:
+            return one
+        reason = Reason(Code.GRANT_NOT_BEGUN, have=int(later.begins))
+        return replace(one, reasons=(reason,), grant=later.grant)
 
-
-def _bottomless(purse: Purse) -> bool:
-    return purse.core_s == UNLIMITED and purse.accelerator_s == UNLIMITED
+    return replace(told, candidates=tuple(map(named, told.candidates)))
 
 
 class Paying:
@@ -149,14 +162,14 @@ def _of(project: str, rows: Sequence[Row], funds: Funds) -> tuple[tuple[Purse, .
 def noted(scored: Narrow, codes: Unpaid, holders: Iterable[Holder], rows: Sequence[Row]) -> Narrow:
     """Return scores with what is not paid for noted over them.
 
-    That there is no grant counts more than what waiting may heal; a grant that is spent says so
-    only where the job could go.  A place that a job holds already is paid for.
+    That there is no grant, or not yet, counts more than what waiting may heal; a grant that is
+    spent says so only where the job could go.  A place that a job holds already is paid for.
     """
     found = scored.copy()
     mine = found[: len(codes)]
     code = mine[:, :, 2] & 255
     waits = (code >= Code.SITE_NOT_CONNECTED) & (code != Code.TRIED_AND_REFUSED)
-    over = ((code == 0) & (codes != 0)) | (waits & (codes == _NO_GRANT))
+    over = ((code == 0) & (codes != 0)) | (waits & ((codes == _NO_GRANT) | (codes == _NOT_BEGUN)))
     for kind, partition in holders:
         for place, row in enumerate(rows):
             if row.partition == partition:
@@ -180,7 +193,7 @@ class Till:
         None where none has enough left after those before it.
         """
         purses = self._funds.get((spec.project, partition), ())
-        if purses and _bottomless(purses[0]):
+        if purses and purses[0].bottomless:
             return purses[0].grant
         core_s, accelerator_s = price(spec, self._nodes[partition])
         for purse in purses:

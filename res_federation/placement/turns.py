@@ -6,6 +6,8 @@ import numpy as np
 
 from res_federation.placement.ground import (
     GONE,
+    GRANT_NOT_BEGUN,
+    GRANT_SPENT,
     NODES_BUSY,
     QUEUE_FULL,
     REFUSED,
@@ -82,14 +84,14 @@ def nearest(scored: Narrow, codes: Codes, failed: Ints, fixed: Ints, waiting: In
     """Return (classes, 4) of classes of which jobs stay what keeps them.
 
     Whether waiting cannot help; then code, needed and have of the row that comes nearest: of those
-    where waiting may help, or else of all, the greatest code, then the least need, then the most
-    that is there.
+    where waiting may help, or else of all, the greatest code (`Code.nearness`: the two of hours
+    are below the others), then the least need, then the most that is there.
     """
     found = np.zeros((failed.shape[0], 4), np.int64)
     for c in range(failed.shape[0]):
         if failed[c] == GONE:
             continue
-        best, best_key = -1, (0, 0, 0, 0)
+        best, best_key, best_code = -1, (0, 0, 0, 0), 0
         for r in range(fixed.shape[0]):
             code = scored[c, r, 2] & 255
             needed, have = int(scored[c, r, 0]), int(scored[c, r, 1])
@@ -104,10 +106,11 @@ def nearest(scored: Narrow, codes: Codes, failed: Ints, fixed: Ints, waiting: In
                 elif code == NODES_BUSY:
                     needed = int(scored[c, r, 0])
             waits = 1 if 40 <= code < 60 and code != REFUSED else 0
-            key = (waits, int(code), -needed, have)
+            near = int(code) - 20 if code in (GRANT_SPENT, GRANT_NOT_BEGUN) else int(code)
+            key = (waits, near, -needed, have)
             if best < 0 or key > best_key:
-                best, best_key = r, key
+                best, best_key, best_code = r, key, int(code)
         if best >= 0:
-            found[c, 0], found[c, 1] = 1 - best_key[0], best_key[1]
+            found[c, 0], found[c, 1] = 1 - best_key[0], best_code
             found[c, 2], found[c, 3] = -best_key[2], best_key[3]
     return found

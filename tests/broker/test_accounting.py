@@ -15,6 +15,8 @@ import pytest
 
 from res_federation.accounting.compare import used_by_run
 from res_federation.accounting.records import Grant, Membership, Pool, PoolKind, Project
+from res_federation.broker import main as broker_main
+from res_federation.broker.clock import SystemClock
 from res_federation.client import FederationClient
 from res_federation.client.scripts import job_from_script
 from res_federation.control.events import Usage
@@ -22,6 +24,8 @@ from res_federation.errors import FailedPrecondition, InvalidArgument, NotFound
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
 from res_federation.model.principal import Role
+from res_federation.model.reason import Code, Reason
+from res_federation.model.sentences import moment
 from res_federation.simulator.production import repeat
 from res_federation.store.recording import RECORDINGS, export
 from tests.broker.conftest import Running
@@ -136,6 +140,72 @@ async def test_use_outside_of_the_federation_is_charged_once_in_all_time(
         view = await books.grant(GRANT.id)
         assert view.used == (300, 9)
         assert view.available == (HOUR - 300, -9), "what was used is used, granted or not"
+
+
+class MovedClock(SystemClock):
+    """The machine's clock, ahead by what a test says."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> MovedClock:
+    """Let the broker that starts after this go by a clock that the test moves."""
+    found = MovedClock()
+    monkeypatch.setattr(broker_main, "SystemClock", lambda: found)
+    return found
+
+
+async def test_a_job_waits_for_a_grant_that_begins_and_goes_when_it_does(
+    clock: MovedClock, running: Running, tmp_path: Path
+) -> None:
+    begins = float(int(clock.now()) + HOUR)
+    later = replace(GRANT, id="later", begins=begins, ends=begins + 2 * HOUR)
+    past = replace(GRANT, id="past", begins=NOW - 2 * HOUR, ends=NOW - HOUR, project="climate")
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        await client.accounting.close_grant(GRANT.id)
+        await client.accounting.save_grant(later)
+        await client.accounting.save_grant(past)
+        refused = await ended(client, (await client.submit(a_spec("climate"))).id)
+        assert refused.state is JobState.INFEASIBLE
+        assert f"past, for csuc, ended {moment(past.ends)}" in refused.reason
+
+        waiting = await client.submit(a_spec("fusion"))
+        told = await waits(client, waiting.id, "grant")
+        assert told.state is JobState.QUEUED
+        assert told.reason == f"waits: grant later begins {moment(begins)}"
+        why = await client.explain(waiting.id)
+        candidates = {one.partition.split("/")[0]: one for one in why.candidates}
+        here = candidates["csuc"]
+        assert (here.feasible, here.grant) == (False, "later")
+        assert here.reasons == (Reason(Code.GRANT_NOT_BEGUN, have=int(begins)),)
+        assert candidates["iac"].reasons[0].code is Code.NO_GRANT
+        assert why.counterfactual is not None
+        assert f"from {moment(begins)}, when grant later begins" in why.counterfactual.sentence
+
+        clock.ahead_s = HOUR + 1.0  # nobody asks: the broker notices that it has begun
+        done = await ended(client, waiting.id)
+        assert (done.state, done.site, done.runs[0].grant) == (JobState.COMPLETED, "csuc", "later")
+
+        await client.accounting.save_grant(replace(later, core_s=360))
+        poor = await client.submit(a_spec("fusion"))
+        told = await waits(client, poor.id, "grant")
+        assert told.state is JobState.QUEUED
+        assert "grant later has 0.1 core-hours left" in told.reason
+        assert "needs more hours or a shorter limit" in told.reason
+        clock.ahead_s = 3 * HOUR + 2.0  # it ends before the job could start
+        told = await ended(client, poor.id)
+        assert told.state is JobState.INFEASIBLE
+        assert f"later, for csuc, ended {moment(later.ends)}" in told.reason
+        await asyncio.sleep(1.1)  # flushed
+    file = tmp_path / "all.resfed"
+    with file.open("wb") as out:
+        export(running.home / RECORDINGS, out, anonymous=False)
+    assert not repeat(file).different
 
 
 HEADS = "JobIDRaw|JobID|User|Account|Partition|State|ExitCode|Reason|Submit|Start|End|NodeList|AllocTRES|JobName|Comment"  # noqa: E501

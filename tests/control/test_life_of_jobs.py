@@ -105,6 +105,7 @@ class Federation(RuleBasedStateMachine):
         match effect:
             case JobChanged():
                 self.disk[effect.job.id] = copy.deepcopy(effect.job)
+                self.nobody_is_refused_who_may_be_paid_later(effect.job)
                 self.ledger += effect.entries
             case BooksChanged():
                 self.ledger += effect.entries
@@ -116,6 +117,11 @@ class Federation(RuleBasedStateMachine):
                     self.sites[effect.site].obey(effect.orders)
             case _:
                 pass
+
+    def nobody_is_refused_who_may_be_paid_later(self, job: Job) -> None:
+        if job.state is JobState.INFEASIBLE and "grant" in job.reason:
+            coming = self.state.books.coming(self.at)
+            assert job.spec.project not in {one.project for one in coming if not one.machine}
 
     def link(self, site: SiteId) -> None:
         self.linked.add(site)
@@ -218,7 +224,9 @@ class Federation(RuleBasedStateMachine):
             (part,) = member.partitions
             for project in self.projects:
                 pays = books.payers(project or books.default, part.id, self.at)
-                assert seen.get((project, part.id), ()) == pays
+                purses = seen.get((project, part.id), ())
+                assert tuple(one for one in purses if not one.begins) == pays
+                assert all(one.begins > self.at for one in purses[len(pays) :])
 
     def posted(self) -> dict[str, Balance]:
         """Return what all entries on disk leave in each account."""

@@ -14,6 +14,7 @@ from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.reason import Code, Reason
 from res_federation.model.resources import ResourceRequest
+from res_federation.placement.counterfactual import counterfactual
 from res_federation.placement.decide import recheck
 from res_federation.placement.engine import place
 from res_federation.placement.policies import named
@@ -35,8 +36,11 @@ HOUR = 3600
 def funds(draw: st.DrawFn) -> Funds:
     """Draw what projects have: some of it is shared by several partitions."""
     amounts = st.sampled_from((0, 3600, 64 * 3600, 10_000_000, UNLIMITED))
+    begins = st.sampled_from((0.0, 0.0, 0.0, 1e9))
     left = {
-        (project, number): Purse(f"{project}-{number}", draw(amounts), draw(amounts), number)
+        (project, number): Purse(
+            f"{project}-{number}", draw(amounts), draw(amounts), number, draw(begins)
+        )
         for project in PROJECTS
         for number in range(2)
     }
@@ -44,7 +48,8 @@ def funds(draw: st.DrawFn) -> Funds:
     for project in PROJECTS:
         for partition in PARTITIONS:
             numbers = draw(st.lists(st.integers(0, 1), max_size=2, unique=True))
-            found[project, partition] = tuple(left[project, number] for number in sorted(numbers))
+            mine = [left[project, number] for number in sorted(numbers)]
+            found[project, partition] = tuple(sorted(mine, key=lambda one: one.begins))
     return found
 
 
@@ -73,7 +78,7 @@ def test_no_plan_takes_more_from_a_grant_than_it_has(
         for purse in has[spec.project, one.partition]:
             have = (purse.core_s, purse.accelerator_s)
             after = (cores[purse.grant] + price[0], accelerators[purse.grant] + price[1])
-            if all(left == UNLIMITED or not asks or then <= left
+            if not purse.begins and all(left == UNLIMITED or not asks or then <= left
                    for left, asks, then in zip(have, price, after, strict=True)):  # fmt: skip
                 cores[purse.grant], accelerators[purse.grant] = after
                 break
@@ -137,6 +142,47 @@ def test_no_grant_is_for_good_and_a_spent_one_waits(policy: Policy):
     whole = ResourceRequest(exclusive=True)
     assert _told(policy, Purse("g", 64 * HOUR - 1, 0), request=whole) == (False, Code.GRANT_SPENT)
     assert _told(policy, Purse("g", 64 * HOUR, 0), request=whole) == (True, Code.FITS)
+
+
+@POLICIES
+def test_a_grant_that_begins_later_pays_nothing_yet_and_is_waited_for(policy: Policy):
+    later = Purse("later", UNLIMITED, UNLIMITED, begins=5000.0)
+    assert _told(policy, later) == (False, Code.GRANT_NOT_BEGUN)
+    assert _told(policy, Purse("g", HOUR - 1, 0), later) == (False, Code.GRANT_SPENT)
+    assert _told(policy, Purse("g", HOUR, 0), later) == (True, Code.FITS)
+    row = a_row("bsc", problem=Code.SITE_NOT_CONNECTED)
+    snapshot = replace(a_snapshot(row), funds={("one", HERE): (later,)})
+    (told,) = place(snapshot, [a_job(project="one")], policy).rejections
+    assert (told.permanent, told.reason.code) == (False, Code.GRANT_NOT_BEGUN)
+
+
+@POLICIES
+def test_who_waits_for_nodes_where_a_grant_pays_hears_of_nodes_and_not_of_grants_elsewhere(
+    policy: Policy,
+):
+    there = PartitionId("uv/c/p")
+    for other in (Purse("h", 1, 0), Purse("h", HOUR, 0, begins=5000.0)):
+        has: Funds = {("one", HERE): (Purse("g", HOUR, 0),), ("one", there): (other,)}
+        row = busy(a_row("bsc"), available=0, problem=Code.SITE_DRAINED)
+        snapshot = replace(a_snapshot(row, a_row("uv")), funds=has)
+        (told,) = place(snapshot, [a_job(project="one", time_limit_s=HOUR)], policy).rejections
+        assert told.reason.code is Code.SITE_DRAINED
+
+
+@POLICIES
+def test_the_counterfactual_says_from_when_a_grant_pays(policy: Policy):
+    job = a_job(project="one", time_limit_s=HOUR)
+    begins = 1_796_083_200.0  # the first of December of 2026
+    later = Purse("late", HOUR, 0, begins=begins)
+    for purses in (
+        (later,), (Purse("g", 1, 0), later), (Purse("poor", 1, 0, begins=9.0), later),
+    ):  # fmt: skip
+        snapshot = replace(a_snapshot(a_row("bsc")), funds={("one", HERE): purses})
+        told = counterfactual(snapshot, job, policy)
+        assert told.sentence.startswith("bsc/c/p from 2026-12-01 00:00 UTC, when grant late begins")
+        assert told.partition == HERE
+    none = replace(a_snapshot(a_row("bsc")), funds={("two", HERE): purses})
+    assert "from" not in counterfactual(none, job, policy).sentence
 
 
 @POLICIES
