@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from res_federation.accounting.records import Membership
 from res_federation.broker.clock import Clock
 from res_federation.broker.outboxes import Outboxes
 from res_federation.broker.watchers import Watchers
 from res_federation.control.effects import (
+    BooksChanged,
     ClassesHeld,
     Effect,
     JobChanged,
@@ -46,12 +48,15 @@ class Carrier:
         place: Place,
         put: Callable[[Event], None],
         among: Among,
+        member: Callable[[Membership], None],
     ) -> None:
         """Keep the parts; *place* runs in a thread of its own, *put* posts what comes back.
 
         *among* yields the held jobs of some classes, told the newest, among those that are watched.
+        *member* hears of memberships that changed.
         """
         self._among = among
+        self._member = member
         self._clock = clock
         self._outboxes = outboxes
         self._jobs = jobs
@@ -78,6 +83,8 @@ class Carrier:
                 task = asyncio.create_task(self._round(effect))
                 self._rounds.add(task)
                 task.add_done_callback(self._rounds.discard)
+            case BooksChanged(member=Membership() as member):
+                self._member(member)
             case WakeAt():
                 self._wake(effect.at)
             case AuditEntry(outcome="denied"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
 
+from res_federation.accounting.records import Membership
 from res_federation.broker.clock import Clock, JobIds
 from res_federation.broker.enrolment import Enrolment
 from res_federation.broker.loop import Loop
@@ -34,6 +35,7 @@ from res_federation.placement.paying import with_grants
 from res_federation.placement.snapshot import Snapshot
 from res_federation.security.machine import MachineAccounts
 from res_federation.security.pseudonyms import Pseudonyms
+from res_federation.security.streams import OpenStreams
 from res_federation.store.filters import parse_filter
 from res_federation.store.store import Store
 
@@ -52,6 +54,8 @@ class Federation:
     machines: MachineAccounts
     pseudonyms: Pseudonyms
     sharing: Sharing
+    member_changed: Callable[[Membership], None]
+    """Hears of each membership that changed, once it is on disk."""
 
     def __init__(self, *, store: Store, clock: Clock) -> None:
         """Make what needs nothing else; `audit_key` is the public key of the audit log, in PEM."""
@@ -64,6 +68,7 @@ class Federation:
         self.job_watchers: Watchers[JobId, Job] = Watchers()
         self.site_watchers: Watchers[SiteId, SiteId] = Watchers()
         self.limits = LOCAL_LIMITS
+        self.streams = OpenStreams(clock.now)
 
     @property
     def state(self) -> FederationState:

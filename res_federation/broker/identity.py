@@ -8,6 +8,7 @@ from pathlib import Path
 
 from res_federation.broker.federation import Federation
 from res_federation.broker.sharing import Sharing
+from res_federation.broker.standing import MakersSeen
 from res_federation.config.security import SecuritySettings
 from res_federation.model.audit import AuditEntry
 from res_federation.model.principal import Principal, Role
@@ -89,4 +90,5 @@ def authenticator(
         bindings=people.bindings,
         memberships=KeptMemberships(parts),
         machine_came=MachineLogins(parts),
+        maker_seen=MakersSeen(parts),
     )

@@ -21,6 +21,7 @@ from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
 from res_federation.broker.server import Server
 from res_federation.broker.signing import began, ended, keep_signing
+from res_federation.broker.standing import Standing
 from res_federation.broker.warming import warm
 from res_federation.config.broker import BrokerSettings
 from res_federation.control.catalogue import Catalogue
@@ -82,7 +83,10 @@ async def run_broker(
 
         async def reload() -> FederationState:
             parts.outboxes.close()  # every agent dials again and tells all that it holds
-            return await load()
+            found = await load()
+            # once it is the state: memberships are as they were on disk
+            asyncio.get_running_loop().call_soon(parts.streams.look_again)
+            return found
 
         record = Record(settings.home / RECORDINGS, clock.now, most_mib=settings.recordings_mib)
         parts.loop = Loop(await load(), store, carrier.carry, reload, record)
@@ -99,6 +103,7 @@ def _carrier(parts: Federation, policy: Policy, scatter: Scatter) -> Carrier:
         sites=parts.site_watchers, place=_rounds(policy, scatter),
         put=lambda event: parts.loop.put(event),  # noqa: PLW0108 - as said
         among=lambda kinds, ids: held_of(parts.state, kinds, ids),
+        member=lambda member: parts.member_changed(member),  # noqa: PLW0108 - as said
     )  # fmt: skip
 
 
@@ -195,7 +200,11 @@ async def _serve(
     parts.loop.note(began(parts.clock.now(), parts.audit_key, parts.state.policy))
     authority, rules = parts.enrolment.authority, settings.security
     local = SignedIn(authority.ca_pem, parts.state.sites) if rules.developer else None
-    server = Server(parts, authenticator(parts, rules, local))
+    known = authenticator(parts, rules, local)
+    standing = Standing(parts, known)
+    parts.member_changed = standing.changed
+    standing.begin()
+    server = Server(parts, known)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())

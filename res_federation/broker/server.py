@@ -65,8 +65,9 @@ class Server:
     def __init__(self, federation: Federation, authenticator: Authenticator) -> None:
         """Register everything; nothing listens yet."""
         keeper = Doorkeeper(
-            authenticator, federation.clock.now, answers.refuse, Denials(federation)
-        )
+            authenticator, federation.clock.now, answers.refuse, Denials(federation),
+            federation.streams,
+        )  # fmt: skip
         self._federation = federation
         warden = Warden(Meter(federation.limits), federation.clock.now, answers.refuse)
         most = raise_file_limit()

@@ -19,6 +19,8 @@ class MachineAccount:
         made: UTC seconds.
         expires: UTC seconds.
         revoked: UTC seconds, or None.
+        seen: UTC seconds when its maker last came with a claim that makes them a member of its
+            project; 0.0 where they came without one since.
 
     """
 
@@ -31,6 +33,7 @@ class MachineAccount:
     made: float
     expires: float
     revoked: float | None = None
+    seen: float = 0.0
 
     def refusal(self, now: float) -> str:
         """Return why its token does not hold at *now*, or ""."""

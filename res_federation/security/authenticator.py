@@ -10,11 +10,18 @@ from math import inf
 
 from res_federation.errors import Unauthenticated
 from res_federation.model.issuers import Binding
+from res_federation.model.machine_account import MachineAccount
 from res_federation.model.principal import Principal
 from res_federation.security.credentials import HEADER
-from res_federation.security.machine import PREFIX, MachineAccounts
-from res_federation.security.membership import Memberships, NoMemberships, principal_of
-from res_federation.security.oidc import TokenVerifier
+from res_federation.security.machine import PREFIX, MachineAccounts, seen
+from res_federation.security.membership import (
+    Memberships,
+    NoMemberships,
+    claimed,
+    principal_of,
+    stands,
+)
+from res_federation.security.oidc import TokenVerifier, Verified
 
 _SCHEME = "bearer "
 _MOST_CHARACTERS = 16_384
@@ -27,13 +34,18 @@ class Login:
     Attributes:
         principal: Who.
         expires: UTC seconds after which it does not hold; infinite where it has no end.
-        holds: Tells whether it holds at a time in UTC seconds: it may be revoked.
+        rests_on: The person (`Principal.user`) on whose standing it rests: of a machine, its maker.
+        again: Returns who they are at a time in UTC seconds, by what is known then; raises
+            Unauthenticated where the login does not hold any more.
+        claimed: Projects of which a claim of their issuer makes them a member.
 
     """
 
     principal: Principal
     expires: float
-    holds: Callable[[float], bool]
+    rests_on: str
+    again: Callable[[float], Principal]
+    claimed: frozenset[str] = frozenset()
 
 
 class Authenticator:
@@ -49,6 +61,7 @@ class Authenticator:
         bindings: Sequence[Binding] = (),
         memberships: Memberships | None = None,
         machine_came: Callable[[Principal, float], None] | None = None,
+        maker_seen: Callable[[MachineAccount], None] | None = None,
     ) -> None:
         """Take what is given; nobody else is known.
 
@@ -60,6 +73,7 @@ class Authenticator:
             bindings: What people are here, by the broker's file.
             memberships: And by the projects that the broker keeps.
             machine_came: Told of each call of a machine account, and when (UTC seconds).
+            maker_seen: Told of accounts whose `seen` changed: it is to be written down.
 
         """
         self._local = local if local_token else None
@@ -69,6 +83,7 @@ class Authenticator:
         self._bindings = tuple(bindings)
         self._memberships = memberships or NoMemberships()
         self._machine_came = machine_came
+        self._maker_seen = maker_seen
 
     async def login(self, metadata: Iterable[tuple[str, str | bytes]], now: float) -> Login:
         """Return who makes a call with *metadata* at *now* (UTC seconds).
@@ -79,27 +94,64 @@ class Authenticator:
 
         """
         token = bearer(metadata)
-        if self._local is not None and hmac.compare_digest(
+        local = self._local
+        if local is not None and hmac.compare_digest(
             token.encode("utf-8", "surrogateescape"), self._local_token.encode()
         ):
-            return Login(self._local, inf, lambda _now: True)
+            return Login(local, inf, local.user, lambda _now: local)
         if token.startswith(PREFIX):
-            who, until = self._machines.principal(token, now)
+            account, who = self._machine(token, now)
             if self._machine_came is not None:
                 self._machine_came(who, now)
-            return Login(who, until, partial(self._machine_holds, token))
+            again = partial(self._machine_again, token)
+            return Login(who, account.expires, account.owner, again)
         if self._people is None:
             raise Unauthenticated("the token is not one that this broker takes")
         found = await self._people.verify(token)
-        who = principal_of(found.issuer, found.claims, self._bindings, self._memberships)
-        return Login(who, found.expires, lambda now: now < found.expires)
+        who = self._person(found)
+        by_claim = frozenset(claimed(found.issuer, found.claims, self._bindings))
+        self._maker_came(who.user, by_claim, now)
+        again = partial(self._person_again, found)
+        return Login(who, found.expires, who.user, again, by_claim)
 
-    def _machine_holds(self, token: str, now: float) -> bool:
-        try:
-            self._machines.principal(token, now)
-        except Unauthenticated:
-            return False
-        return True
+    def stands(self, account: MachineAccount, now: float) -> bool:
+        """Tell whether who made *account* may still speak for its project, at *now*.
+
+        The account that runs the broker may in developer mode, for as long as that lasts.
+        """
+        if self._local is not None and account.owner == self._local.user:
+            return True
+        return stands(account, self._bindings, self._memberships, now)
+
+    def _machine(self, token: str, now: float) -> tuple[MachineAccount, Principal]:
+        account, who = self._machines.principal(token, now)
+        if not self.stands(account, now):
+            raise Unauthenticated(
+                f"who made the token of machine account '{account.id}' is not in project"
+                f" '{account.project}' any more",
+                way_out="a member of the project makes another: resfed admin token create",
+            )
+        return account, who
+
+    def _machine_again(self, token: str, now: float) -> Principal:
+        return self._machine(token, now)[1]
+
+    def _person(self, found: Verified) -> Principal:
+        return principal_of(found.issuer, found.claims, self._bindings, self._memberships)
+
+    def _person_again(self, found: Verified, now: float) -> Principal:
+        if now >= found.expires:
+            raise Unauthenticated("the login is over", way_out="resfed login")
+        return self._person(found)
+
+    def _maker_came(self, user: str, by_claim: frozenset[str], now: float) -> None:
+        """Note of the machines of *user* whether a claim still puts their maker in the project."""
+        for account in self._machines.made_by(user):
+            present = seen(account, member=account.project in by_claim, now=now)
+            if present is not account:
+                self._machines.put(present)
+                if self._maker_seen is not None:
+                    self._maker_seen(present)
 
 
 def bearer(metadata: Iterable[tuple[str, str | bytes]]) -> str:

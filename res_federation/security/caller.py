@@ -19,13 +19,14 @@ def _nobody_hears(call: Call, error: FederationError, peer: str) -> None:
     """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A call that came in.
 
     Attributes:
         method: Full name.
         permit: What its caller may do with it; None before that is known, and where anybody may.
+            In a stream it changes with what its caller may: ask for it each time.
         login: Of the caller, None where there is none.
         denied: Hears of what the call was refused.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import grpc
 
-from res_federation.errors import FederationError, PermissionDenied, Unauthenticated
+from res_federation.errors import FederationError, PermissionDenied
 from res_federation.security.authenticator import Authenticator, Login
 from res_federation.security.caller import Call, Denied, begin
 from res_federation.security.permissions import TABLE, Door, permit
+from res_federation.security.streams import OpenStreams
 from res_federation.security.tarpit import Tarpit
 
 Refuse = Callable[[Any, FederationError], Awaitable[None]]
@@ -25,6 +26,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
         now: Callable[[], float],
         refuse: Refuse,
         denied: Denied,
+        streams: OpenStreams | None = None,
     ) -> None:
         """Ask *authenticator* and the table.
 
@@ -33,11 +35,13 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             now: Tells UTC seconds.
             refuse: Ends a call with an error.
             denied: Hears of each refusal, of services too.
+            streams: Knows those that are open; told of what changes for their callers.
 
         """
         self._authenticator, self._now = authenticator, now
         self._refuse, self._denied = refuse, denied
         self._tarpit = Tarpit(now)
+        self.streams = streams or OpenStreams(now)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -55,7 +59,8 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             if await continuation(handler_call_details) is None:
                 return None  # there is no such call: gRPC says so
             found = permit(login.principal, method)
-            begin(Call(method, found, login, self._denied))
+            call = Call(method, found, login, self._denied)
+            begin(call)
             if found is None:
                 raise PermissionDenied(
                     f"you may not call {method.rpartition('/')[2]}",
@@ -63,7 +68,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
                 )
         except FederationError as error:
             return self._refusal(error)
-        return self._watched(await continuation(handler_call_details), login)
+        return self._kept(await continuation(handler_call_details), call, login)
 
     def _refusal(self, error: FederationError) -> Any:
         async def refuse(request_iterator: Any, context: Any) -> Any:
@@ -74,44 +79,41 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
-    def _watched(self, handler: Any, login: Login) -> Any:
-        """Return *handler*; a stream of it ends when the login does."""
+    def _kept(self, handler: Any, call: Call, login: Login) -> Any:
+        """Return *handler*; a stream of it ends when its caller may not have it any more."""
         if handler is None or not (handler.request_streaming or handler.response_streaming):
             return handler
         words = (handler.request_deserializer, handler.response_serializer)
         if not handler.response_streaming:
-            inner = handler.stream_unary
-
-            async def unary(requests: AsyncIterator[Any], context: Any) -> Any:
-                return await inner(self._while_it_holds(requests, login), context)
-
-            return grpc.stream_unary_rpc_method_handler(unary, *words)
+            return grpc.stream_unary_rpc_method_handler(
+                self._collected(handler.stream_unary, call, login), *words
+            )
         if handler.request_streaming:
-            both = handler.stream_stream
             return grpc.stream_stream_rpc_method_handler(
-                self._ending(
-                    lambda asked, context: both(self._while_it_holds(asked, login), context), login
-                ),
-                *words,
+                self._answered(handler.stream_stream, call, login, hears=True), *words
             )
         return grpc.unary_stream_rpc_method_handler(
-            self._ending(handler.unary_stream, login), *words
+            self._answered(handler.unary_stream, call, login, hears=False), *words
         )
 
-    def _ending(self, inner: Callable[[Any, Any], AsyncIterator[Any]], login: Login) -> Any:
-        async def stream(asked: Any, context: Any) -> AsyncIterator[Any]:
+    def _collected(self, inner: Any, call: Call, login: Login) -> Any:
+        async def unary(requests: AsyncIterator[Any], context: Any) -> Any:
             try:
-                async for answer in self._while_it_holds(inner(asked, context), login):
-                    yield answer
+                async with self.streams.kept(call, login) as stream:
+                    return await inner(stream.checked(requests), context)
             except FederationError as error:
                 await self._refuse(context, error)
 
-        return stream
+        return unary
 
-    async def _while_it_holds(
-        self, messages: AsyncIterator[Any], login: Login
-    ) -> AsyncIterator[Any]:
-        async for message in messages:
-            if not login.holds(self._now()):
-                raise Unauthenticated("the login is over", way_out="resfed login")
-            yield message
+    def _answered(self, inner: Any, call: Call, login: Login, *, hears: bool) -> Any:
+        async def answers(asked: Any, context: Any) -> AsyncIterator[Any]:
+            try:
+                async with self.streams.kept(call, login) as stream:
+                    said = stream.checked(asked) if hears else asked
+                    async for answer in stream.checked(inner(said, context)):
+                        yield answer
+            except FederationError as error:
+                await self._refuse(context, error)
+
+        return answers

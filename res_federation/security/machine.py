@@ -19,6 +19,8 @@ DAY_S = 86_400.0
 USUAL_S = 30 * DAY_S
 LONGEST_S = 366 * DAY_S
 _SHORTEST_S = 60.0
+_SEEN_APART_S = 3600.0
+"""So far apart it is written down that a maker came."""
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -62,13 +64,22 @@ class MachineAccounts:
 
     def __init__(self, accounts: Iterable[MachineAccount] = ()) -> None:
         """Know *accounts*."""
-        self._by_id = {account.id: account for account in accounts}
-        self._by_digest = {account.digest: account.id for account in self._by_id.values()}
+        self._by_id: dict[str, MachineAccount] = {}
+        self._by_digest: dict[bytes, str] = {}
+        self._by_owner: dict[str, set[str]] = {}
+        for account in accounts:
+            self.put(account)
 
     def put(self, account: MachineAccount) -> None:
         """Know *account*, in place of what was known of it."""
         self._by_id[account.id] = account
         self._by_digest[account.digest] = account.id
+        self._by_owner.setdefault(account.owner, set()).add(account.id)
+
+    def made_by(self, owner: str) -> list[MachineAccount]:
+        """Return those that *owner* made and nobody revoked."""
+        found = [self._by_id[name] for name in self._by_owner.get(owner, ())]
+        return [account for account in found if account.revoked is None]
 
     def account(self, name: str) -> MachineAccount:
         """Return an account; raises NotFound."""
@@ -81,8 +92,8 @@ class MachineAccounts:
         """Return all, by identifier, ended ones too."""
         return [self._by_id[name] for name in sorted(self._by_id)]
 
-    def principal(self, token: str, now: float) -> tuple[Principal, float]:
-        """Return whose *token* is, and until when it holds.
+    def principal(self, token: str, now: float) -> tuple[MachineAccount, Principal]:
+        """Return whose *token* is, and who makes calls with it.
 
         Raises:
             Unauthenticated: If it is nobody's, expired or revoked.
@@ -100,12 +111,24 @@ class MachineAccounts:
             MACHINE, account.id, projects={account.project: Role.USER},
             scopes=frozenset(account.scopes),
         )  # fmt: skip
-        return who, account.expires
+        return account, who
 
 
 def revoked(account: MachineAccount, now: float) -> MachineAccount:
     """Return *account* as it is once it has been revoked; the first time counts."""
     return account if account.revoked is not None else replace(account, revoked=now)
+
+
+def seen(account: MachineAccount, *, member: bool, now: float) -> MachineAccount:
+    """Return *account* once its maker came, by a claim a *member* of its project or not.
+
+    It is the same object where that says nothing new.
+    """
+    if member and account.seen and now - account.seen < _SEEN_APART_S:
+        return account
+    if not member and account.seen == 0.0:
+        return account
+    return replace(account, seen=now if member else 0.0)
 
 
 def _digest(token: str) -> bytes:

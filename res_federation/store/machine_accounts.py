@@ -58,6 +58,18 @@ class StoredAccounts:
 
         await self._run(work)
 
+    async def seen(self, account: str, at: float) -> None:
+        """Write down when the account's maker was last seen in its project (`seen`)."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(
+                update(machine_accounts)
+                .where(machine_accounts.c.account == account)
+                .values(seen=at)
+            )
+
+        await self._run(work)
+
 
 def _row(account: MachineAccount) -> dict[str, Any]:
     return {
@@ -65,6 +77,7 @@ def _row(account: MachineAccount) -> dict[str, Any]:
         "project": rows.storable(account.project), "scopes": " ".join(account.scopes),
         "owner": rows.storable(account.owner), "made": account.made,
         "expires": account.expires, "revoked": account.revoked,
+        "seen": account.seen,
     }  # fmt: skip
 
 
@@ -73,5 +86,5 @@ def _read(row: Any) -> MachineAccount:
         id=row["account"], digest=bytes(row["digest"]), label=row["label"],
         project=rows.given(row["project"]), scopes=tuple(row["scopes"].split()),
         owner=rows.given(row["owner"]), made=row["made"], expires=row["expires"],
-        revoked=row["revoked"],
+        revoked=row["revoked"], seen=row["seen"],
     )  # fmt: skip

@@ -190,6 +190,7 @@ machine_accounts = Table(
     Column("made", Float, nullable=False),
     Column("expires", Float, nullable=False),
     Column("revoked", Float),
+    Column("seen", Float, nullable=False, server_default="0"),
     Index("machine_accounts_digest", "digest", unique=True),
 )
 """Of their tokens only the digests. An account is never removed: its name stands in jobs."""

@@ -21,6 +21,8 @@ from res_federation.control.events import Ticked
 from res_federation.errors import InvalidArgument, NotFound, ResourceExhausted
 from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.audit_chain import Head, entry_of, line_of_head, line_of_record
+from res_federation.model.issuers import Binding
+from res_federation.model.principal import Role
 from res_federation.security.authenticator import Authenticator
 from res_federation.security.machine import MachineAccounts, new_account
 from res_federation.store.audit_reader import AuditReader
@@ -212,14 +214,15 @@ async def test_a_submission_and_its_entry_are_one_transaction(tmp_path: Path) ->
 
 async def test_a_machine_account_is_noted_once_an_hour(tmp_path: Path) -> None:
     account, token = new_account(
-        label="ci", project="p", scopes=["read"], owner="ana", now=900.0, lifetime_s=86_400.0
+        label="ci", project="p", scopes=["read"], owner="ana@people", now=900.0, lifetime_s=86_400.0
     )
     async with a_loop(tmp_path) as (loop, store, _):
         parts = Federation(store=store, clock=SystemClock())
         parts.loop = loop
         known = Authenticator(
-            machines=MachineAccounts([account]), machine_came=MachineLogins(parts)
-        )
+            machines=MachineAccounts([account]), machine_came=MachineLogins(parts),
+            bindings=[Binding(Role.USER, "people", subject="ana", project="p")],
+        )  # fmt: skip
         for at in (1000.0, 1001.0, 4599.0, 4600.0, 4601.0):
             await known.login([("authorization", f"Bearer {token}")], at)
         await loop.sign(5000.0)

@@ -74,6 +74,11 @@ class Provider:
         where = f"{self.url}/test/rotate{'?drop=1' if drop else ''}"
         urllib.request.urlopen(urllib.request.Request(where, b""), timeout=10).close()
 
+    def groups(self, *, on: bool) -> None:
+        """Say in new tokens which groups people are in, or none."""
+        where = f"{self.url}/test/groups{'' if on else '?off=1'}"
+        urllib.request.urlopen(urllib.request.Request(where, b""), timeout=10).close()
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait(timeout=10)

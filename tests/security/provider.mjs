@@ -1,6 +1,7 @@
 // A certified OpenID provider for the tests: node provider.mjs MODULES PORT SECONDS-OF-TOKENS
 // Prints "ready" when it listens. POST /test/rotate gives it new keys; with ?drop=1 the old ones
-// are gone at once, as after a theft. Its own pages ask for login and consent.
+// are gone at once, as after a theft. POST /test/groups?off=1 takes the groups of all people away,
+// without off they are back. Its own pages ask for login and consent.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -20,6 +21,7 @@ function newKey() {
 
 let keys = [newKey()];
 let handle;
+let groups = true;
 
 function build() {
   const provider = new Provider(issuer, {
@@ -54,7 +56,7 @@ function build() {
     scopes: ['openid', 'offline_access', 'federation'],
     issueRefreshToken: () => true,
     extraTokenClaims: (_, token) => (
-      token.accountId?.startsWith('operator') ? { groups: ['staff', 'operators'] } : undefined
+      groups && token.accountId?.startsWith('operator') ? { groups: ['staff', 'operators'] } : undefined
     ),
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     ttl: { Interaction: 600, Session: 600, Grant: 600, DeviceCode: 60, RefreshToken: 600 },
@@ -69,6 +71,11 @@ createServer((request, response) => {
     keys = url.searchParams.has('drop') ? [newKey()] : [newKey(), ...keys];
     build();
     response.end('rotated');
+    return;
+  }
+  if (request.method === 'POST' && url.pathname === '/test/groups') {
+    groups = !url.searchParams.has('off');
+    response.end('done');
     return;
   }
   handle(request, response);

@@ -24,8 +24,8 @@ def made(**changes):
 def test_a_token_is_known_until_it_expires():
     account, token = made(scopes=["submit", "read", "read"])
     known = MachineAccounts([account])
-    who, until = known.principal(token, 159.0)
-    assert (who.issuer, who.subject, until) == (MACHINE, account.id, 160.0)
+    found, who = known.principal(token, 159.0)
+    assert (who.issuer, who.subject, found.expires) == (MACHINE, account.id, 160.0)
     assert who.projects == {"p": Role.USER}
     assert who.scopes == frozenset({"submit", "read"})
     assert who.roles == frozenset()

@@ -13,9 +13,9 @@ from res_federation.broker.services import answers
 from res_federation.errors import InvalidArgument, NotFound, PermissionDenied
 from res_federation.model.audit import AuditEntry
 from res_federation.model.machine_account import MachineAccount
-from res_federation.model.principal import Role
+from res_federation.model.principal import MACHINE, Role
 from res_federation.security.caller import caller, permit, present
-from res_federation.security.machine import new_account, revoked
+from res_federation.security.machine import new_account, revoked, seen
 from res_federation.security.ownership import project
 from res_federation.security.permissions import Permit, Scope
 from res_federation.wire.times import to_timestamp
@@ -64,7 +64,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
         context: Any,  # noqa: ARG002
     ) -> identity_pb2.MachineToken:
         """Make an account with its token, which is told this once."""
-        now = self._federation.clock.now()
+        now, call = self._federation.clock.now(), present()
         account, token = new_account(
             request.label,
             project(permit(), request.project, "project"),
@@ -73,6 +73,8 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             now,
             request.lifetime.seconds + request.lifetime.nanos / 1e9,
         )
+        if call is not None and call.login is not None and account.project in call.login.claimed:
+            account = seen(account, member=True, now=now)
         await self._federation.store.machine_accounts.add(account)
         self._federation.machines.put(account)
         self._note("machine_token.create", account, now)
@@ -112,6 +114,7 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             ended = revoked(account, now)
             # memory first: from here on the token opens nothing, even if the disk is slow
             self._federation.machines.put(ended)
+            self._federation.streams.look_again(f"{ended.id}@{MACHINE}")
             await self._federation.store.machine_accounts.revoke(ended.id, now)
             self._note("machine_token.revoke", ended, now)
             account = ended

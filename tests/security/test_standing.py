@@ -1,0 +1,205 @@
+"""Who leaves a project is out at once: their open streams, and the tokens that they made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from res_federation.api.v1 import (
+    accounting_pb2,
+    accounting_pb2_grpc,
+    audit_pb2,
+    audit_pb2_grpc,
+    identity_pb2,
+    identity_pb2_grpc,
+    jobs_pb2_grpc,
+    specs_pb2,
+)
+from res_federation.api.v1 import jobs_pb2 as pb
+from res_federation.model.audit_chain import entry_of
+from res_federation.model.issuers import Binding
+from res_federation.model.principal import Role
+from res_federation.security.machine import new_account, seen
+from res_federation.security.membership import CLAIM_S, NoMemberships, stands
+from tests.security import people
+from tests.security.federation import broker
+from tests.security.test_roles_matrix import bearer
+
+UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+BY_CLAIM = """
+[[binding]]
+role = "user"
+issuer = "people"
+claim = "groups"
+value = "staff"
+project = "r"
+"""
+
+
+@pytest.fixture(scope="module")
+def patient(requires: Callable[[str, str], Path]) -> Iterator[people.Provider]:
+    node, npm = requires("node", "nodejs"), requires("npm", "npm")
+    with people.provider(node, npm, token_s=600) as running:
+        yield running
+
+
+class Caller:
+    """Somebody with a token."""
+
+    def __init__(self, channel: Any, token: str) -> None:
+        self.jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
+        self.books: Any = accounting_pb2_grpc.AccountingServiceStub(channel)
+        self.identity: Any = identity_pb2_grpc.IdentityServiceStub(channel)
+        self.audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
+        self.metadata = (bearer(token),)
+
+    async def begin(self) -> None:
+        project = accounting_pb2.Project(name="projects/r", title="r")
+        request = accounting_pb2.SaveProjectRequest(project=project)
+        await self.books.SaveProject(request, metadata=self.metadata)
+
+    async def member(self, who: str, role: str) -> None:
+        """Let somebody belong to r; the role "" is none any more."""
+        one = accounting_pb2.Member(project="projects/r", issuer="people", subject=who, role=role)
+        request = accounting_pb2.SetMemberRequest(member=one)
+        await self.books.SetMember(request, metadata=self.metadata, timeout=30)
+
+    async def machine(self, project: str = "r") -> identity_pb2.MachineToken:
+        request = identity_pb2.CreateMachineTokenRequest(
+            label="ci", project=project, scopes=["read", "submit"]
+        )
+        made: identity_pb2.MachineToken = await self.identity.CreateMachineToken(
+            request, metadata=self.metadata, timeout=30
+        )
+        return made
+
+    async def submit(self, project: str = "r") -> str:
+        spec = specs_pb2.JobSpec(
+            name="job", project=project, script=b"#!/bin/sh\n", time_limit_s=60
+        )
+        request = pb.CreateJobRequest(spec=spec)
+        made = await self.jobs.CreateJob(request, metadata=self.metadata, timeout=30)
+        uid: str = made.uid
+        return uid
+
+    async def listed(self) -> set[str]:
+        page = await self.jobs.ListJobs(pb.ListJobsRequest(), metadata=self.metadata, timeout=30)
+        return {job.uid for job in page.jobs}
+
+    def watch(self) -> Any:
+        return self.jobs.WatchJobs(pb.WatchJobsRequest(), metadata=self.metadata, timeout=30)
+
+    async def acts(self, act: str) -> list[tuple[str, str, str]]:
+        await asyncio.sleep(0.5)
+        request = audit_pb2.ListEntriesRequest(act=act)
+        page = await self.audit.ListEntries(request, metadata=self.metadata, timeout=30)
+        entries = [entry_of(one.entry) for one in page.entries]
+        return [(one.actor, one.target, one.reason) for one in entries]
+
+
+async def login(provider: people.Provider, channel: Any, name: str) -> Caller:
+    return Caller(channel, (await asyncio.to_thread(provider.tokens, name)).access)
+
+
+async def refusal(asked: Any) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await asked
+    code: grpc.StatusCode = caught.value.code()
+    return code
+
+
+async def end(stream: Any) -> grpc.StatusCode:
+    """Read a stream to its end; it has to come though nothing is said in it."""
+    async with asyncio.timeout(10):
+        try:
+            while await stream.read() is not grpc.aio.EOF:
+                pass
+        except grpc.aio.AioRpcError:
+            pass
+        code: grpc.StatusCode = await stream.code()
+        return code
+
+
+async def test_the_tokens_of_who_leaves_a_project_end_for_good(patient, tmp_path):
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        olga = await login(patient, channel, "operator-olga")
+        await olga.begin()
+        await olga.member("tom", "user")
+        tom = await login(patient, channel, "tom")
+        made = await tom.machine()
+        robot = Caller(channel, made.token)
+        job = await robot.submit()
+        watching = robot.watch()
+        await asyncio.sleep(0.3)
+        await olga.member("tom", "project-lead")  # a member still
+        assert await robot.listed() == {job}
+        await olga.member("tom", "")
+        assert await end(watching) is UNAUTHENTICATED
+        assert await refusal(robot.listed()) is UNAUTHENTICATED
+        assert await refusal(robot.submit()) is UNAUTHENTICATED
+        await olga.member("tom", "user")  # back again: the old token is not
+        assert await refusal(robot.listed()) is UNAUTHENTICATED
+        assert await Caller(channel, (await tom.machine()).token).listed() == {job}
+        reason = "tom@people, who made it, left project 'r'"
+        assert await olga.acts("machine_token.revoke") == [("broker", made.uid, reason)]
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        assert await refusal(Caller(channel, made.token).listed()) is UNAUTHENTICATED
+
+
+async def test_a_token_ends_with_the_binding_that_its_maker_had(patient, tmp_path):
+    more = BY_CLAIM.replace('claim = "groups"\nvalue = "staff"', 'subject = "tom"')
+    async with broker(tmp_path, patient, more) as running, running.channel() as channel:
+        await (await login(patient, channel, "operator-olga")).begin()
+        token = (await (await login(patient, channel, "tom")).machine()).token
+        await Caller(channel, token).submit()
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        assert await refusal(Caller(channel, token).listed()) is UNAUTHENTICATED
+    async with broker(tmp_path, patient, more) as running, running.channel() as channel:
+        assert len(await Caller(channel, token).listed()) == 1  # the file was mistaken
+
+
+async def test_a_membership_by_claim_counts_until_its_holder_comes_without(patient, tmp_path):
+    async with broker(tmp_path, patient, BY_CLAIM) as running, running.channel() as channel:
+        ben = await login(patient, channel, "operator-ben")
+        await ben.begin()
+        robot = Caller(channel, (await ben.machine()).token)
+        await robot.submit()
+        token = robot.metadata[0][1].removeprefix("Bearer ")
+    async with broker(tmp_path, patient, BY_CLAIM) as running, running.channel() as channel:
+        robot = Caller(channel, token)
+        assert len(await robot.listed()) == 1  # after a restart too, without a login of ben's
+        watching = robot.watch()
+        await asyncio.sleep(0.3)
+        patient.groups(on=False)
+        try:
+            ben = await login(patient, channel, "operator-ben")
+            assert await refusal(ben.listed()) is DENIED
+            assert await refusal(robot.listed()) is UNAUTHENTICATED
+            assert await end(watching) is UNAUTHENTICATED
+            await asyncio.sleep(0.3)
+        finally:
+            patient.groups(on=True)
+    async with broker(tmp_path, patient, BY_CLAIM) as running, running.channel() as channel:
+        assert await refusal(Caller(channel, token).listed()) is UNAUTHENTICATED
+
+
+def test_a_claim_that_nobody_shows_any_more_is_believed_for_thirty_days():
+    account, _ = new_account("ci", "r", ["read"], "ben@people", 100.0, 0)
+    binding = Binding(Role.USER, "people", claim="groups", value="staff", project="r")
+    account = seen(account, member=True, now=100.0)
+    assert stands(account, [binding], NoMemberships(), 99.0 + CLAIM_S)
+    assert not stands(account, [binding], NoMemberships(), 100.0 + CLAIM_S)
+    for other in (
+        replace(binding, project="q"), replace(binding, issuer="others"),
+        Binding(Role.USER, "people", subject="eve", project="r"),
+    ):  # fmt: skip
+        assert not stands(account, [other], NoMemberships(), 101.0)
+    assert not stands(seen(account, member=False, now=150.0), [binding], NoMemberships(), 151.0)
+    assert seen(account, member=True, now=101.0) is account  # nothing new to write down
