@@ -16,6 +16,7 @@ from res_federation.model.plan import Counterfactual, Explanation
 from res_federation.model.sentences import sentence
 from res_federation.model.share import Share
 from res_federation.model.site import Partition
+from res_federation.wire.accounting import GrantView
 
 
 def instant(seconds: float | None) -> str | None:
@@ -209,3 +210,27 @@ def _capacity(part: PartitionCapacity) -> dict[str, Any]:
         ],
         "qos": [asdict(qos) for qos in part.qos],
     }
+
+
+def grant_document(view: GrantView) -> dict[str, Any]:
+    """Return a grant for programs."""
+    grant = view.grant
+    return {
+        "grant": grant.id,
+        "project": grant.project,
+        "pool": grant.pool,
+        "machine": grant.machine,
+        "begins": instant(grant.begins),
+        "ends": instant(grant.ends),
+        "core_s": grant.core_s,
+        "accelerator_s": grant.accelerator_s,
+        "priority": grant.letter,
+        "activity": grant.activity,
+        "closed": grant.closed,
+        **{
+            name: {"core_s": amount[0], "accelerator_s": amount[1]}
+            for name, amount in (
+                ("available", view.available), ("reserved", view.reserved), ("used", view.used),
+            )
+        },
+    }  # fmt: skip

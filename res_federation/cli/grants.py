@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from res_federation.accounting.funds import UNLIMITED
 from res_federation.accounting.records import Grant
-from res_federation.cli import output
-from res_federation.cli.documents import instant
+from res_federation.cli import grant_files, output
+from res_federation.cli.documents import grant_document, instant
 from res_federation.cli.options import Broker, Json, connected
-from res_federation.client import Federation
 from res_federation.wire.accounting import GrantView
 
 GrantArgument = Annotated[str, typer.Argument(metavar="GRANT", help="Its identifier.")]
@@ -35,8 +32,7 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="Example: resfed grant list --project fusion")(listed)
     group.command(epilog="Example: resfed grant show aect-1")(show)
     group.command(epilog="Example: resfed grant close aect-1")(close)
-    group.command("import", epilog="Example: resfed grant import period-2026-3.csv")(imported)
-    group.command(epilog="Example: resfed grant export > grants.csv")(export)
+    grant_files.register(group)
     app.add_typer(group, name="grant")
 
 
@@ -91,77 +87,9 @@ def close(grant: GrantArgument, broker: Broker = "", as_json: Json = False) -> N
         _tell([federation.accounting.close_grant(grant)], as_json=as_json, one=True)
 
 
-def imported(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, as docs/accounting.md says.")],
-    broker: Broker = "",
-    as_json: Json = False,
-) -> None:
-    """Make the pools, projects and grants of a file; those that are there are changed."""
-    from res_federation.config import accounts  # pydantic
-
-    granted = accounts.read_grants(file.read_text(encoding="utf-8"), str(file))
-    with connected(broker) as federation:
-        for pool in dict.fromkeys(one.pool for one in granted):
-            federation.accounting.save_pool(pool)
-        known = {one.id: one for one in federation.accounting.projects()}
-        for project in dict.fromkeys(one.project for one in granted):
-            before = known.get(project.id, project)  # what the file does not say stays
-            federation.accounting.save_project(
-                replace(before, title=project.title, home=project.home)
-            )
-        made = [federation.accounting.save_grant(one.grant) for one in granted]
-    _tell(made, as_json=as_json)
-
-
-def export(broker: Broker = "", as_json: Json = False) -> None:
-    """Print all grants that are not closed as CSV, as `resfed grant import` reads it."""
-    from res_federation.config import accounts  # pydantic
-
-    with connected(broker) as federation:
-        found = _granted(federation)
-    if as_json:
-        output.document([_grant(view) for view in found])
-        return
-    with connected(broker) as federation:
-        pools = {one.id: one for one in federation.accounting.pools()}
-        projects = {one.id: one for one in federation.accounting.projects()}
-    lines = [
-        accounts.Granted(one.grant, pools[one.grant.pool], projects[one.grant.project])
-        for one in found
-    ]
-    output.data(accounts.write_grants(lines).encode())
-
-
-def _granted(federation: Federation) -> list[GrantView]:
-    return [one for one in federation.accounting.grants() if not one.grant.closed]
-
-
-def _grant(view: GrantView) -> dict[str, Any]:
-    grant = view.grant
-    return {
-        "grant": grant.id,
-        "project": grant.project,
-        "pool": grant.pool,
-        "machine": grant.machine,
-        "begins": instant(grant.begins),
-        "ends": instant(grant.ends),
-        "core_s": grant.core_s,
-        "accelerator_s": grant.accelerator_s,
-        "priority": grant.letter,
-        "activity": grant.activity,
-        "closed": grant.closed,
-        **{
-            name: {"core_s": amount[0], "accelerator_s": amount[1]}
-            for name, amount in (
-                ("available", view.available), ("reserved", view.reserved), ("used", view.used),
-            )
-        },
-    }  # fmt: skip
-
-
 def _tell(found: list[GrantView], *, as_json: bool, one: bool = False) -> None:
     if as_json:
-        documents = [_grant(view) for view in found]
+        documents = [grant_document(view) for view in found]
         output.document(documents[0] if one else documents)
         return
     output.table(

@@ -9,18 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from res_federation.accounting.compare import Charged, Compared, compare, used_by_run
+from res_federation.accounting.compare import Compared, compare, used_by_run
 from res_federation.accounting.ledger import Entry
-from res_federation.cli import output
+from res_federation.cli import ledger_import, output
 from res_federation.cli.documents import instant
+from res_federation.cli.ledger_import import read_report
 from res_federation.cli.options import Broker, Json, connected
-from res_federation.control.events import Usage
-from res_federation.errors import InvalidArgument
-from res_federation.model.identifiers import is_run_token, site_id
-from res_federation.slurm import sacct
+from res_federation.model.identifiers import site_id
 
-_A_CALL = 5000
-"""Uses that are imported in one call."""
 Project = Annotated[str, typer.Option(metavar="PROJECT", help="Only of this project.")]
 Grant = Annotated[str, typer.Option(metavar="GRANT", help="Only of this grant.")]
 
@@ -38,9 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command("compare", epilog="Example: resfed ledger compare sacct.txt --site csuc")(
         compared
     )
-    group.command(
-        "import", epilog="Example: resfed ledger import sacct.txt --site csuc --grant aect-1"
-    )(imported)
+    ledger_import.register(group)
     app.add_typer(group, name="ledger")
 
 
@@ -151,69 +145,3 @@ def _difference(one: Compared) -> dict[str, Any]:
 def _difference_row(one: Compared) -> tuple[str, ...]:
     core_s, accelerator_s = one.ledger or ("none", "none")
     return (one.run, str(core_s), str(one.site[0]), str(accelerator_s), str(one.site[1]))
-
-
-def imported(
-    file: FileArgument,
-    site: SiteOption,
-    grant: Annotated[str, typer.Option(metavar="GRANT", help="Who pays.")],
-    account: Annotated[
-        str, typer.Option(metavar="ACCOUNT", help="Only what this Slurm account was charged.")
-    ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Charge nothing.")] = False,
-    broker: Broker = "",
-    as_json: Json = False,
-) -> None:
-    """Charge a grant with a site's jobs that did not pass through the federation, each once."""
-    charged = [one for one in read_report(file, site_id(site, "--site"), account) if not one.run]
-    usage = [
-        Usage(grant, one.once, one.core_s, one.accelerator_s, one.account)
-        for one in charged
-        if one.core_s or one.accelerator_s
-    ]
-    count, known = 0, 0
-    with connected(broker) as federation:
-        for at in range(0, len(usage), _A_CALL):
-            some = usage[at : at + _A_CALL]
-            fresh, old = federation.accounting.import_usage(some, dry_run=dry_run)
-            count, known = count + fresh, known + len(old)
-    if as_json:
-        output.document({"charged": count, "known": known, "dry_run": dry_run})
-    else:
-        would = "would be charged" if dry_run else "charged"
-        output.say(f"{count} uses {would} to {grant}; {known} were charged before")
-
-
-def read_report(file: Path, site: str, account: str) -> list[Charged]:
-    """Read what sacct printed: what the site charged for each job that began.
-
-    Raises:
-        InvalidArgument: If it has no headings, lacks a column, or has a line that is none.
-
-    """
-    text = file.read_text(encoding="utf-8", errors="replace")
-    heads = tuple(text.partition("\n")[0].split("|"))
-    missing = [one for one in ("JobIDRaw", "State", "Start", "End", "AllocTRES", "JobName")
-               if one not in heads]  # fmt: skip
-    if missing:
-        raise InvalidArgument(
-            f"has no column {missing[0]} in its first line", field=str(file),
-            way_out=f"sacct -a -X -D --parsable2 -o {','.join(sacct.COLUMNS)}",
-        )  # fmt: skip
-    jobs, bad = sacct.read(text, columns=heads, free="Comment" if "Comment" in heads else "JobName")
-    if bad:
-        raise InvalidArgument(f"{bad} lines cannot be read", field=str(file))
-    return [
-        _charged(job, site)
-        for job in jobs
-        if job.started is not None and job.ended is not None and account in ("", job.account)
-    ]
-
-
-def _charged(job: sacct.AccountedJob, site: str) -> Charged:
-    assert job.started is not None, "it began"
-    assert job.ended is not None, "it ended"
-    ran = max(0, job.ended - job.started)
-    run = job.name if is_run_token(job.name) else ""
-    once = f"{site}:{job.number}:{job.started}"
-    return Charged(run, once, job.tres.cpus * ran, job.tres.gpus * ran, job.account)

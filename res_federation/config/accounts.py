@@ -8,16 +8,17 @@ from __future__ import annotations
 import csv
 import io
 import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from res_federation.accounting.books import USED, of_grant
 from res_federation.accounting.exchange import ACCELERATOR, CORE
 from res_federation.accounting.funds import UNLIMITED
 from res_federation.accounting.ledger import Entry, Line
@@ -29,7 +30,10 @@ from res_federation.accounting.records import (
     PoolKind,
     Project,
     checked_grant,
+    checked_pool,
+    checked_project,
 )
+from res_federation.control.events import RUN, Usage
 from res_federation.errors import FederationError, InvalidArgument
 
 GRANT_COLUMNS = (
@@ -42,10 +46,27 @@ LEDGER_COLUMNS = (
     "accelerator_s", "units", "note",
 )  # fmt: skip
 """One line of an entry a line; an entry without lines has one with an empty account."""
+USAGE_COLUMNS = ("grant", "once", "core_hours", "accelerator_hours", "note")
+"""What was used elsewhere, a use a line; *once* names it for all time."""
 WITHOUT_BOUND = "unlimited"
 _HOUR = 3600
 
 T = TypeVar("T", bound=StrEnum)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Read(Generic[R]):
+    """What a file says.
+
+    Attributes:
+        rows: Each with its line.
+        wrong: Lines that are not understood, and why.
+
+    """
+
+    rows: list[tuple[int, R]]
+    wrong: list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +78,93 @@ class Granted:
     project: Project
 
 
-def read_grants(text: str, name: str) -> list[Granted]:
+def read_grants(text: str, name: str) -> Read[Granted]:
     """Read a file of grants that is called *name*.
 
     Raises:
-        InvalidArgument: Naming the line and the column that are wrong.
+        InvalidArgument: If its first line is wrong; of other lines the answer says what is.
 
     """
-    found = []
-    for number, row in _rows(text, name, GRANT_COLUMNS, required=("grant", "project", "pool")):
+    rows = _rows(text, name, GRANT_COLUMNS, required=("grant", "project", "pool"))
+    found = _read(rows, _granted)
+    first: dict[tuple[str, str], tuple[int, object]] = {}
+    for number, one in [*found.rows]:
+        for what, key, value in (
+            ("grant", one.grant.id, one.grant), ("pool", one.pool.id, one.pool),
+            ("project", one.project.id, one.project),
+        ):  # fmt: skip
+            line, before = first.setdefault((what, key), (number, value))
+            if before != value:
+                found.wrong.append((number, f"{what} '{key}' is otherwise on line {line}"))
+    return found
+
+
+def read_usage(text: str, name: str) -> Read[Usage]:
+    """Read a file of what was used outside of the federation; raises as `read_grants`."""
+    rows = _rows(text, name, USAGE_COLUMNS, required=("grant", "once"))
+    return _each_once(_read(rows, _used))
+
+
+def _used(row: dict[str, str]) -> Usage:
+    core_s = seconds(row["core_hours"], "core_hours")
+    accelerator_s = seconds(row["accelerator_hours"], "accelerator_hours")
+    if UNLIMITED in (core_s, accelerator_s) or not (core_s or accelerator_s):
+        raise InvalidArgument("no hours were used", field="core_hours", way_out="such as 12.5")
+    for field in ("grant", "once"):
+        if not row[field]:
+            raise InvalidArgument("is empty", field=field)
+    return Usage(row["grant"], row["once"], core_s, accelerator_s, row["note"])
+
+
+def _each_once(found: Read[Usage]) -> Read[Usage]:
+    first: dict[str, tuple[int, Usage]] = {}
+    for number, one in found.rows:
+        line, before = first.setdefault(one.once, (number, one))
+        if before != one:
+            found.wrong.append((number, f"once: '{one.once}' is otherwise on line {line}"))
+    return found
+
+
+def usage_of(ledger: Read[Entry]) -> Read[Usage]:
+    """Return what runs and imports used, of a ledger that was read: names as `RUN` has it."""
+    found: Read[Usage] = Read([], [*ledger.wrong])
+    for number, entry in ledger.rows:
+        if sum(one.core_s for one in entry.lines) or sum(one.accelerator_s for one in entry.lines):
+            found.wrong.append((number, f"entry {entry.number} does not sum to zero"))
+        used = [one for one in entry.lines if one.account == of_grant(entry.grant, USED)]
+        core_s = sum(one.core_s for one in used)
+        accelerator_s = sum(one.accelerator_s for one in used)
+        once = entry.once or (f"{RUN}{entry.run}" if entry.run else "")
+        if once and (core_s or accelerator_s):
+            found.rows.append((number, Usage(entry.grant, once, core_s, accelerator_s, entry.note)))
+    return _each_once(found)
+
+
+def _read(
+    rows: Iterable[tuple[int, dict[str, str] | FederationError]],
+    make: Callable[[dict[str, str]], R],
+) -> Read[R]:
+    found: Read[R] = Read([], [])
+    for number, row in rows:
         try:
-            found.append(_granted(row))
+            if isinstance(row, FederationError):
+                raise row
+            found.rows.append((number, make(row)))
         except FederationError as error:
-            raise InvalidArgument(f"line {number}: {error}", field=name) from None
+            found.wrong.append((number, str(error)))
     return found
 
 
 def _rows(
     text: str, name: str, columns: tuple[str, ...], *, required: tuple[str, ...]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", restval="")
+) -> Iterator[tuple[int, dict[str, str] | FederationError]]:
+    """Yield the rows with their lines; spreadsheets may have put semicolons between cells."""
+    text = text.removeprefix("\ufeff")
+    first = text.partition("\n")[0]
+    between = ";" if ";" in first and "," not in first else ","
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), restkey="", restval="", delimiter=between
+    )
     heads = reader.fieldnames or ()
     unknown = [head for head in heads if head not in columns]
     missing = [head for head in required if head not in heads]
@@ -87,8 +175,9 @@ def _rows(
         )
     for row in reader:
         if "" in row:
-            raise InvalidArgument(f"line {reader.line_num} has too many cells", field=name)
-        yield reader.line_num, {head: row.get(head, "") for head in columns}
+            yield reader.line_num, InvalidArgument("has too many cells")
+        else:
+            yield reader.line_num, {head: row.get(head, "") for head in columns}
 
 
 def _granted(row: dict[str, str]) -> Granted:
@@ -103,7 +192,7 @@ def _granted(row: dict[str, str]) -> Granted:
         seconds(row["accelerator_hours"], "accelerator_hours"), priority(row["priority"]),
         row["activity"],
     )  # fmt: skip
-    return Granted(checked_grant(grant), pool, project)
+    return Granted(checked_grant(grant), checked_pool(pool), checked_project(project))
 
 
 def _one_of(kind: type[T], text: str, field: str) -> T:
@@ -203,30 +292,30 @@ def write_ledger(entries: Iterable[Entry]) -> Iterator[str]:
     yield out.getvalue()
 
 
-def read_ledger(text: str, name: str) -> list[Entry]:
-    """Read a ledger that `write_ledger` wrote.
+def read_ledger(text: str, name: str) -> Read[Entry]:
+    """Read a ledger that `write_ledger` wrote, each entry by its first line; raises as others."""
+    lines = _read(_rows(text, name, LEDGER_COLUMNS, required=LEDGER_COLUMNS), _entry)
+    found: dict[int, tuple[int, Entry]] = {}
+    for number, one in lines.rows:
+        line, old = found.get(one.number, (number, None))
+        entry = one if old is None else replace(old, lines=(*old.lines, *one.lines))
+        found[one.number] = (line, entry)
+    return Read([*found.values()], lines.wrong)
 
-    Raises:
-        InvalidArgument: Naming the line that is wrong.
 
-    """
-    found: dict[int, Entry] = {}
-    for number, row in _rows(text, name, LEDGER_COLUMNS, required=LEDGER_COLUMNS):
+def _entry(row: dict[str, str]) -> Entry:
+    amounts = []
+    for field in ("number", "core_s", "accelerator_s", "units"):
         try:
-            key = int(row["number"])
-            line = Line(
-                row["account"], int(row["core_s"]), int(row["accelerator_s"]), int(row["units"])
-            )
+            amounts.append(int(row[field]))
         except ValueError:
-            what = f"line {number} has no number where one must be"
-            raise InvalidArgument(what, field=name) from None
-        old = found.get(key)
-        lines = (line,) if line.account else ()
-        found[key] = Entry(
-            key, instant(row["time"], "time"), row["kind"], row["grant"], row["project"],
-            row["run"], (*(old.lines if old else ()), *lines), row["once"], row["note"],
-        )  # fmt: skip
-    return list(found.values())
+            raise InvalidArgument(f"'{row[field]}' is no number", field=field) from None
+    number, *rest = amounts
+    lines = (Line(row["account"], *rest),) if row["account"] else ()
+    return Entry(
+        number, instant(row["time"], "time"), row["kind"], row["grant"], row["project"],
+        row["run"], lines, row["once"], row["note"],
+    )  # fmt: skip
 
 
 class _Factor(BaseModel):

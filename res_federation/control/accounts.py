@@ -37,19 +37,16 @@ def act(state: FederationState, event: Act) -> list[Effect]:
 
     """
     books = state.books
+    effect: BooksChanged | None
     match event:
         case PoolSaved():
             pool = records.checked_pool(event.pool)
+            if books.pools.get(pool.id) == pool:
+                return []
             books.pools[pool.id] = pool
             effect = BooksChanged("pool saved", event.at, event.by, pool=pool)
         case ProjectSaved():
-            project = records.checked_project(event.project)
-            if project.home:
-                member(state, SiteId(project.home))
-            check_project(state.residency, project)
-            books.projects[project.id] = project
-            state.residency = with_records(state.residency, books.projects)
-            effect = BooksChanged("project saved", event.at, event.by, project=project)
+            effect = _project(state, event)
         case MembershipSet():
             one = records.checked_membership(event.member)
             project_named(books, one.project)
@@ -67,8 +64,23 @@ def act(state: FederationState, event: Act) -> list[Effect]:
             effect = BooksChanged("exchanged", event.at, event.by, entries=_exchange(state, event))
         case _:
             assert_never(event)
+    if effect is None:
+        return []
     state.version += 1
     return [effect]
+
+
+def _project(state: FederationState, event: ProjectSaved) -> BooksChanged | None:
+    """Make a project, or change one; None where it is so already."""
+    project, books = records.checked_project(event.project), state.books
+    if books.projects.get(project.id) == project:
+        return None
+    if project.home:
+        member(state, SiteId(project.home))
+    check_project(state.residency, project)
+    books.projects[project.id] = project
+    state.residency = with_records(state.residency, books.projects)
+    return BooksChanged("project saved", event.at, event.by, project=project)
 
 
 def project_named(books: Books, project: str) -> records.Project:
@@ -89,15 +101,20 @@ def grant_named(books: Books, grant: str) -> records.Grant:
     return found
 
 
-def _grant(state: FederationState, event: GrantMade) -> BooksChanged:
-    """Make a grant, or change one; of one that exists project, pool and machine stay."""
+def _grant(state: FederationState, event: GrantMade) -> BooksChanged | None:
+    """Make a grant, or change one; of one that exists project, pool and machine stay.
+
+    None where it is so already: a file that is imported again posts nothing.
+    """
     books, grant = state.books, records.checked_grant(event.grant)
+    if books.grants.get(grant.id) == grant and not grant.closed:
+        return None
     project_named(books, grant.project)
     if grant.pool not in books.pools:
         raise NotFound(f"there is no pool '{grant.pool}'", field="pool", way_out="resfed pool list")
-    if grant.machine:
-        member(state, site_id(grant.machine.split("/")[0], "machine"))
     old = books.grants.get(grant.id)
+    if grant.machine and old is None:
+        _check_machine(state, grant)
     if old is not None:
         same = (old.project, old.pool, old.machine) == (grant.project, grant.pool, grant.machine)
         if not same or old.closed:
@@ -110,6 +127,18 @@ def _grant(state: FederationState, event: GrantMade) -> BooksChanged:
     state.books_turn = books.turns(event.at)
     entry = ledger.adjust(books, grant, event.at, kind)
     return BooksChanged(f"grant {kind}", event.at, event.by, grant=grant, entries=(entry,))
+
+
+def _check_machine(state: FederationState, grant: records.Grant) -> None:
+    """Check that a grant is for something that is there; raises NotFound."""
+    site = member(state, site_id(grant.machine.split("/")[0], "machine"))
+    reported = () if site.report is None else site.report.partitions
+    parts = sorted({*site.declared, *(one.id for one in reported)})
+    if parts and not any(map(grant.covers, parts)):
+        raise NotFound(
+            f"there is no '{grant.machine}' at {site.site.id}",
+            field="machine", way_out=f"there are {', '.join(parts)}",
+        )  # fmt: skip
 
 
 def _close(books: Books, event: GrantClosed) -> BooksChanged:

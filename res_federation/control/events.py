@@ -158,13 +158,18 @@ class GrantClosed:
     by: str = ""
 
 
+RUN = "run:"
+"""Begins the name of a use that is a run of the federation, before its token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What was used outside of the federation.
 
     Attributes:
         grant: Who pays.
-        once: Names the use for all time, such as ``csuc:12345``: it is never charged twice.
+        once: Names the use for all time, such as ``csuc:12345`` or `RUN` and a token: it is never
+            charged twice.
         core_s: Core-seconds.
         accelerator_s: Accelerator-seconds.
         note: For people.

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -258,6 +259,111 @@ async def test_a_report_of_sacct_is_compared_and_the_rest_of_it_imported(
     ledger = (await told("ledger", "export"))[1]
     assert ledger.startswith("number,time,kind")
     assert f",settled,{GRANT.id},fusion,{token}," in ledger
+
+
+@pytest.fixture
+def told(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Awaitable[tuple[int, str, str]]]:
+    """Run a command of `resfed` beside the broker; return its code and what it printed."""
+    monkeypatch.setenv("RESFED_BROKER", running.address)
+
+    async def run(*words: str) -> tuple[int, str, str]:
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "res_federation.cli.main", *words],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+PERIOD = """grant,project,pool,kind,machine,begins,ends,core_hours,home,title
+a,fusion,res,res,csuc,2026-11-01,2030-03-01,10,iac,Edge plasma
+b,fusion,res,res,iac/cluster,2026-11-01,2030-03-01,20,iac,Edge plasma
+c,climate,own,institution,,2026-11-01,2030-03-01,unlimited,csuc,
+"""
+
+
+async def test_a_file_of_grants_is_imported_whole_or_not_and_again_changes_nothing(
+    running: Running, tmp_path: Path, told: Callable[..., Awaitable[tuple[int, str, str]]]
+) -> None:
+    file = tmp_path / "period.csv"
+    file.write_text(
+        PERIOD.replace("2030", "never", 1).replace("iac/cluster", "atlantis").replace(",own", ",")
+    )
+    code, _, said = await told("grant", "import", str(file))
+    assert code == 2
+    lines = [line.removeprefix(f"resfed: {file}:") for line in said.splitlines()]
+    assert lines[0].startswith("2: ends: 'never-03-01' is not a time")
+    assert lines[1] == "3: machine: no member is called 'atlantis'"
+    assert lines[2].startswith("4: ")
+    assert lines[3] == " 3 lines are wrong: nothing was imported"
+
+    file.write_text(PERIOD.replace("/cluster", ""))
+    code, said, _ = await told("grant", "import", str(file), "--dry-run", "--json")
+    acts = {"dry_run": True, "grants": [
+        {"grant": name, "project": project, "act": "new"}
+        for name, project in (("a", "fusion"), ("b", "fusion"), ("c", "climate"))
+    ]}  # fmt: skip
+    assert (code, json.loads(said)) == (0, acts)
+    async with FederationClient(running.address) as client:
+        books = client.accounting
+        assert [one.grant.id for one in await books.grants()] == ["local"], "only said"
+        code, said, _ = await told("grant", "import", str(file))
+        assert (code, said.splitlines()[-1]) == (0, "3 new")
+        entries = [one async for one in books.entries()]
+        assert [one.grant for one in entries if one.kind == "granted"] == ["a", "b", "c"]
+        before = (await told("audit", "show", "--json", "--limit", "1000"))[1]
+        code, said, _ = await told("grant", "import", str(file))
+        assert (code, said.splitlines()[-1]) == (0, "3 as it is")
+        assert [one async for one in books.entries()] == entries
+        after = (await told("audit", "show", "--json", "--limit", "1000"))[1]
+        for text in (before, after):  # who changes nothing has done nothing
+            assert text.count('"accounting.grant-granted"') == 3
+            assert text.count('"accounting.') == 3 + 2 + 2
+        file.write_text(PERIOD.replace("/cluster", "").replace(",10,", ",11,"))
+        assert "1 changed, 2 as it is" in (await told("grant", "import", str(file)))[1]
+        file.write_text(PERIOD.replace("iac/cluster", "csuc"))
+        code, _, said = await told("grant", "import", str(file))
+        assert ":3: machine: grant 'b' has 'iac', which stays" in said
+
+
+async def test_past_use_is_imported_from_csv_and_a_ledger_of_elsewhere_each_use_once(
+    running: Running, tmp_path: Path, told: Callable[..., Awaitable[tuple[int, str, str]]]
+) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        done = await ended(client, (await client.submit(a_spec("fusion"))).id)
+        books = client.accounting
+        used = done.runs[0].used_core_s
+        file = tmp_path / "used.csv"
+        file.write_text(f"grant,once,core_hours\n{GRANT.id},old:1,0.5\nnone,old:2,1\n")
+        code, _, said = await told("ledger", "import", str(file))
+        assert (code, said.splitlines()[0]) == (
+            2, f"resfed: {file}:3: grant: there is no grant 'none'"
+        )  # fmt: skip
+        file.write_text(f"grant,once,core_hours\n{GRANT.id},old:1,0.5\n{GRANT.id},old:2,0.1\n")
+        for words, counts in (
+            (("--dry-run",), (2, 0)), ((), (2, 0)), ((), (0, 2)), (("--dry-run",), (0, 2)),
+        ):  # fmt: skip
+            code, said, _ = await told("ledger", "import", str(file), "--json", *words)
+            document = json.loads(said)
+            assert (code, document["charged"], document["known"]) == (0, *counts)
+        assert (await books.grant(GRANT.id)).used == (used + 1800 + 360, 0)
+
+        ledger = tmp_path / "ledger.csv"
+        ledger.write_text((await told("ledger", "export"))[1])
+        said = (await told("ledger", "import", str(ledger)))[1]
+        assert said.startswith("0 uses charged"), "this ledger has its own runs and imports"
+        assert "3 were charged before" in said
+        other = ledger.read_text().replace(done.runs[0].token, f"{'0' * 26}-1")
+        ledger.write_text(other)
+        for count in (1, 0):
+            assert (await told("ledger", "import", str(ledger)))[1].startswith(f"{count} use")
+        assert (await books.grant(GRANT.id)).used == (2 * used + 1800 + 360, 0)
+        code, _, said = await told("ledger", "import", str(ledger), "--grant", GRANT.id)
+        assert (code, "--grant" in said) == (2, True)
 
 
 async def test_a_recording_with_grants_is_decided_again(running: Running, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from res_federation.accounting import exchange
@@ -13,6 +14,7 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.services import answers
 from res_federation.control.accounts import grant_named, project_named
 from res_federation.control.events import (
+    RUN,
     Event,
     Exchanged,
     GrantClosed,
@@ -23,7 +25,7 @@ from res_federation.control.events import (
     UsageImported,
 )
 from res_federation.errors import InvalidArgument, PermissionDenied
-from res_federation.model.identifiers import site_id
+from res_federation.model.identifiers import RunToken, is_run_token, site_id
 from res_federation.security.caller import permit
 from res_federation.security.permissions import Permit, Scope
 from res_federation.store.ledger import MOST_A_PAGE, EntryFilter
@@ -230,10 +232,18 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         for one in usage.values():
             grant_named(self._books, one.grant)
         known = await self._federation.store.posted_once(usage)
+        known |= await self._own_runs(usage)
         fresh = tuple(one for once, one in usage.items() if once not in known)
         if fresh and not request.validate_only:
             await self._post(UsageImported(self._now, fresh, mine.principal.user))
         return pb.ImportUsageResponse(charged=len(fresh), known=sorted(known))
+
+    async def _own_runs(self, names: Iterable[str]) -> set[str]:
+        """Return those names of uses that are runs of this federation: they are in its ledger."""
+        runs = {one.removeprefix(RUN) for one in names if one.startswith(RUN)}
+        tokens = [RunToken(one) for one in runs if is_run_token(one)]
+        strangers = await self._federation.never_seen(tokens)
+        return {f"{RUN}{one}" for one in tokens if one not in strangers}
 
     @answers.unary
     async def ListExchange(  # noqa: N802
