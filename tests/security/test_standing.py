@@ -27,6 +27,7 @@ from res_federation.model.issuers import Binding
 from res_federation.model.principal import Role
 from res_federation.security.machine import new_account, seen
 from res_federation.security.membership import CLAIM_S, NoMemberships, stands
+from res_federation.wire.times import to_timestamp
 from tests.security import people
 from tests.security.federation import broker
 from tests.security.test_roles_matrix import bearer
@@ -61,9 +62,19 @@ class Caller:
         self.metadata = (bearer(token),)
 
     async def begin(self) -> None:
+        """Make the project r, which can pay at csuc: its jobs wait for that site's agent."""
         project = accounting_pb2.Project(name="projects/r", title="r")
         request = accounting_pb2.SaveProjectRequest(project=project)
         await self.books.SaveProject(request, metadata=self.metadata)
+        pool = accounting_pb2.Pool(name="pools/res", kind="res")
+        await self.books.SavePool(accounting_pb2.SavePoolRequest(pool=pool), metadata=self.metadata)
+        grant = accounting_pb2.Grant(
+            name="grants/g", project="projects/r", pool="pools/res", machine="csuc",
+            begin_time=to_timestamp(0.0), end_time=to_timestamp(1e10), core_seconds=-1,
+            accelerator_seconds=-1,
+        )  # fmt: skip
+        saved = accounting_pb2.SaveGrantRequest(grant=grant)
+        await self.books.SaveGrant(saved, metadata=self.metadata)
 
     async def member(self, who: str, role: str) -> None:
         """Let somebody belong to r; the role "" is none any more."""
@@ -127,6 +138,15 @@ async def end(stream: Any) -> grpc.StatusCode:
         return code
 
 
+async def until_heard(watching: Any, job: str) -> list[str]:
+    """Read a watch until it tells of *job*; return what else it told of."""
+    heard: list[str] = []
+    async with asyncio.timeout(10):
+        while job not in heard:
+            heard.append((await watching.read()).job.uid)
+    return heard
+
+
 async def test_the_tokens_of_who_leaves_a_project_end_for_good(patient, tmp_path):
     async with broker(tmp_path, patient) as running, running.channel() as channel:
         olga = await login(patient, channel, "operator-olga")
@@ -151,6 +171,31 @@ async def test_the_tokens_of_who_leaves_a_project_end_for_good(patient, tmp_path
         assert await olga.acts("machine_token.revoke") == [("broker", made.uid, reason)]
     async with broker(tmp_path, patient) as running, running.channel() as channel:
         assert await refusal(Caller(channel, made.token).listed()) is UNAUTHENTICATED
+
+
+async def test_who_leaves_a_project_hears_no_more_of_it_in_open_streams(patient, tmp_path):
+    async with broker(tmp_path, patient) as running, running.channel() as channel:
+        olga = await login(patient, channel, "operator-olga")
+        await olga.begin()
+        await olga.member("tom", "user")
+        await olga.member("eve", "user")  # of q, too
+        await olga.member("ben", "project-lead")
+        tom, eve, ben = [await login(patient, channel, name) for name in ("tom", "eve", "ben")]
+        job = await tom.submit()
+        request = pb.ReadOutputRequest(name=f"jobs/{job}", follow=True)
+        reading = ben.jobs.ReadOutput(request, metadata=ben.metadata, timeout=30)
+        watching, one = eve.watch(), tom.watch()
+        await asyncio.sleep(0.5)
+        await until_heard(watching, await tom.submit())
+        await olga.member("eve", "")
+        unheard, own = await tom.submit(), await eve.submit("q")
+        assert unheard not in await until_heard(watching, own)
+        # a lead who becomes a user reads on what is their own alone; who has no role hears nothing
+        await olga.member("ben", "user")
+        assert await end(reading) is DENIED
+        await olga.member("tom", "")
+        assert await end(one) is DENIED
+        watching.cancel()
 
 
 async def test_a_token_ends_with_the_binding_that_its_maker_had(patient, tmp_path):

@@ -117,8 +117,11 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         request: jobs_pb2.WatchJobsRequest,
         context: Any,  # noqa: ARG002
     ) -> AsyncIterator[jobs_pb2.WatchJobsResponse]:
-        """Stream changes; the newest state of each job, never a backlog."""
-        mine, names = permit(), [_uid(name) for name in request.names]
+        """Stream changes; the newest state of each job, never a backlog.
+
+        What the caller may see is asked of each change: it may be less than at the beginning.
+        """
+        names = [_uid(name) for name in request.names]
         if not request.with_current:
             for name in names:
                 await self._seen(name)
@@ -129,7 +132,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                     job, how = await self._seen(name)
                     yield self._news(job, how)
             async for changed in watch.changes():
-                how = self._view(mine, changed)
+                how = self._view(permit(), changed)
                 if how:
                     yield self._news(changed, how)
 
@@ -177,13 +180,13 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> AsyncIterator[jobs_pb2.ReadOutputResponse]:
         """Stream what a job printed, to its end where it is followed."""
         found, _ = await self._seen(request.name, View.WHOLE)
-        mine, uid, offset = permit(), found.id, request.offset
+        uid, offset = found.id, request.offset
         most = self._federation.limits.output_bytes
         task = request.task if request.HasField("task") else -1
         with self._federation.job_watchers.watch((uid,)) as watch:
             while True:
                 job = await self._federation.job(uid)
-                self._check_whole(mine, job)
+                self._check_whole(job)
                 ended = job.state.final
                 if job.run is None:
                     if ended or not request.follow:
@@ -194,7 +197,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 else:
                     pieces = self._federation.output(job, task, request.standard_error, offset)
                     async for piece in pieces:
-                        self._check_whole(mine, job)
+                        self._check_whole(job)
                         offset = piece.offset + len(piece.data)
                         yield jobs_pb2.ReadOutputResponse(data=piece.data, offset=piece.offset)
                         if 0 < most <= offset - request.offset:
@@ -256,9 +259,9 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     def _view(self, mine: Permit, job: Job) -> View:
         return view(mine, job, self._federation.sharing.of(job.id))
 
-    def _check_whole(self, mine: Permit, job: Job) -> None:
-        """Check that what was shared when a stream began is shared still."""
-        if self._view(mine, job) < View.WHOLE:
+    def _check_whole(self, job: Job) -> None:
+        """Check that what a caller might read when a stream began they may read still."""
+        if self._view(permit(), job) < View.WHOLE:
             raise _not_yours(job.id)
 
     def _shown(self, job: Job, how: View) -> Job:
