@@ -22,6 +22,7 @@ demo: .venv/.run ## Run the main job: 14 sites on this machine, real scripts, re
 	@$(BIN)/resfed demo $(ARGS)
 
 test: .venv/.dev ## Run the tests; real components that are missing are skipped with a reason
+	@$(BIN)/python -m tests.placement.compile_kernels
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: .venv/.dev ## Check style, types, rooms, proto, spelling, sizes, freshness
