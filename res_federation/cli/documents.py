@@ -81,6 +81,7 @@ def _run(run: Run) -> dict[str, Any]:
         "used": {"core_s": run.used_core_s, "accelerator_s": run.used_accelerator_s}
         if run.settled
         else None,
+        "barred": run.barred or None,
         "tasks": [_task(task) for task in run.tasks],
     }
 

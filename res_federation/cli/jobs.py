@@ -104,6 +104,8 @@ def show(job: JobArgument, broker: Broker = "", as_json: Json = False) -> None:
         output.say(f"{'note':>10}  {text}")
     for run in found.runs:
         output.say(f"{'run':>10}  {run.token}  {run.state}  {run.partition}  {run.reason}".rstrip())
+        if run.barred:
+            output.say(f"{'barred':>10}  its data may no longer be there: {run.barred}")
         if run.grant:
             output.say(f"{'paid by':>10}  {run.grant}: {_charged(run)}")
         for task in run.tasks:

@@ -18,6 +18,7 @@ from res_federation.control.events import (
     ProjectSaved,
     UsageImported,
 )
+from res_federation.control.recall import recall
 from res_federation.control.residency import check_project, with_records
 from res_federation.control.sites import member
 from res_federation.control.state import FederationState
@@ -67,7 +68,7 @@ def act(state: FederationState, event: Act) -> list[Effect]:
     if effect is None:
         return []
     state.version += 1
-    return [effect]
+    return [effect, *recall(state, event.at)]
 
 
 def _project(state: FederationState, event: ProjectSaved) -> BooksChanged | None:

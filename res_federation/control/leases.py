@@ -12,6 +12,7 @@ from __future__ import annotations
 from res_federation.control import runs
 from res_federation.control.effects import Effect, RenewLeases, SiteSeen, WakeAt
 from res_federation.control.events import Ticked
+from res_federation.control.recall import recall
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.identifiers import SiteId
 
@@ -59,5 +60,6 @@ def tick(state: FederationState, event: Ticked) -> list[Effect]:
     if event.at >= state.books_turn:  # a grant begins or ends to pay
         state.books_turn = state.books.turns(event.at)
         state.version += state.books.bounded
+    effects += recall(state, event.at)  # a broker may begin with other classes and sites
     effects.append(WakeAt(event.at + 1.0))
     return effects

@@ -24,11 +24,12 @@ from res_federation.control.effects import (
 )
 from res_federation.control.events import SiteReported
 from res_federation.control.plausible import believed, from_the_future
+from res_federation.control.recall import barred_words, told
 from res_federation.control.sites import member
 from res_federation.control.state import FederationState, SiteState
 from res_federation.model.audit import DENIED, AuditEntry
 from res_federation.model.identifiers import RunToken, job_of
-from res_federation.model.job import RunObservation
+from res_federation.model.job import Job, RunObservation
 
 MOST_TOLD = 200
 """Of one site so much is told of what is not believed, in the life of a broker."""
@@ -108,19 +109,35 @@ def _hold(
     if plausible is None:
         return effects
     observation = plausible
+    begun = run.begun
     effects += runs.observe(state, job, observation, event.at)
+    if run.barred and run.begun and not begun and not run.state.final:  # too late to ask it back
+        job.reason = job.reason if job.cancel_asked else barred_words(run)
+        effects.append(told(job, run, event.at))
+    order = _answer(job, observation)
     if observation.state.final:
         gone.append(observation.token)
-    elif job.cancel_asked:
-        orders.append(CancelRun(observation.token))
-    elif observation.asks:
-        orders.append(BeginRuns((observation.token,)))
-    elif job.run is not None and job.run.leaving and not job.run.begun:
-        orders.append(WithdrawRuns((observation.token,)))  # the first order may have been lost
+    elif order is not None:
+        orders.append(order)
     run = job.run
     if run is not None and not run.begun:
         run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
     return effects
+
+
+def _answer(job: Job, observation: RunObservation) -> Order | None:
+    """Return what the agent is told of a run that it holds, if anything."""
+    token, run = observation.token, job.run
+    unbegun = run is not None and not run.begun
+    if job.cancel_asked:
+        return CancelRun(token)
+    if run is not None and run.barred and unbegun:
+        return WithdrawRuns((token,))
+    if observation.asks:
+        return BeginRuns((token,))
+    if run is not None and run.leaving and unbegun:
+        return WithdrawRuns((token,))  # the first order may have been lost
+    return None
 
 
 def warn(site: SiteState, at: float, target: str, why: str) -> list[Effect]:
@@ -163,6 +180,8 @@ def _missing(
                 run.lease_until = event.at + state.terms.lease_s + state.terms.margin_s
                 if job.cancel_asked:
                     orders.append(CancelRun(token))
+                elif run.barred:  # whether the order came or not, the answer will prove it
+                    orders.append(WithdrawRuns((token,)))
         elif event.complete:
             why = f"{site.site.id} lost the run: its agent does not hold it"
             effects += runs.lose(state, job, event.at, why)

@@ -47,7 +47,7 @@ def observe(
     if moved:
         run.state = job.state = observation.state
         job.started = run.started
-    if not job.cancel_asked:
+    if not job.cancel_asked and not run.barred:
         job.reason = observation.reason
     return [changed(state, job, str(run.state).lower(), at)]
 
@@ -101,7 +101,7 @@ def _let_begin(state: FederationState, job: Job, run: Run, at: float) -> list[Ef
 
     From here on the job is never placed elsewhere unless its user said ``--requeue``.
     """
-    if job.cancel_asked:
+    if job.cancel_asked or run.barred:
         return []
     run.begun, run.fenced = True, False
     state.leave_place(job.id)
@@ -120,7 +120,7 @@ def _withdrawn(
     if sum(not past.leaving for past in job.runs) >= state.terms.max_attempts:
         why = f"{len(job.runs)} attempts ended before they began; the last: {run.reason}"
         return [finish(state, job, JobState.FAILED, at, why)]
-    return requeue(state, job, at, f"withdrawn from {run.site}: {run.reason}")
+    return requeue(state, job, at, f"withdrawn from {run.site}: {run.barred or run.reason}")
 
 
 def _refused(

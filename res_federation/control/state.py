@@ -150,6 +150,7 @@ class FederationState:
         usage: What each user has used, where the policy's order asks for it.
         forecasts: What users were told of when jobs start, and how right that was.
         residency: Classes of data, and which project has which.
+        obeyed: The classes that runs at sites were last held against; None before the first time.
         books: Projects, grants and what is left of them.
         books_turn: When the next grant begins or ends to pay.
 
@@ -185,6 +186,7 @@ class FederationState:
     usage: dict[str, Usage] = field(default_factory=dict)
     forecasts: Forecasts = field(default_factory=Forecasts)
     residency: Residency = NO_CLASSES
+    obeyed: Residency | None = None
     books: Books = field(default_factory=Books)
     books_turn: float = 0.0
 

@@ -190,6 +190,8 @@ class Run:
     """Whether it waits there to hold a place: it is taken back when it can start elsewhere."""
     leaving: bool = False
     """Whether the site was told to take it back; that is no failed attempt."""
+    barred: str = ""
+    """Why its data may no longer be at its site; "" where it may."""
     counted: bool = False
     """Whether the newest capacity report of its site has it in its figures."""
     lease_until: float = 0.0

@@ -61,9 +61,9 @@ def state(one: FederationState) -> FederationState:
     """Return a state without names."""
     jobs = {}
     for name, job in one.jobs.items():
-        runs = [replace(run, grant=hidden(run.grant)) for run in job.runs]
+        runs = [replace(run, grant=hidden(run.grant), reason="") for run in job.runs]
         key = hidden(job.idempotency_key)
-        jobs[name] = replace(job, spec=_spec(job.spec), idempotency_key=key, runs=runs)
+        jobs[name] = replace(job, spec=_spec(job.spec), idempotency_key=key, reason="", runs=runs)
     keys = {(hidden(user), hidden(key)): job for (user, key), job in one.keys.items()}
     history = {hidden(user): ratios for user, ratios in one.history.items()}
     return replace(

@@ -148,7 +148,8 @@ class Recorder:
         jobs = {
             job: replace(one, spec=replace(one.spec, script="")) for job, one in state.jobs.items()
         }
-        self._add("state", _encode(replace(state, jobs=jobs, late=None, shared=None, known=None)))
+        bare = replace(state, jobs=jobs, late=None, shared=None, known=None, obeyed=None)
+        self._add("state", _encode(bare))
 
     def _make_room(self) -> None:
         files = sorted(self._directory.glob(f"*{SUFFIX}"))

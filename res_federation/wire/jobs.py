@@ -86,6 +86,7 @@ def run_to_message(run: Run) -> jobs_pb2.Run:
         used_core_seconds=run.used_core_s,
         used_accelerator_seconds=run.used_accelerator_s,
         settled=run.settled,
+        barred=run.barred,
         tasks=[task_to_message(task) for task in run.tasks],
         **_times(run.started, run.ended),
     )
@@ -112,6 +113,7 @@ def run_from_message(message: jobs_pb2.Run) -> Run:
         used_core_s=message.used_core_seconds,
         used_accelerator_s=message.used_accelerator_seconds,
         settled=message.settled,
+        barred=message.barred,
         tasks=tuple(task_from_message(task) for task in message.tasks),
     )
 

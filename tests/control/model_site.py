@@ -11,6 +11,7 @@ from res_federation.control.effects import (
     ForgetRuns,
     Order,
     StartRun,
+    WithdrawRuns,
 )
 from res_federation.control.events import SiteReported
 from res_federation.model.capacity import CapacityReport, FreeNodes, PartitionCapacity
@@ -33,6 +34,7 @@ class ModelSite:
     journal: str = "first"
     clock: Callable[[], float] = lambda: 2.0
     ran: dict[RunToken, float] = field(default_factory=dict)
+    gives_back: bool = False
 
     def obey(self, orders: tuple[Order, ...]) -> None:
         for order in orders:
@@ -48,12 +50,22 @@ class ModelSite:
                         if token in self.held and self.held[token].asks:
                             self.fenced.discard(token)
                             self.begin(token)
+                case WithdrawRuns(tokens):
+                    self.give_back(tokens if self.gives_back else ())
                 case ForgetRuns(tokens):
                     for token in tokens:
                         if token in self.held and self.held[token].state.final:
                             del self.held[token]
                 case _:
                     pass
+
+    def give_back(self, tokens: tuple[RunToken, ...]) -> None:
+        """Withdraw those that wait, as a real agent does at once."""
+        for token in tokens:
+            held = self.held.get(token)
+            if held and held.state is JobState.SUBMITTED:
+                self.fenced.discard(token)
+                self.withdraw(token)
 
     def start(self, token: RunToken, fenced: bool) -> None:
         if token not in self.seen:

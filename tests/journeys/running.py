@@ -22,8 +22,9 @@ SITES = Path(__file__).resolve().parents[2] / "sites"
 class Up:
     """A federation that runs on this machine."""
 
-    def __init__(self, home: Path, only: str, sites: Path = SITES) -> None:
+    def __init__(self, home: Path, only: str, sites: Path = SITES, policy: str = "") -> None:
         self.home = home
+        self.policy = policy
         self.sites = sites
         self.only = only
         self.address = ""
@@ -33,6 +34,7 @@ class Up:
         command = [
             *RESFED, "up", "--home", str(self.home), "--sites", str(self.sites),
             "--only", self.only, "--listen", listen,
+            *(("--policy", self.policy) if self.policy else ()),
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
@@ -88,9 +90,9 @@ class Up:
 
 
 @contextmanager
-def up(home: Path, only: str, sites: Path = SITES) -> Iterator[Up]:
+def up(home: Path, only: str, sites: Path = SITES, policy: str = "") -> Iterator[Up]:
     """Run a federation of the members *only* until the block ends."""
-    federation = Up(home, only, sites)
+    federation = Up(home, only, sites, policy)
     federation.start()
     try:
         yield federation

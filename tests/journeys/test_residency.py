@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from res_federation.client import Federation
 from tests.journeys.running import SITES, Up, until, up
 
 HEALTH = "health-administration"
@@ -113,3 +115,47 @@ def test_sites_say_under_whose_rule_they_are(federation: Up):
     assert told["owned"]["jurisdictions"] == ["ES", "EU", "US"]
     assert told["csuc"]["ens"] is None
     assert told["csuc"]["confidence"]["jurisdictions"] == "general-knowledge"
+
+
+@pytest.mark.slow
+def test_a_project_that_becomes_stricter_calls_back_what_waits_and_says_what_runs(
+    tmp_path: Path,
+) -> None:
+    sites, go = tmp_path / "sites", tmp_path / "go"
+    shutil.copytree(SITES, sites)
+    for name in ("clinic", "owned"):
+        owner, jurisdictions, cloud, _ = _MEMBERS[name]
+        (sites / name).mkdir()
+        (sites / name / "site.toml").write_text(
+            _MEMBER.format(id=name, owner=owner, jurisdictions=jurisdictions, cloud=cloud, nodes=1)
+        )
+    script = tmp_path / "job.sh"
+    script.write_text(
+        f"#!/bin/sh\n#SBATCH --exclusive -t 9\nuntil [ -e {go} ]; do sleep 0.2; done\n"
+    )
+    with up(tmp_path / "home", "clinic,owned", sites, "earliest-start") as running:
+        until(lambda: _ready(running) >= {"clinic", "owned"})
+        running.resfed("pool", "create", "own", "--kind", "institution")
+        running.resfed("project", "create", "study")
+        grant = "--project study --pool own --begins 2020-01-01 --ends 2040-01-01"
+        running.resfed("grant", "create", "g", *grant.split(), "--core-hours", "unlimited")
+        words = ("submit", "--json", "--project", "study", str(script))
+        names = [json.loads(running.resfed(*words))["job"] for _ in range(6)]
+
+        def states(site: str) -> list[str]:
+            with Federation(running.address) as client:
+                return sorted(str(one.state) for one in map(client.job, names) if one.site == site)
+
+        until(lambda: {*states("owned")} == {"RUNNING", "SUBMITTED"})
+        waited = states("owned").count("SUBMITTED")
+        running.resfed("project", "create", "study", "--data-class", HEALTH)
+        until(lambda: states("owned") == ["RUNNING"])
+        told = [running.json("show", name) for name in names]
+        (stays,) = [one for one in told if one["site"] == "owned"]
+        text = running.resfed("show", stays["job"])
+        assert "runs at owned, where its data may no longer be" in text
+        assert "barred" in text
+        audit = running.resfed("audit", "show", "--limit", "1000", "--json")
+        assert (audit.count('"data.recall"'), audit.count('"data.stays"')) == (waited, 1)
+        go.touch()
+        until(lambda: states("clinic") == ["COMPLETED"] * 5 and states("owned") == ["COMPLETED"])

@@ -170,6 +170,7 @@ class Run(_message.Message):
     USED_CORE_SECONDS_FIELD_NUMBER: _builtins.int
     USED_ACCELERATOR_SECONDS_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
+    BARRED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Names the attempt everywhere: JOB-ATTEMPT."""
     attempt: _builtins.int
@@ -200,6 +201,8 @@ class Run(_message.Message):
     """Accelerator-seconds, the same."""
     settled: _builtins.bool
     """Whether it was charged."""
+    barred: _builtins.str
+    """Why its data may no longer be at its site; empty where it may."""
     @_builtins.property
     def place_time(self) -> _timestamp_pb2.Timestamp:
         """When it was placed."""
@@ -238,10 +241,11 @@ class Run(_message.Message):
         used_core_seconds: _builtins.int = ...,
         used_accelerator_seconds: _builtins.int = ...,
         settled: _builtins.bool = ...,
+        barred: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "end_time", b"end_time", "exit_code", b"exit_code", "place_time", b"place_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "grant", b"grant", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "reserved_accelerator_seconds", b"reserved_accelerator_seconds", "reserved_core_seconds", b"reserved_core_seconds", "script_sha256", b"script_sha256", "settled", b"settled", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "used_accelerator_seconds", b"used_accelerator_seconds", "used_core_seconds", b"used_core_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code", "attempt", b"attempt", "barred", b"barred", "end_time", b"end_time", "exit_code", b"exit_code", "expected_start_s", b"expected_start_s", "grant", b"grant", "partition", b"partition", "place_time", b"place_time", "reason", b"reason", "reserved_accelerator_seconds", b"reserved_accelerator_seconds", "reserved_core_seconds", b"reserved_core_seconds", "script_sha256", b"script_sha256", "settled", b"settled", "site", b"site", "start_time", b"start_time", "state", b"state", "tasks", b"tasks", "token", b"token", "used_accelerator_seconds", b"used_accelerator_seconds", "used_core_seconds", b"used_core_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exit_code: _TypeAlias = _typing.Literal["exit_code"]  # noqa: Y015
     _WhichOneofArgType__exit_code: _TypeAlias = _typing.Literal["_exit_code", b"_exit_code"]  # noqa: Y015
