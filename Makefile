@@ -1,6 +1,6 @@
 # RES Federation. Every target sets up what it needs in .venv, once.
 .DEFAULT_GOAL := help
-.PHONY: placement-table peers help setup demo test lint format proto bench fuzz faults kill-campaign ledger-campaign attack chaos sbatch-conformance rendered-conformance deps clean
+.PHONY: placement-table peers help setup demo test long lint format proto bench fuzz faults kill-campaign ledger-campaign attack chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
 WORKERS ?= 3    # pytest processes: one of them mostly waits for Slurm
@@ -24,6 +24,10 @@ demo: .venv/.run ## Run the main job: 14 sites on this machine, real scripts, re
 test: .venv/.dev ## Run the tests; real components that are missing are skipped with a reason
 	@$(BIN)/python -m tests.placement.compile_kernels
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+
+long: .venv/.dev ## Show every law all its examples, newly drawn (make test shows it a fifth)
+	@$(BIN)/python -m tests.placement.compile_kernels
+	@RESFED_HYPOTHESIS=long $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --timeout 600 -m 'hypothesis or long' $(ARGS)
 
 lint: .venv/.dev ## Check style, types, rooms, proto, spelling, sizes, freshness
 	@echo 'ruff';         $(BIN)/ruff check --quiet .

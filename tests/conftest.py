@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.agent import local_accounts
 from tests.agent.local_accounts import People
+from tests.strategies import examples
 
 
 def strict() -> bool:
@@ -23,15 +24,11 @@ def strict() -> bool:
 
 
 # No deadlines: a busy machine is not a defect.  CI draws the same examples every time.
-settings.register_profile(
-    "ci",
-    deadline=None,
-    derandomize=True,
-    max_examples=100,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.register_profile("dev", deadline=None, max_examples=50, print_blob=True)
+_USUAL = settings(deadline=None, print_blob=True, max_examples=examples(100))
+_CALM = settings(_USUAL, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings(_CALM, derandomize=True))
+settings.register_profile("dev", _USUAL)
+settings.register_profile("long", _CALM)
 settings.load_profile(os.environ.get("RESFED_HYPOTHESIS", "ci" if strict() else "dev"))
 
 # Debian keeps the programs of a PostgreSQL server off the path.

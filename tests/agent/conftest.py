@@ -16,6 +16,7 @@ from res_federation.model.job import JobSpec, TaskOutcome
 from res_federation.model.resources import NodeShape, ResourceRequest
 from res_federation.model.site import Partition, Site
 from res_federation.slurm.dialect import Dialect
+from tests.agent.patience import PATIENCE_S
 
 CPU = PartitionId("here/box/cpu")
 GPU = PartitionId("here/box/gpu")
@@ -85,7 +86,7 @@ class Bench:
         return (await self.batch.find([token], since=0.0)).found[token]
 
     async def until(
-        self, token: RunToken, done: Callable[[Found], bool], limit_s: float = 20.0
+        self, token: RunToken, done: Callable[[Found], bool], limit_s: float = PATIENCE_S
     ) -> Found:
         async with asyncio.timeout(limit_s):
             while not done(found := await self.look(token)):
@@ -105,7 +106,7 @@ class Bench:
 
     async def appears(self, token: RunToken, name: str) -> None:
         path = self.state / "runs" / token / name
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not (path.exists() and path.stat().st_size):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
@@ -126,7 +127,7 @@ async def bench(site: Site, tmp_path: Path) -> AsyncIterator[Bench]:
     yield made
     for job in list(made.batch._jobs.values()):
         await made.batch.cancel(job.token, None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while made.batch._jobs:
             await made.batch.changed()
     await made.batch.close()

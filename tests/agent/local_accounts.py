@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-_PATIENCE_S = 30.0
+from tests.agent.patience import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def people() -> Iterator[People]:
 
 def _change(*argv: str, gone: bool = False) -> None:
     """Run a command; another one that holds the lock of the accounts is waited for."""
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + PATIENCE_S
     while True:
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         if done.returncode == 0 or (gone and done.returncode == 6):

@@ -26,6 +26,7 @@ from res_federation.wire.exchange import (
     piece_from_message,
     report_from_message,
 )
+from tests.agent.patience import PATIENCE_S, comes
 from tests.security.doors import SmallDoors
 
 
@@ -80,7 +81,7 @@ class Broker(agents_pb2_grpc.AgentServiceServicer):
     def over(self, token: RunToken) -> bool:
         return token in self.seen and self.seen[token].state.final
 
-    async def until(self, done, limit_s: float = 30.0) -> None:
+    async def until(self, done, limit_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(limit_s):
             while not done():
                 self.news.clear()
@@ -214,7 +215,7 @@ async def test_what_cannot_start_says_why_in_one_line(site, tmp_path) -> None:
     with pytest.raises(MissingComponent, match="slurm"):
         await run_agent(other, "127.0.0.1:1", tmp_path / "a")
     first = asyncio.create_task(run_agent(site, "127.0.0.1:1", tmp_path / "b"))
-    await asyncio.sleep(0.1)
+    await comes((tmp_path / "b" / "lock").exists)
     with pytest.raises(FailedPrecondition, match="in use by another agent"):
         await run_agent(site, "127.0.0.1:1", tmp_path / "b")
     first.cancel()

@@ -27,6 +27,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.site import Site
 from tests.agent.conftest import Bench
 from tests.agent.local_accounts import People
+from tests.agent.patience import PATIENCE_S, comes
 
 
 class Site2(Bench):
@@ -44,7 +45,7 @@ class Site2(Bench):
         return token
 
     async def over(self, token: RunToken) -> TaskOutcome:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 found = (await self.batch.find([token], since=0.0)).found[token]
                 if found.tasks and found.tasks[0].state.final:
@@ -57,10 +58,7 @@ class Site2(Bench):
 
     async def until_begun(self, token: RunToken) -> None:
         up = self.state / "runs" / token / "work" / "up"
-        end = time.monotonic() + 30
-        while not up.exists():
-            assert time.monotonic() < end
-            await asyncio.sleep(0.02)
+        await comes(up.exists, "the payload")
 
 
 @pytest.fixture
@@ -133,7 +131,7 @@ async def test_output_names_and_logs_lead_nowhere(several: Site2, people: People
     )
     spec = replace(Bench.spec(body), array=(1, 2, 3), array_throttle=1, output="deep/er/out-%a.txt")
     token = await several.submit_as(people.one, spec)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found = (await several.batch.find([token], since=0.0)).found[token]
             if len([task for task in found.tasks if task.state.final]) == 3:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from res_federation.agent.local.machine import Amounts, Pool
 from res_federation.agent.local.queue import Running, Waiting, easy
 from res_federation.model.resources import Layout
+from tests.strategies import examples
 
 SHAPE = Amounts(4, 100, 2)
 NODES = 5
@@ -75,7 +76,7 @@ def never_too_much(running: dict[int, Running]) -> None:
 
 
 @given(tasks)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_everything_runs_nothing_is_over_allocated_and_the_pool_comes_back_whole(drawn) -> None:
     play = world(drawn)
     while True:
@@ -89,7 +90,7 @@ def test_everything_runs_nothing_is_over_allocated_and_the_pool_comes_back_whole
 
 
 @given(tasks)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_the_reservation_of_the_head_is_never_put_off(drawn) -> None:
     play = world(drawn)
     promised: dict[tuple[str, int], float] = {}
@@ -105,7 +106,7 @@ def test_the_reservation_of_the_head_is_never_put_off(drawn) -> None:
 
 
 @given(tasks, st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_budget_bounds_the_starts(drawn, budget) -> None:
     found = world(drawn).step(budget)
     assert len(found.starts) <= budget
@@ -127,7 +128,7 @@ def test_a_short_job_slips_past_a_wide_one_and_a_long_one_does_not() -> None:
 
 
 @given(st.lists(layouts, max_size=8), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_places_can_be_claimed_again_after_a_restart(wanted, data) -> None:
     pool = Pool(NODES, SHAPE)
     taken = [(need, places) for need in wanted if (places := pool.take(need)) is not None]

@@ -19,6 +19,7 @@ from res_federation.model.identifiers import PartitionId, RunToken, SiteId
 from res_federation.model.job import RunObservation
 from res_federation.model.job_state import JobState
 from res_federation.model.order import Cancel, Forget, Order, Read, Renew, Start
+from tests.agent.patience import PATIENCE_S
 
 TOKEN = RunToken("01J0000000000000000000000A-1")
 
@@ -61,7 +62,7 @@ class Agent:
         await self.end()
 
     async def end(self, token: RunToken = TOKEN, lease_s: float = 60.0) -> RunObservation:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while not self.observation(token).state.final:
                 await self.exchange(lease_s=lease_s)
                 await asyncio.sleep(0.02)

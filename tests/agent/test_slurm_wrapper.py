@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from res_federation.agent.fences import Fence
 from res_federation.agent.slurm.wrapper import batch_file, shell_signal
 from res_federation.model.identifiers import RunToken
+from tests.agent.patience import PATIENCE_S, comes_about
+from tests.strategies import examples
 
 TOKEN = RunToken("01J0000000000000000000000A-1")
 SCRIPT = "#!/bin/bash\n#SBATCH --time=5\n"
@@ -65,16 +67,12 @@ class Run:
         self, *arguments: str, place: int | None = None, **more: str
     ) -> tuple[int, str, str]:
         process = self.start(*arguments, place=place, **more)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
         return process.returncode, out, err
 
 
 def until(condition: Callable[[], object]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came")
+    comes_about(condition)
 
 
 def test_the_payload_gets_its_arguments_and_its_end_is_written(tmp_path: Path):
@@ -94,7 +92,7 @@ def test_the_payload_gets_its_arguments_and_its_end_is_written(tmp_path: Path):
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @example([":", "--hold", "\r", "\n#SBATCH --hold\n", "", "*", "$(false)", "'", "\\"])
 def test_arguments_arrive_as_they_are(words: list[str]):
     with TemporaryDirectory() as place:
@@ -142,7 +140,7 @@ def test_what_a_user_exports_commands_nothing_before_the_payload(tmp_path: Path,
 def test_a_second_start_never_begins_the_payload_again(tmp_path: Path):
     run = Run(tmp_path, "echo once >> ../count")
     racing = [run.start() for _ in range(8)]
-    codes = sorted(process.wait(timeout=30) for process in racing)
+    codes = sorted(process.wait(timeout=PATIENCE_S) for process in racing)
     for process in racing:
         process.communicate()
     assert codes == [0] + [75] * 7
@@ -190,7 +188,7 @@ def test_a_fenced_payload_asks_and_waits_for_the_word(tmp_path: Path):
     assert process.poll() is None
     assert not (run.path / "began").exists()
     run.fence.let_begin()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=PATIENCE_S) == 0
     process.communicate()
     assert (run.path / "began").exists()
     assert not run.fence.unbegun()
@@ -218,7 +216,7 @@ def test_a_fence_that_was_open_proves_nothing_of_one_that_asked(tmp_path: Path):
     assert not run.fence.withdraw()
     assert run.fence.word() == "go"
     first.send_signal(signal.SIGCONT)
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=PATIENCE_S) == 0
     first.communicate()
     assert (run.path / "began").exists()
 
@@ -251,7 +249,7 @@ def test_withdrawing_and_beginning_at_once_has_one_outcome(tmp_path: Path):
         thread = threading.Thread(target=lambda: withdrawn.append(run.fence.withdraw()))  # noqa: B023
         thread.start()
         thread.join()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
         assert withdrawn[0] != (run.path / "began").exists(), "never both, never neither"
 
 
@@ -262,7 +260,7 @@ def test_the_end_is_written_when_slurm_asks_all_to_end(tmp_path: Path):
     process = run.start()
     until((run.path / "began").exists)
     os.killpg(process.pid, signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (9, "bye\n")
     over = run.fence.exit("batch")
     assert over is not None
@@ -277,7 +275,7 @@ def test_a_signal_for_the_batch_shell_reaches_the_users_shell(tmp_path: Path, na
     process = run.start()
     until((run.path / "began").exists)
     process.send_signal(getattr(signal, f"SIG{name}"))
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (4, "got\n")
 
 

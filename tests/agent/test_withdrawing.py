@@ -24,6 +24,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.order import Arrange, Begin, Cancel, Order, Renew, Start, Withdraw
 from res_federation.model.resources import Layout, NodeShape, ResourceRequest
 from res_federation.model.site import Partition
+from tests.agent.patience import PATIENCE_S
 
 CPU = PartitionId("here/box/cpu")
 BLOCKER, A, B, C = (RunToken(f"01J000000000000000000000{n:02d}-1") for n in range(4))
@@ -67,7 +68,7 @@ class Agent:
         return next(run for run in runs if run.token == token)
 
     async def until(self, token: RunToken, state: JobState) -> RunObservation:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while self.seen(token).state is not state:
                 await self.exchange()
                 await asyncio.sleep(0.02)
@@ -95,7 +96,7 @@ async def agent(site, tmp_path) -> AsyncIterator[Agent]:
     yield made
     for token in list(made.batch._jobs):
         await made.batch.cancel(token, None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while made.batch._jobs:
             await made.batch.changed()
     await made.stop()
@@ -185,7 +186,7 @@ async def test_a_run_passes_its_place_on_before_it_leaves(agent: Agent) -> None:
     assert await agent.queue() == [C, B]
     assert given_back(agent.seen(A))
     await agent.restart()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while BLOCKER in await agent.queue():  # noqa: ASYNC110 - found again in its own time
             await asyncio.sleep(0.02)
     assert await agent.queue() == [C, B]
@@ -271,7 +272,7 @@ async def fenced(site, tmp_path) -> AsyncIterator[Agent]:
     yield made
     for token in list(made.batch._jobs):
         await made.batch.cancel(token, None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while made.batch._jobs:
             await made.batch.changed()
     await made.stop()

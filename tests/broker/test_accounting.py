@@ -29,6 +29,7 @@ from res_federation.model.reason import Code, Reason
 from res_federation.model.sentences import moment
 from res_federation.simulator.production import repeat
 from res_federation.store.recording import RECORDINGS, export
+from tests.agent.patience import PATIENCE_S
 from tests.broker.conftest import Running
 
 HOUR = 3600
@@ -50,7 +51,7 @@ async def two_projects(client: FederationClient) -> None:
 
 
 async def waits(client: FederationClient, job: str, word: str) -> Job:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             found = await client.job(job)
             if word in found.reason:
@@ -59,7 +60,7 @@ async def waits(client: FederationClient, job: str, word: str) -> Job:
 
 
 async def ended(client: FederationClient, job: str) -> Job:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return (await client.wait([job]))[0]
 
 

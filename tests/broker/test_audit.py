@@ -26,6 +26,7 @@ from res_federation.model.principal import Role
 from res_federation.security.authenticator import Authenticator
 from res_federation.security.machine import MachineAccounts, new_account
 from res_federation.store.audit_reader import AuditReader
+from tests.agent.patience import PATIENCE_S
 from tests.broker.conftest import Running
 from tests.broker.test_loop import a_loop, a_submission
 from tests.builders import a_job
@@ -178,7 +179,7 @@ async def test_what_could_not_be_written_is_written_once_there_is_room(tmp_path:
         store.fail(ResourceExhausted("the disk is full"), ResourceExhausted("still full"))
         loop.note(AuditEntry(1.0, "ana", "login", "pipeline-1"))
         loop.note(AuditEntry(2.0, "eve", "login", "pipeline-1", DENIED))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while await store.audit.last() < 2:  # noqa: ASYNC110 - a database rings no bell
                 await asyncio.sleep(0.05)
         told = [entry_of(one.entry) for one in await store.audit.records(0, 10)]

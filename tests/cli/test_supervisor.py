@@ -10,6 +10,7 @@ import pytest
 
 from res_federation.cli.supervisor import Child, Supervisor, ready_server
 from res_federation.errors import Unavailable
+from tests.agent.patience import PATIENCE_S
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
 _DEAF = (
@@ -19,7 +20,7 @@ _DEAF = (
 STUBBORN = (sys.executable, "-c", _DEAF)
 
 
-def _until(what: object, seconds: float = 10.0) -> None:
+def _until(what: object, seconds: float = PATIENCE_S) -> None:
     end = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < end

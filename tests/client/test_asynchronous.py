@@ -9,6 +9,7 @@ from res_federation.client import Federation, FederationClient
 from res_federation.errors import NotFound
 from res_federation.model.job import JobSpec
 from res_federation.model.job_state import JobState
+from tests.agent.patience import PATIENCE_S
 
 SPEC = JobSpec(name="pi", user="ana", script="#!/bin/sh\necho 3.14\n")
 
@@ -30,7 +31,7 @@ async def test_a_job_is_submitted_watched_and_read_through_outages(broker: Any) 
         broker.outages = 1
         job = await federation.submit(SPEC)
         broker.outages = 1
-        (ended,) = await federation.wait([job.id], timeout=20)
+        (ended,) = await federation.wait([job.id], timeout=PATIENCE_S)
         broker.outages = 1
         printed = b"".join([piece async for piece in federation.output(job.id)])
         listed = [one.id async for one in federation.jobs()]

@@ -8,6 +8,7 @@ from res_federation.client import Federation, SiteState
 from res_federation.errors import InvalidArgument, NotFound, Unavailable
 from res_federation.model.job import JobSpec
 from res_federation.model.job_state import JobState
+from tests.agent.patience import PATIENCE_S
 
 SPEC = JobSpec(name="pi", user="ana", script="#!/bin/sh\necho 3.14\n")
 
@@ -47,7 +48,7 @@ def test_waiting_returns_jobs_as_they_ended_in_the_order_asked_for(broker: Any) 
     with Federation(broker.address) as federation:
         ids = federation.submit_many([SPEC] * 3)
         broker.outages = 2
-        ended = federation.wait(reversed(ids), timeout=20)
+        ended = federation.wait(reversed(ids), timeout=PATIENCE_S)
     assert [job.id for job in ended] == list(reversed(ids))
     assert {job.state for job in ended} == {JobState.COMPLETED}
 

@@ -55,6 +55,7 @@ from res_federation.placement.engine import place
 from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy
 from tests.control.model_site import ModelSite
+from tests.strategies import examples
 
 
 def a_member(name: str, nodes: int) -> Site:
@@ -315,8 +316,12 @@ class Federation(RuleBasedStateMachine):
             assert books.balance(of_grant(grant, USED))[0] == used.get(grant, 0)
 
 
+def told_of(whole: int) -> settings:
+    return settings(max_examples=examples(whole), stateful_step_count=50, deadline=None)
+
+
 TestFederation = Federation.TestCase
-TestFederation.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestFederation.settings = told_of(200)
 
 
 class FederationOfLateStarts(Federation):
@@ -326,9 +331,7 @@ class FederationOfLateStarts(Federation):
 
 
 TestFederationOfLateStarts = FederationOfLateStarts.TestCase
-TestFederationOfLateStarts.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None
-)
+TestFederationOfLateStarts.settings = told_of(100)
 
 
 HOUR = 3600
@@ -365,7 +368,7 @@ class FederationOfGrants(Federation):
 
 
 TestFederationOfGrants = FederationOfGrants.TestCase
-TestFederationOfGrants.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestFederationOfGrants.settings = told_of(40)
 
 
 class LateFederationOfGrants(FederationOfGrants):
@@ -375,6 +378,4 @@ class LateFederationOfGrants(FederationOfGrants):
 
 
 TestLateFederationOfGrants = LateFederationOfGrants.TestCase
-TestLateFederationOfGrants.settings = settings(
-    max_examples=20, stateful_step_count=50, deadline=None
-)
+TestLateFederationOfGrants.settings = told_of(20)

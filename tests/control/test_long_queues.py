@@ -16,6 +16,7 @@ from res_federation.placement.engine import place
 from res_federation.placement.policies import NAMES, named
 from res_federation.placement.policy import Policy
 from tests.control.test_fences import member
+from tests.strategies import examples
 
 MOST = 3
 
@@ -58,7 +59,7 @@ class Queue:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(jobs=st.integers(1, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_after_a_change_every_held_job_is_seen_once(name: str, jobs: int) -> None:
     queue = Queue(named(name))
     held = {queue.submit() for _ in range(jobs)}
@@ -72,7 +73,7 @@ def test_after_a_change_every_held_job_is_seen_once(name: str, jobs: int) -> Non
 
 
 @given(jobs=st.integers(MOST, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_a_new_job_is_in_the_next_round_however_long_the_queue(jobs: int) -> None:
     queue = Queue()
     for _ in range(jobs):

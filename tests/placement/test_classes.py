@@ -21,6 +21,7 @@ from res_federation.placement.waiting import Waiting
 from tests.builders import a_job, a_snapshot
 from tests.placement.drawn import queues, snapshots
 from tests.placement.test_late_start import a_pool, a_wide
+from tests.strategies import examples
 
 POLICY = named("federated")
 
@@ -65,7 +66,7 @@ class JobByJob(Waiting):
         return number
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(pools, many, st.integers(0, 3))
 def test_walking_by_class_sends_whom_walking_job_by_job_sends(drawn, asked, count):
     snapshot, queue = a_federation(drawn), a_queue(asked)
@@ -82,7 +83,7 @@ def _changed(row: Row, free: int) -> Row:
     return replace(row, free=bars)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     pools,
     many,

@@ -26,6 +26,7 @@ from res_federation.slurm.dialect import Dialect
 from res_federation.slurm.job_spec import read_job
 from res_federation.slurm.render import Rendered, render_understood
 from tests.builders import a_job
+from tests.strategies import examples
 
 SITES = Path(__file__).parents[2] / "sites"
 UNKNOWN = (Code.SHAPE_UNKNOWN, Code.NODES_UNKNOWN, Code.MEMORY_UNKNOWN)
@@ -81,7 +82,7 @@ ANY_DIRECTIVES = st.tuples(
 
 
 @given(ANY_DIRECTIVES)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_partition_is_feasible_where_the_script_can_be_written(words: tuple[str, ...]) -> None:
     try:
         spec = read(*filter(None, words))

@@ -15,6 +15,7 @@ from res_federation.placement.policies import named
 from res_federation.placement.snapshot import ReleaseIn
 from res_federation.placement.waiting import Waiting
 from tests.builders import A100, a_job, a_row, a_snapshot, busy
+from tests.strategies import examples
 
 POLICY = named("federated")
 LOOPS = [name for name, value in vars(forecast).items() if hasattr(value, "py_func")]
@@ -101,7 +102,7 @@ def test_a_job_without_accelerators_does_not_delay_one_that_has_its_own_nodes():
     assert told[-1] == 100.0
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(2, 40), st.integers(1, 3))
 def test_behind_those_that_are_laid_the_work_counts(count, nodes):
     """The fluid estimate of a queue of like jobs is within one job of the exact one."""

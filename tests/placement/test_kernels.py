@@ -19,6 +19,7 @@ from res_federation.placement.score import Board, Shard, score_shard
 from res_federation.placement.shapes import encode_jobs
 from res_federation.slurm.site_rules import NO_RULES, ruled_layout
 from tests.placement.drawn import queues, snapshots
+from tests.strategies import examples
 
 layout = kernels.compiled(layout_numbers)
 KERNELS = [name for name, value in vars(kernels).items() if hasattr(value, "py_func")]
@@ -53,7 +54,7 @@ def _place(snapshot, queue) -> Any:
 
 
 def test_plans_are_the_same_with_plain_loops(plainly):
-    @settings(max_examples=30)
+    @settings(max_examples=examples(30))
     @given(snapshots(), queues)
     def law(snapshot, queue):
         assert plainly(_place, snapshot, queue) == _place(snapshot, queue)

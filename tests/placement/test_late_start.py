@@ -35,6 +35,7 @@ from res_federation.placement.snapshot import Ordered, ReleaseIn, Row, Snapshot
 from res_federation.placement.waiting import Waiting
 from tests.builders import A100, H100, a_job, a_row, a_snapshot
 from tests.placement.drawn import queues, snapshots
+from tests.strategies import examples
 
 POLICY = named("federated")
 CORE = NodeShape(cores=1, memory_mib=None)
@@ -246,7 +247,7 @@ wides = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(pools, wides, st.integers(0, 4))
 def test_kept_places_are_never_broken(
     drawn: list[tuple[int, int, list[tuple[int, int]]]],
@@ -374,7 +375,7 @@ def test_every_loop_has_its_twin():
 
 
 def test_plans_are_the_same_with_plain_loops(monkeypatch: pytest.MonkeyPatch):
-    @settings(max_examples=30)
+    @settings(max_examples=examples(30))
     @given(snapshots(), queues, st.integers(0, 3))
     def law(snapshot: Snapshot, queue: Queue, count: int):
         policy = with_late(reservations=count)

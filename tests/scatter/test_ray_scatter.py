@@ -17,6 +17,7 @@ from res_federation.placement.policy import Policy
 from res_federation.placement.score import SHARD_SHAPES
 from res_federation.placement.snapshot import Snapshot
 from res_federation.scatter.bench_place import drawn_jobs
+from tests.agent.patience import PATIENCE_S
 from tests.builders import A100, CPU, H100, a_row, a_snapshot
 
 POLICY = Policy(seed=3)
@@ -121,7 +122,7 @@ def test_an_engine_that_was_killed_is_started_again(here, scatters):
     assert scatter._process is not engine
     # Ray's own agents look only now and then whether their raylet lives: half a minute.
     heavy = [process for process in runtime if "Agent" not in names[process.pid]]
-    _, alive = psutil.wait_procs(heavy, timeout=20)
+    _, alive = psutil.wait_procs(heavy, timeout=PATIENCE_S)
     assert alive == [], "the runtime of a dead engine ends by itself"
 
 
@@ -130,6 +131,6 @@ def test_closing_leaves_nothing_behind(scatters):
     scatter.start()
     runtime = _below(scatter)
     scatter.close()
-    _, alive = psutil.wait_procs(runtime, timeout=10)
+    _, alive = psutil.wait_procs(runtime, timeout=PATIENCE_S)
     assert alive == []
     scatter.close()

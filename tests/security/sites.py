@@ -31,6 +31,7 @@ from res_federation.security.authority import Authority, new_site_key, site_requ
 from res_federation.security.credentials import find
 from res_federation.wire import exchange
 from res_federation.wire.status import from_rpc_error
+from tests.agent.patience import PATIENCE_S
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "sites"
 MEMBERS = load_sites(CATALOGUE)
@@ -70,7 +71,7 @@ class Broker:
         return asyncio.create_task(run_agent(member, self.address, state, beat_s=0.3))
 
     async def ready(self, site: SiteId, state: SiteState = SiteState.READY) -> None:
-        async with FederationClient(self.address) as client, asyncio.timeout(40):
+        async with FederationClient(self.address) as client, asyncio.timeout(PATIENCE_S):
             while (await client.site(site)).state is not state:  # noqa: ASYNC110 - it is polled
                 await asyncio.sleep(0.1)
 
@@ -153,7 +154,7 @@ class Stream:
 
     async def order(self, kind: str) -> Any:
         """The first order of a kind."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 answer = await self.call.read()
                 assert answer is not grpc.aio.EOF, "the broker ended the stream"
@@ -163,7 +164,7 @@ class Stream:
 
     async def refusal(self) -> Any:
         """The error that ends the stream."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 while await self.call.read() is not grpc.aio.EOF:
                     pass

@@ -18,6 +18,7 @@ from res_federation.broker.watchers import Watch
 from res_federation.client import FederationClient
 from res_federation.model.job import JobSpec
 from res_federation.wire.specs import spec_to_message
+from tests.agent.patience import PATIENCE_S
 from tests.broker.conftest import Running, running  # noqa: F401 - a fixture
 from tests.security import attacks
 
@@ -26,7 +27,7 @@ FEW = 150
 
 async def served(broker: Running) -> None:
     """Assert that somebody who dials now can submit and see the job."""
-    async with asyncio.timeout(20), FederationClient(broker.address) as client:
+    async with asyncio.timeout(PATIENCE_S), FederationClient(broker.address) as client:
         job = await client.submit(JobSpec("honest", "", "#!/bin/sh\ntrue\n"))
         assert (await client.job(job.id)).id == job.id
 
@@ -45,7 +46,7 @@ async def test_others_are_served_during_the_attack(running: Running, attack: str
 async def test_garbage_is_hung_up_on_at_both_ports(running: Running) -> None:  # noqa: F811
     async with connections_of(running, FEW) as held:
         await attacks.say(held, lambda: attacks.HTTP)
-        assert await attacks.hung_up(held, 15) == len(held) > 0
+        assert await attacks.hung_up(held, PATIENCE_S) == len(held) > 0
     await served(running)
 
 
@@ -56,7 +57,7 @@ def connections_of(broker: Running, count: int):
 async def test_handshakes_that_never_end_are_ended(running: Running) -> None:  # noqa: F811
     async with connections_of(running, 20) as held:
         await attacks.say(held, lambda: attacks.CLIENT_HELLO[:20])
-        assert await attacks.hung_up(held, hardening.HANDSHAKE_S + 10) == 20
+        assert await attacks.hung_up(held, hardening.HANDSHAKE_S + PATIENCE_S) == 20
     await served(running)
 
 
@@ -105,7 +106,7 @@ async def test_an_agent_that_never_reports_is_sent_away(running: Running, monkey
     async with running.door("uv") as channel:
         call = AgentServiceStub(channel).Connect(never())
         with pytest.raises(grpc.aio.AioRpcError) as ended:
-            await asyncio.wait_for(call.read(), 20)
+            await asyncio.wait_for(call.read(), PATIENCE_S)
         assert ended.value.code() == grpc.StatusCode.FAILED_PRECONDITION
     await served(running)
 

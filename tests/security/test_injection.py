@@ -36,6 +36,7 @@ from res_federation.slurm.directives import own_options
 from res_federation.slurm.options import BY_NAME
 from res_federation.slurm.render import Unrenderable, render_understood
 from tests.conformance.sbatch import real
+from tests.strategies import examples
 
 TOKEN = RunToken("01J0000000000000000000000J-1")
 PART = Partition(PartitionId("here/c/p"), "p", NodeShape(cores=8, memory_mib=8000), nodes=4)
@@ -129,7 +130,7 @@ def shown(batch: str, home: Path) -> list[str]:
     return done.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(spec=specs())
 @example(spec=JobSpec("x\n#SBATCH --hold", "u", SCRIPT, arguments=("a\nb", "$(touch RESFED_HIT)")))
 @example(spec=JobSpec("n", "u", SCRIPT, options=(("comment", f"a;touch {HIT} #SBATCH --hold"),)))

@@ -22,6 +22,7 @@ from res_federation.model.resources import ResourceRequest
 from res_federation.wire import exchange
 from tests.builders import an_id
 from tests.security.lying import AT, Broker, a_site
+from tests.strategies import examples
 
 BIG = 2**63 - 1
 ints = st.sampled_from([-BIG - 1, -1, 0, 1, 4, 10, 1_000_000, 2**31, BIG]) | st.integers(0, 200)
@@ -85,7 +86,7 @@ def messages(draw: st.DrawFn, kind: Any) -> Any:  # noqa: PLR0912 - a branch a k
 
 
 @given(st.lists(messages(agents_pb2.SiteReport), min_size=1, max_size=4), st.floats(0, 100))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_exchange_breaks_the_broker_or_touches_another_site(
     reports: list[Any], pause: float
 ) -> None:

@@ -29,6 +29,7 @@ from res_federation.model.identifiers import RunToken
 from res_federation.model.job import JobSpec
 from res_federation.model.order import Read
 from tests.agent.local_accounts import People
+from tests.agent.patience import PATIENCE_S
 
 TOKEN, OTHER = RunToken("01J00000000000000000000S01-1"), RunToken("01J00000000000000000000S02-1")
 SECRET = "7 the secret_of_root 5 6 .\n"
@@ -99,7 +100,7 @@ def site(people: People) -> Iterator[Site]:
     shutil.rmtree(root)
 
 
-def bounded(act: Callable[[], object], seconds: float = 5.0) -> object:
+def bounded(act: Callable[[], object], seconds: float = PATIENCE_S) -> object:
     """Do something that must not hang."""
 
     async def limited() -> object:
@@ -289,7 +290,7 @@ def test_the_bell_takes_any_noise(people: People) -> None:
         os.mkfifo(bell.path / "pipe")
         (bell.path / "..name").write_text("")
         (bell.path / f"{TOKEN}.batch").write_text("")
-        assert asyncio.run(asyncio.wait_for(bell.rung(busy=True), 5)) == {TOKEN}
+        assert asyncio.run(asyncio.wait_for(bell.rung(busy=True), PATIENCE_S)) == {TOKEN}
         assert [each.name for each in bell.path.iterdir()] == ["full"]
         began = time.process_time()
         with pytest.raises(TimeoutError):

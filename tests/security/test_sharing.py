@@ -27,6 +27,7 @@ from res_federation.model.share import ShareKind
 from res_federation.security.credentials import find
 from res_federation.store.store import Store
 from res_federation.wire import exchange
+from tests.agent.patience import PATIENCE_S
 from tests.security import people
 from tests.security.federation import Broker, broker
 from tests.security.sites import CSUC, Stream, stream
@@ -152,16 +153,17 @@ async def test_who_a_job_is_shared_with_sees_it_whole_and_alone(patient, tmp_pat
 
 
 async def audited(running: Broker, olga: Caller) -> None:
-    await asyncio.sleep(0.5)
-    async with running.channel() as channel:
+    acts: list[Any] = []
+    async with running.channel() as channel, asyncio.timeout(PATIENCE_S):
         audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
-        page = await audit.ListEntries(audit_pb2.ListEntriesRequest(), metadata=olga.metadata)
-    entries = [entry_of(one.entry) for one in page.entries]
-    acts = [
-        (one.act, one.actor, one.data)
-        for one in entries
-        if one.target == WAITS and one.act.endswith("share")
-    ]
+        while len(acts) < 2:
+            page = await audit.ListEntries(audit_pb2.ListEntriesRequest(), metadata=olga.metadata)
+            entries = [entry_of(one.entry) for one in page.entries]
+            acts = [
+                (one.act, one.actor, one.data)
+                for one in entries
+                if one.target == WAITS and one.act.endswith("share")
+            ]
     told = (("user", "eve@people"),)
     assert acts == [("job.unshare", "ana@people", told), ("job.share", "ana@people", told)]
 
@@ -207,7 +209,7 @@ async def test_open_streams_end_with_the_share(patient, tmp_path, monkeypatch):
             news = eve.watch()
             request = pb.ReadOutputRequest(name=f"jobs/{ANA}", follow=True)
             reading = eve.stub.ReadOutput(request, metadata=eve.metadata, timeout=30)
-            await asyncio.sleep(0.5)
+            await news.initial_metadata()
             await print_at(site, b"first words", more=True)
             assert (await reading.read()).data == b"first words"
             await ana.unshare(f"jobs/{ANA}", user="eve@people")

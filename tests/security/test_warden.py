@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from res_federation.security.limits import Meter
 from res_federation.security.permissions import permit
 from res_federation.security.warden import Warden
 from res_federation.wire.status import from_rpc_error
+from tests.agent.patience import PATIENCE_S
 
 LIMITS = Limits(
     calls_per_s=0.001, calls_burst=4, submissions_per_s=0.001, submissions_burst=3,
@@ -131,5 +133,9 @@ async def test_streams_are_bounded_and_given_back(stub: Any) -> None:
     third = stub.WatchJobs(request, metadata=ana)
     assert "2 streams open" in (await _refused(third.read())).message
     first.cancel()
-    await asyncio.sleep(0.2)
-    await stub.WatchJobs(request, metadata=ana).read()
+    async with asyncio.timeout(PATIENCE_S):
+        while True:  # until the broker has seen that the first one is gone
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                await stub.WatchJobs(request, metadata=ana).read()
+                break
+            await asyncio.sleep(0.05)

@@ -25,6 +25,7 @@ from res_federation.model.audit_chain import entry_of
 from res_federation.model.principal import LOCAL, Principal, Role
 from res_federation.security.authenticator import Authenticator
 from res_federation.security.interceptor import Doorkeeper
+from tests.agent.patience import PATIENCE_S, comes
 from tests.security import people
 from tests.security.federation import Broker, broker
 from tests.security.stored_jobs import ANA, EVE, filled
@@ -95,12 +96,21 @@ async def _watched(jobs: Any, tokens: dict[str, str]) -> None:
         async for news in streams[name]:
             heard[name].append(news.job)
 
+    async def told_of(uid: str, *names: str) -> None:
+        def told() -> bool:
+            return all(uid in {job.uid for job in heard[name]} for name in names)
+
+        await comes(told, f"news of {uid} to {names}")
+
     tasks = [asyncio.create_task(listen(name)) for name in streams]
-    await asyncio.sleep(0.5)
+    await asyncio.gather(*(stream.initial_metadata() for stream in streams.values()))
     made = await jobs.CreateJob(a_request(), metadata=(bearer(tokens["eve"]),))
     cancel = pb.CancelJobRequest(name=f"jobs/{ANA}")
     await jobs.CancelJob(cancel, metadata=(bearer(tokens["ana"]),))
-    await asyncio.sleep(1.0)
+    await told_of(made.uid, "eve", "olga", "pia")
+    await told_of(ANA, "ana", "bea", "lia", "sam", "olga", "pia")
+    last = await jobs.CreateJob(a_request(), metadata=(bearer(tokens["eve"]),))
+    await told_of(last.uid, "eve", "olga", "pia")  # so all before it was told, or never will be
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,15 +136,15 @@ async def _pages_of_others(running: Broker, jobs: Any, tokens: dict[str, str]) -
         assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
         told.add((caught.value.details() or "").replace(uid, "ID"))
     assert len(told) == 1
-    await asyncio.sleep(0.5)
-    async with running.channel() as channel:
+    denied: set[tuple[str, str]] = set()
+    async with running.channel() as channel, asyncio.timeout(PATIENCE_S):
         audit: Any = audit_pb2_grpc.AuditServiceStub(channel)
-        page = await audit.ListEntries(
-            audit_pb2.ListEntriesRequest(), metadata=(bearer(tokens["olga"]),)
-        )
-    entries = [entry_of(one.entry) for one in page.entries]
-    denied = {(one.actor, one.act) for one in entries if one.outcome == "denied"}
-    assert ("ana@people", "JobService/GetJob") in denied
+        while ("ana@people", "JobService/GetJob") not in denied:  # it is written when there is time
+            page = await audit.ListEntries(
+                audit_pb2.ListEntriesRequest(), metadata=(bearer(tokens["olga"]),)
+            )
+            entries = [entry_of(one.entry) for one in page.entries]
+            denied = {(one.actor, one.act) for one in entries if one.outcome == "denied"}
 
 
 async def test_a_new_call_is_denied_until_the_table_has_it():
@@ -188,7 +198,7 @@ async def test_a_stream_ends_with_the_login(patient, tmp_path):
         )
         robot = (bearer(made.token),)
         stream = jobs.WatchJobs(pb.WatchJobsRequest(), metadata=robot, timeout=30)
-        await asyncio.sleep(0.3)
+        await stream.initial_metadata()
         await jobs.CreateJob(a_request(), metadata=robot)
         assert (await stream.read()).job.display_name == "secret-x"
         await identity.RevokeMachineToken(

@@ -17,6 +17,7 @@ from res_federation.simulator.shaped_queue import ShapedQueue
 from res_federation.simulator.virtual_site import VirtualSite
 from tests.simulator.drawn_workload import drawn
 from tests.simulator.test_federation import THREE, conserved, digest
+from tests.strategies import examples
 
 CHECKED = Rules(check=True)
 
@@ -33,7 +34,7 @@ def size(queue: LocalQueue | ShapedQueue, procs: int) -> object:
     return procs if isinstance(queue, LocalQueue) else Layout(procs, 1, 0, 0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from([pool, nodes]),
     st.sampled_from(["fcfs", "easy", "conservative"]),

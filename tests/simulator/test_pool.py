@@ -22,6 +22,7 @@ from res_federation.simulator.workload import Workload
 from tests.simulator.drive import Row, drive
 from tests.simulator.oracle import jobs_of, starts_of
 from tests.simulator.slow_queue import SlowQueue
+from tests.strategies import examples
 
 MODULES = (pool_tree, pool_profile, pool_state, pool_plan, pool_passes, pool, local_queue)
 SIZE = 8
@@ -132,7 +133,7 @@ def test_easy_delays_no_head_beyond_its_shadow(rows):
     assert all(starts[key] <= until for key, until in promised.items())
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(rows=ROWS)
 def test_conservative_keeps_every_promise_that_it_ever_made(rows):
     """What a job is first promised, and each earlier time since, bounds its start."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from res_federation.simulator import release_profile
 from res_federation.simulator.release_profile import GRIDS_S, ReleaseProfile
+from tests.strategies import examples
 
 steps = st.lists(
     st.tuples(st.booleans(), st.integers(1, 100_000), st.integers(1, 9)), min_size=1, max_size=120
@@ -23,7 +24,7 @@ def short():
         yield lambda most: patch.setattr(release_profile, "MOST_RELEASES", most)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps, st.integers(2, 40))
 def test_it_is_told_by_the_finest_grid_on_which_it_is_short(short, wanted, most):
     short(most)

@@ -11,6 +11,7 @@ from res_federation.model.resources import Layout, NodeShape
 from res_federation.simulator.shaped_queue import ShapedQueue
 from tests.simulator.drawn_workload import drawn
 from tests.simulator.plain_queue import PlainQueue
+from tests.strategies import examples
 
 NODES = 6
 SHAPE = NodeShape(cores=8, memory_mib=64, accelerator="nvidia-v100", accelerators=2)
@@ -54,7 +55,7 @@ layouts = st.builds(
 requests = st.lists(st.tuples(layouts, st.integers(1, 50), st.integers(0, 9)), max_size=25)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(requests, st.sampled_from(["fcfs", "easy", "conservative"]))
 def test_no_node_gives_more_than_it_has_and_everything_runs(wanted, discipline):
     queue = ShapedQueue(SHAPE, NODES, discipline)
@@ -86,7 +87,7 @@ def test_no_node_gives_more_than_it_has_and_everything_runs(wanted, discipline):
     assert np.array_equal(queue._free, np.tile([8, 64, 2], (NODES, 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(requests.filter(len), st.sampled_from(["easy", "conservative"]))
 def test_backfilling_never_delays_the_head(wanted, discipline):
     """Queue all at once: the first that cannot begin does so no later than without the others."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.traces.read import FORMATS, read_trace
 from res_federation.simulator.traces.source import LONGEST_LINE
+from tests.strategies import examples
 
 JOB = b"1 0 -1 10 4 -1 -1 4 20 -1 1 1 1 1 1 1 -1 -1\n"
 
@@ -153,7 +154,7 @@ WORDS = st.sampled_from(
 ).map(lambda word: word.replace(b"\x01", b"|"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     data=st.one_of(
         st.binary(max_size=300),

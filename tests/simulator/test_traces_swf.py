@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from res_federation.errors import InvalidArgument
 from res_federation.simulator.traces import rules
 from res_federation.simulator.traces.read import fit_to, read_trace
+from tests.strategies import examples
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 TRACES = SHARED / "traces"
@@ -132,7 +133,7 @@ def slowly(text: str, first: int | None):
     return sorted(jobs, key=lambda job: job[:2]), counts, min(seen, first or seen)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(lines=TEXT, first=st.one_of(st.none(), st.integers(1, 10)), packed=st.booleans())
 def test_as_a_slow_reader(tmp_path_factory, lines, first, packed):
     text = "; Version: 2\n" + "".join(line + end for line, end in lines)

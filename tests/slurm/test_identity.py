@@ -222,12 +222,10 @@ async def test_who_lays_traps_in_their_own_run_harms_that_run_alone(agent: Agent
     body = f"touch up; while :; do for n in {names}; do {trap}; done; done 2> /dev/null"
     await agent.exchange(agent.order(A, "ana", body))
     wait_for((agent.state / "runs" / A / "work" / "up").exists, PATIENCE_S, "traps")
-    began = time.monotonic()
     await agent.exchange(agent.order(B, "eva", "sleep 1; id -un"))
     seen = await agent.ended(B)
     assert seen[B].state is JobState.COMPLETED
     assert agent.output(B) == f"{people.two}\n"
-    assert time.monotonic() - began < 30
     assert agent.identities.problem == ""
     assert os.stat("/etc/shadow").st_uid == 0  # noqa: PTH116
     await agent.exchange(Cancel(A, None))

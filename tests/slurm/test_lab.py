@@ -175,7 +175,7 @@ def test_a_plan_may_enforce_accounts_and_qualities_of_service(slurm, tmp_path: P
         wait_for(
             lambda: cluster.run(["sbatch", "-q", "debug", "-p", "debug", "-A", "lab", "-o",
                                  "/dev/null", "--wrap", "true"]).returncode == 0,
-            30, "an association with the quality of service",
+            PATIENCE_S, "an association with the quality of service",
         )  # fmt: skip
         refused = cluster.run(["sbatch", "-A", "nobodys", "-o", "/dev/null", "--wrap", "true"])
         assert "Invalid account" in refused.stderr

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from res_federation.slurm import script_header
 from res_federation.slurm.directives import directive, own_options, rewritten, unwritable
+from tests.strategies import examples
 
 HOSTILE = st.one_of(
     st.text(alphabet=" \t\v\f\"'\\#:$`;&|<>(){}~!*-=,%aé\u2028\u0085\x1b", max_size=40),
@@ -27,7 +28,7 @@ BODY = "\n#SBATCH --late=1\necho 'x # y'  \n\ttrue"
 
 
 @given(values=st.dictionaries(NAMES, HOSTILE, max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_a_value_is_read_back_and_adds_no_option(values: dict[str, str]) -> None:
     script = rewritten("#!/bin/sh\n# remark\necho", values)
     header = script_header.read(script)
@@ -37,7 +38,7 @@ def test_a_value_is_read_back_and_adds_no_option(values: dict[str, str]) -> None
 
 
 @given(old=st.dictionaries(NAMES, HOSTILE), new=st.dictionaries(NAMES, HOSTILE))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_the_body_stays_and_the_options_are_those_wanted(
     old: dict[str, str], new: dict[str, str]
 ) -> None:

@@ -16,8 +16,9 @@ from res_federation.slurm.directives import directive, unwritable
 from res_federation.slurm.options import OPTIONS
 from tests.fuzz import laws
 from tests.fuzz.scripts import BODY, FREE, OF_VALUE, TRICKS, Asked, as_read
+from tests.strategies import examples
 
-EXAMPLES = int(os.environ.get("RESFED_FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("RESFED_FUZZ_EXAMPLES", examples(150)))
 COUNT = os.environ.get("RESFED_FUZZ_COUNT", "")
 
 _NAMES = [f"--{option.name}" for option in OPTIONS] + [

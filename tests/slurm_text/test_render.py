@@ -18,6 +18,7 @@ from res_federation.slurm.directives import own_options
 from res_federation.slurm.job_spec import read_job
 from res_federation.slurm.losses import losses
 from res_federation.slurm.render import Rendered, Unrenderable, render
+from tests.strategies import examples
 
 SITES = Path(__file__).parents[2] / "sites"
 BODY = "\nmodule load x\nsrun ./app\n#SBATCH --qos=late\n"
@@ -163,7 +164,7 @@ def test_options_of_the_command_line_are_written_into_the_script() -> None:
 
 
 @given(name=st.text(max_size=30), account=st.text(max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_no_field_becomes_a_directive_or_a_command(name: str, account: str) -> None:
     try:
         spec = job("-t 5", arguments=("--job-name", name, "--comment", "c\n#SBATCH --uid=0"[:1]))

@@ -19,12 +19,13 @@ from res_federation.store.queries import Logged
 from res_federation.store.step import Step
 from res_federation.store.store import Store
 from tests.store.making import Log, a_job, a_run, an_id, whole_jobs
+from tests.strategies import examples
 
 ALL = JobFilter()
 
 
 @given(whole_jobs())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25))
 async def test_a_job_comes_back_as_it_was(store: Store, job):
     log = Log((await store.load_live()).last_revision)
     job.id = an_id(2 * log.revision)

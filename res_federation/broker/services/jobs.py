@@ -115,7 +115,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     async def WatchJobs(  # noqa: N802
         self,
         request: jobs_pb2.WatchJobsRequest,
-        context: Any,  # noqa: ARG002
+        context: Any,
     ) -> AsyncIterator[jobs_pb2.WatchJobsResponse]:
         """Stream changes; the newest state of each job, never a backlog.
 
@@ -127,6 +127,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 await self._seen(name)
         # The watch opens before the present state is read, so that no change falls between.
         with self._federation.job_watchers.watch(names) as watch:
+            await context.send_initial_metadata(())  # who waits for it misses nothing from here on
             if request.with_current:
                 for name in names:
                     job, how = await self._seen(name)
