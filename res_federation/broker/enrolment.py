@@ -54,6 +54,10 @@ class Enrolment:
         self._ended: dict[Outbox, FederationError] = {}
         self._endings: set[asyncio.Future[list[SiteCertificate]]] = set()
 
+    def follow(self, settings: SecuritySettings) -> None:
+        """Go by other settings from now on; what was signed stays as it is."""
+        self._settings, self.issuers = settings, settings.people.issuers
+
     # --- coming in
 
     async def invite(

@@ -86,7 +86,7 @@ def authenticator(
         local.principal if local else None,
         local.token if local else "",
         machines=parts.machines,
-        people=TokenVerifier(people.issuers, parts.clock.now) if people.issuers else None,
+        people=TokenVerifier(people.issuers, parts.clock.now),
         bindings=people.bindings,
         memberships=KeptMemberships(parts),
         machine_came=MachineLogins(parts),

@@ -19,25 +19,29 @@ from res_federation.broker.federation import Federation
 from res_federation.broker.identity import authenticator, know
 from res_federation.broker.loop import Loop
 from res_federation.broker.record import Record
+from res_federation.broker.reloading import Reloading
 from res_federation.broker.server import Server
 from res_federation.broker.signing import began, ended, keep_signing
 from res_federation.broker.standing import Standing
 from res_federation.broker.warming import warm
 from res_federation.config.broker import BrokerSettings
+from res_federation.config.security import SecuritySettings
 from res_federation.control.catalogue import Catalogue
 from res_federation.control.effects import RunRound
-from res_federation.control.events import Ticked
+from res_federation.control.events import LimitsSet, Ticked
 from res_federation.control.forecasts import recalled
 from res_federation.control.residency import with_records
 from res_federation.control.state import FederationState, Terms, federation, restore
 from res_federation.control.telling import held_of
 from res_federation.model.identifiers import SiteId
+from res_federation.model.limits import Limits
 from res_federation.model.plan import Plan
 from res_federation.model.site import Site
 from res_federation.placement.engine import Scatter, in_process, place
 from res_federation.placement.policy import Policy
 from res_federation.scatter.ray_scatter import RayScatter
 from res_federation.security.audit_key import AuditKey
+from res_federation.security.authenticator import Authenticator
 from res_federation.security.authority import AUTHORITY, Authority
 from res_federation.security.local_login import SignedIn
 from res_federation.store.recording import RECORDINGS
@@ -79,7 +83,8 @@ async def run_broker(
         carrier = _carrier(parts, policy, scatter)
 
         async def load() -> FederationState:
-            return await _load(store, clock.now(), _begun(settings, catalogue, policy))
+            begun = _begun(settings, catalogue, policy, parts.limits)
+            return await _load(store, clock.now(), begun)
 
         async def reload() -> FederationState:
             parts.outboxes.close()  # every agent dials again and tells all that it holds
@@ -107,13 +112,14 @@ def _carrier(parts: Federation, policy: Policy, scatter: Scatter) -> Carrier:
     )  # fmt: skip
 
 
-def _begun(settings: BrokerSettings, catalogue: Catalogue, policy: Policy) -> FederationState:
+def _begun(
+    settings: BrokerSettings, catalogue: Catalogue, policy: Policy, limits: Limits
+) -> FederationState:
     """Return the state of a federation that has just begun; in developer mode `local` pays."""
     books = Books(rates=dict(catalogue.rates))
     return federation(
         catalogue.sites, distances=catalogue.distances, policy=policy,
-        terms=Terms(lease_s=settings.lease_s, margin_s=settings.margin_s,
-                    limits=settings.security.limits),
+        terms=Terms(lease_s=settings.lease_s, margin_s=settings.margin_s, limits=limits),
         dialects=catalogue.dialects, residency=catalogue.residency,
         books=with_local(books) if settings.security.developer else books,
     )  # fmt: skip
@@ -189,6 +195,23 @@ def _hosts(settings: BrokerSettings) -> tuple[str, ...]:
     return (*(name for name in names if name not in ("0.0.0.0", "::")), socket.gethostname())  # noqa: S104 - compared
 
 
+def _reloading(
+    parts: Federation, settings: BrokerSettings, known: Authenticator, server: Server
+) -> Reloading:
+    """Return what looks after security.toml: who follows it while the broker runs."""
+
+    def people(found: SecuritySettings) -> None:
+        known.follow(found.people.issuers, found.people.bindings)
+
+    def limits(found: SecuritySettings) -> None:
+        parts.limits = found.limits
+        server.meter.follow(found.limits)
+        parts.loop.put(LimitsSet(parts.clock.now(), found.limits))
+
+    follow = (people, limits, parts.enrolment.follow)
+    return Reloading(parts, settings.security, settings.home, follow)
+
+
 async def _serve(
     parts: Federation,
     carrier: Carrier,
@@ -205,11 +228,13 @@ async def _serve(
     parts.member_changed = standing.changed
     standing.begin()
     server = Server(parts, known)
+    reloading = _reloading(parts, settings, known, server)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())
             tasks.create_task(record.keep())
             tasks.create_task(keep_signing(parts))
+            tasks.create_task(reloading.keep())
             doors = Doors(authority, rules, _hosts(settings), parts.clock.now())
             address = await server.start(settings.listen, settings.listen_agents, doors)
             if local is not None:

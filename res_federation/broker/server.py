@@ -69,7 +69,8 @@ class Server:
             federation.streams,
         )  # fmt: skip
         self._federation = federation
-        warden = Warden(Meter(federation.limits), federation.clock.now, answers.refuse)
+        self.meter = Meter(federation.limits)
+        warden = Warden(self.meter, federation.clock.now, answers.refuse)
         most = raise_file_limit()
         self._users = grpc.aio.server(options=users_options(most), interceptors=(keeper, warden))
         self._agents = grpc.aio.server(options=agents_options(most))

@@ -31,6 +31,7 @@ class SecuritySettings:
         invitation_s: How long an invitation is good when nobody says otherwise, in seconds.
         limits: How much one caller may ask of the broker.
         people: Who vouches for people, and what they are here.
+        file: Where all this was read, or None.
 
     """
 
@@ -42,6 +43,7 @@ class SecuritySettings:
     invitation_s: float = DAY_S
     limits: Limits = LOCAL_LIMITS
     people: People = NOBODY
+    file: Path | None = None
 
 
 class _Table(BaseModel):
@@ -109,6 +111,7 @@ def security_settings(file: Path | None, home: Path) -> SecuritySettings:
         invitation_s=found.sites.invitation_hours * 3600.0,
         limits=found.limits.limits(),
         people=people(found.issuer, found.binding),
+        file=path.absolute(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What administrators do to the books: pools, projects, members, grants, imported usage."""
+"""What administrators do to the books, and what else they set: limits."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from res_federation.control.events import (
     Exchanged,
     GrantClosed,
     GrantMade,
+    LimitsSet,
     MembershipSet,
     PoolSaved,
     ProjectSaved,
@@ -25,7 +26,16 @@ from res_federation.control.state import FederationState
 from res_federation.errors import FailedPrecondition, InvalidArgument, NotFound
 from res_federation.model.identifiers import SiteId, site_id
 
-Act = PoolSaved | ProjectSaved | MembershipSet | GrantMade | GrantClosed | UsageImported | Exchanged
+Act = (
+    PoolSaved
+    | ProjectSaved
+    | MembershipSet
+    | GrantMade
+    | GrantClosed
+    | UsageImported
+    | Exchanged
+    | LimitsSet
+)
 
 
 def act(state: FederationState, event: Act) -> list[Effect]:
@@ -63,6 +73,9 @@ def act(state: FederationState, event: Act) -> list[Effect]:
             )
         case Exchanged():
             effect = BooksChanged("exchanged", event.at, event.by, entries=_exchange(state, event))
+        case LimitsSet():
+            state.terms = replace(state.terms, limits=event.limits)
+            return []
         case _:
             assert_never(event)
     if effect is None:

@@ -8,6 +8,7 @@ from res_federation.accounting.records import Grant, Membership, Pool, Project
 from res_federation.model.capacity import CapacityReport
 from res_federation.model.identifiers import JobId, RunToken, SiteId
 from res_federation.model.job import JobSpec, RunObservation
+from res_federation.model.limits import Limits
 from res_federation.model.plan import Plan
 
 
@@ -204,6 +205,14 @@ class Exchanged:
     by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LimitsSet:
+    """The broker's file has other limits now; what is over them already stays."""
+
+    at: float
+    limits: Limits
+
+
 Event = (
     JobSubmitted
     | JobCancelled
@@ -222,4 +231,5 @@ Event = (
     | GrantClosed
     | UsageImported
     | Exchanged
+    | LimitsSet
 )

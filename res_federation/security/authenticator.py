@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 
 from res_federation.errors import Unauthenticated
-from res_federation.model.issuers import Binding
+from res_federation.model.issuers import Binding, Issuer
 from res_federation.model.machine_account import MachineAccount
 from res_federation.model.principal import Principal
 from res_federation.security.credentials import HEADER
@@ -105,7 +105,7 @@ class Authenticator:
                 self._machine_came(who, now)
             again = partial(self._machine_again, token)
             return Login(who, account.expires, account.owner, again)
-        if self._people is None:
+        if self._people is None or not self._people.issuers:
             raise Unauthenticated("the token is not one that this broker takes")
         found = await self._people.verify(token)
         who = self._person(found)
@@ -113,6 +113,12 @@ class Authenticator:
         self._maker_came(who.user, by_claim, now)
         again = partial(self._person_again, found)
         return Login(who, found.expires, who.user, again, by_claim)
+
+    def follow(self, issuers: Sequence[Issuer], bindings: Sequence[Binding]) -> None:
+        """Take the word of these issuers, and read it by these bindings, from now on."""
+        self._bindings = tuple(bindings)
+        if self._people is not None:
+            self._people.follow(issuers)
 
     def stands(self, account: MachineAccount, now: float) -> bool:
         """Tell whether who made *account* may still speak for its project, at *now*.
@@ -142,6 +148,8 @@ class Authenticator:
     def _person_again(self, found: Verified, now: float) -> Principal:
         if now >= found.expires:
             raise Unauthenticated("the login is over", way_out="resfed login")
+        if self._people is None or found.issuer not in self._people.issuers:
+            raise Unauthenticated("the issuer of the token is not taken any more")
         return self._person(found)
 
     def _maker_came(self, user: str, by_claim: frozenset[str], now: float) -> None:

@@ -56,7 +56,9 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
             login = await self._authenticator.login(
                 handler_call_details.invocation_metadata, self._now()
             )
-            if await continuation(handler_call_details) is None:
+            # once: gRPC leaves out the interceptors behind this one when it is asked again
+            handler = await continuation(handler_call_details)
+            if handler is None:
                 return None  # there is no such call: gRPC says so
             found = permit(login.principal, method)
             call = Call(method, found, login, self._denied)
@@ -68,7 +70,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
                 )
         except FederationError as error:
             return self._refusal(error)
-        return self._kept(await continuation(handler_call_details), call, login)
+        return self._kept(handler, call, login)
 
     def _refusal(self, error: FederationError) -> Any:
         async def refuse(request_iterator: Any, context: Any) -> Any:

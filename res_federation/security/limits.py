@@ -52,6 +52,10 @@ class Rate:
         self._rate, self._burst, self._most = rate, max(1.0, burst), most
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
+    def follow(self, rate: float, burst: float) -> None:
+        """Go by another rate from now on; what is in the buckets stays."""
+        self._rate, self._burst = rate, max(1.0, burst)
+
     def __len__(self) -> int:
         """Return how many keys are remembered."""
         return len(self._buckets)
@@ -88,6 +92,15 @@ class Meter:
             limits.project_submissions_per_s, limits.project_submissions_burst
         )
         self._streams: Counter[str] = Counter()
+
+    def follow(self, limits: Limits) -> None:
+        """Go by other *limits* from now on."""
+        self.limits = limits
+        self._calls.follow(limits.calls_per_s, limits.calls_burst)
+        self._jobs.follow(limits.submissions_per_s, limits.submissions_burst)
+        self._project_jobs.follow(
+            limits.project_submissions_per_s, limits.project_submissions_burst
+        )
 
     def call(self, caller: str, now: float) -> None:
         """Count one call that is no submission; raises ResourceExhausted."""

@@ -45,9 +45,24 @@ class TokenVerifier:
     ) -> None:
         """Take the word of *issuers*; *now* tells UTC seconds."""
         self._now = now
+        self._more = {} if apart_s is None else {"apart_s": apart_s}
+        self._issuers: dict[str, Issuer] = {}
+        self.keys: dict[str, IssuerKeys] = {}
+        self.follow(issuers)
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """Those whose word is taken."""
+        return tuple(self._issuers.values())
+
+    def follow(self, issuers: Sequence[Issuer]) -> None:
+        """Take the word of these from now on; keys of those that are as they were are kept."""
+        known, keys = self._issuers, self.keys
         self._issuers = {issuer.url: issuer for issuer in issuers}
-        more = {} if apart_s is None else {"apart_s": apart_s}
-        self.keys = {issuer.url: IssuerKeys(issuer, now, **more) for issuer in issuers}
+        self.keys = {
+            url: keys[url] if known.get(url) == one else IssuerKeys(one, self._now, **self._more)
+            for url, one in self._issuers.items()
+        }
 
     async def verify(self, token: str) -> Verified:
         """Return what *token* says.

@@ -27,6 +27,7 @@ from res_federation.control.events import (
     GrantMade,
     JobCancelled,
     JobSubmitted,
+    LimitsSet,
     MembershipSet,
     PlanReady,
     PoolSaved,
@@ -74,6 +75,7 @@ _KINDS: dict[str, type[Any]] = {
     "grant closed": GrantClosed,
     "usage": UsageImported,
     "exchanged": Exchanged,
+    "limits": LimitsSet,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
