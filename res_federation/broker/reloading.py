@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 LOOK_S = 1.0
 """Between two looks. A file is read once it is as it was at the look before: not half written."""
 _ACT = "security.reload"
+_AT_START = ("hosts", "tls_certificate", "tls_key")
 _Signature = tuple[int, int, int, int, int]
 Follow = Callable[[SecuritySettings], None]
 
@@ -69,6 +70,8 @@ class Reloading:
             one.name for one in fields(found) if getattr(was, one.name) != getattr(found, one.name)
         ]
         log.info("security_read", file=str(self._file), changed=changed)
+        if late := [name for name in changed if name in _AT_START]:
+            log.warning("security_needs_a_restart", file=str(self._file), changed=late)
         if not changed:
             return
         for follow in self._follow:
