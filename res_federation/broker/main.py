@@ -51,6 +51,8 @@ from res_federation.telemetry.logs import configure
 log = structlog.get_logger(__name__)
 
 _STOP_GRACE_S = 2.0
+GATE = "gate"
+"""Directory of a broker's home: sockets between the gate and gRPC."""
 
 
 async def run_broker(
@@ -205,7 +207,7 @@ def _reloading(
 
     def limits(found: SecuritySettings) -> None:
         parts.limits = found.limits
-        server.meter.follow(found.limits)
+        server.follow(found.limits)
         parts.loop.put(LimitsSet(parts.clock.now(), found.limits))
 
     follow = (people, limits, parts.enrolment.follow)
@@ -227,7 +229,7 @@ async def _serve(
     standing = Standing(parts, known)
     parts.member_changed = standing.changed
     standing.begin()
-    server = Server(parts, known)
+    server = Server(parts, known, settings.home / GATE)
     reloading = _reloading(parts, settings, known, server)
     try:
         async with asyncio.TaskGroup() as tasks:

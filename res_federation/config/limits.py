@@ -31,6 +31,13 @@ class LimitsPart(BaseModel):
     streams: Count = _D.streams
     output_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = _D.output_bytes
     chunk_jobs: Annotated[int, Field(ge=1, le=10_000)] = _D.chunk_jobs
+    connections_of_address: Count = _D.connections_of_address
+    strangers_of_address: Count = _D.strangers_of_address
+    strangers: Count = _D.strangers
+    handshakes_per_s: Rate = _D.handshakes_per_s
+    handshakes_burst: Count = _D.handshakes_burst
+    all_handshakes_per_s: Rate = _D.all_handshakes_per_s
+    all_handshakes_burst: Count = _D.all_handshakes_burst
 
     def limits(self) -> Limits:
         """Return the limits as the broker follows them."""

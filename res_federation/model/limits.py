@@ -22,6 +22,14 @@ class Limits:
         streams: Streams (watches, outputs, batches) that one caller has open.
         output_bytes: Bytes that one call to read output may bring.
         chunk_jobs: Jobs of one message of a batch.
+        connections_of_address: Connections of one network address; more are closed at once.
+        strangers_of_address: Those of them that have not made a call with a good login yet; for a
+            new one the oldest is closed.
+        strangers: As for one address, of all addresses together.
+        handshakes_per_s: Handshakes of one address, over a long time; more wait for their turn.
+        handshakes_burst: Handshakes of one address that may come at once.
+        all_handshakes_per_s: As for one address, of all addresses together; they take turns.
+        all_handshakes_burst: As for one address, of all addresses together.
 
     """
 
@@ -37,6 +45,13 @@ class Limits:
     streams: int = 100
     output_bytes: int = 4 << 30
     chunk_jobs: int = 10_000
+    connections_of_address: int = 4_000
+    strangers_of_address: int = 400
+    strangers: int = 2_000
+    handshakes_per_s: float = 100.0
+    handshakes_burst: int = 200
+    all_handshakes_per_s: float = 200.0
+    all_handshakes_burst: int = 400
 
 
 LOCAL_LIMITS = Limits(
@@ -50,5 +65,6 @@ LOCAL_LIMITS = Limits(
     user_tasks=0,
     project_jobs=0,
     streams=2_000,
+    connections_of_address=0,
 )
 """Of developer mode: the only user is the account that started the broker."""

@@ -10,6 +10,7 @@ import grpc
 from res_federation.errors import FederationError, PermissionDenied
 from res_federation.security.authenticator import Authenticator, Login
 from res_federation.security.caller import Call, Denied, begin
+from res_federation.security.peers import true_peer
 from res_federation.security.permissions import TABLE, Door, permit
 from res_federation.security.streams import OpenStreams
 from res_federation.security.tarpit import Tarpit
@@ -75,7 +76,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
     def _refusal(self, error: FederationError) -> Any:
         async def refuse(request_iterator: Any, context: Any) -> Any:
             del request_iterator
-            await self._tarpit.hold(context.peer())
+            await self._tarpit.hold(true_peer(context.peer()))
             await self._refuse(context, error)
             yield b""  # an asynchronous generator: never reached
 

@@ -14,6 +14,7 @@ from res_federation.errors import FederationError, Unauthenticated
 from res_federation.security.caller import caller, permit
 from res_federation.security.limits import Meter
 from res_federation.security.ownership import project
+from res_federation.security.peers import true_peer
 
 log = structlog.get_logger(__name__)
 
@@ -31,9 +32,13 @@ class Warden(grpc.aio.ServerInterceptor):
         meter: Meter,
         now: Callable[[], float],
         refuse: Refuse,
+        known: Callable[[str], None],
     ) -> None:
-        """Ask *meter*; *refuse* ends a call with an error."""
-        self._meter, self._now, self._refuse = meter, now, refuse
+        """Ask *meter*; *refuse* ends a call with an error.
+
+        *known* hears the peer of each call that has a good login.
+        """
+        self._meter, self._now, self._refuse, self._known = meter, now, refuse, known
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -65,7 +70,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _answered(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> Any:
-            who = _who(context)
+            who = self._who(context)
             try:
                 if method == _ONE:
                     self._meter.submissions(who, _project(request), 1, self._now())
@@ -79,7 +84,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _collected(self, method: str, answer: Any) -> Any:
         async def measured(requests: AsyncIterator[Any], context: Any) -> Any:
-            who = _who(context)
+            who = self._who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
@@ -92,7 +97,7 @@ class Warden(grpc.aio.ServerInterceptor):
 
     def _streamed(self, method: str, answer: Any) -> Any:
         async def measured(request: Any, context: Any) -> AsyncIterator[Any]:
-            who = _who(context)
+            who = self._who(context)
             try:
                 self._meter.call(who, self._now())
                 with self._meter.stream(who):
@@ -114,18 +119,18 @@ class Warden(grpc.aio.ServerInterceptor):
                 self._meter.submissions(who, name, jobs, self._now())
             yield chunk
 
+    def _who(self, context: Any) -> str:
+        """Return whom a call counts for: the caller, or the address where nobody needs a login."""
+        try:
+            user = caller().user
+        except Unauthenticated:
+            return f"peer {true_peer(context.peer()).rpartition(':')[0]}"
+        self._known(context.peer())
+        return user
+
     async def _tell(self, context: Any, method: str, who: str, error: FederationError) -> None:
         log.warning("limited", call=method, actor=who, why=error.message)
         await self._refuse(context, error)  # raises: gRPC has its answer
-
-
-def _who(context: Any) -> str:
-    """Return whom a call is counted for: the caller, or the address where nobody needs a login."""
-    try:
-        return caller().user
-    except Unauthenticated:
-        peer: str = context.peer()
-        return f"peer {peer.rpartition(':')[0]}"
 
 
 def _project(request: Any) -> str:

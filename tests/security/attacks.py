@@ -23,9 +23,14 @@ CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(60)
 """Begins a handshake that it never ends."""
 HTTP = b"POST /res_federation.api.v1.JobService/CreateJob HTTP/1.1\r\nHost: x\r\n\r\n"
 ACTS_AT_ONCE = 200
+DIAL_S = 12.0
+"""So long an attack opens connections; where each has to wait for its turn, it gets fewer."""
+HONEST = "127.0.0.1"
+"""The honest user's address; every other one of 127.0.0.0/8 is somebody else's."""
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Attack = Callable[[str, int, random.Random], Coroutine[Any, Any, int]]
+Attack = Callable[[str, int, random.Random, str], Coroutine[Any, Any, int]]
+"""With the broker's address, how many, what draws, and the address from which to dial."""
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -43,7 +48,9 @@ def careless() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def connections(address: str, count: int, *, tls: bool) -> AsyncIterator[list[Connection]]:
+async def connections(
+    address: str, count: int, *, tls: bool, source: str = HONEST
+) -> AsyncIterator[list[Connection]]:
     """Hold up to *count* connections; those that are refused are not in the list."""
     host, port = _split(address)
     context, gate = careless() if tls else None, asyncio.Semaphore(ACTS_AT_ONCE)
@@ -53,10 +60,16 @@ async def connections(address: str, count: int, *, tls: bool) -> AsyncIterator[l
         async with gate:
             with contextlib.suppress(OSError, TimeoutError, ssl.SSLError):
                 async with asyncio.timeout(30):
-                    held.append(await asyncio.open_connection(host, port, ssl=context))
+                    held.append(
+                        await asyncio.open_connection(
+                            host, port, ssl=context, local_addr=(source, 0)
+                        )
+                    )
 
     try:
-        await asyncio.gather(*(dial() for _ in range(count)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DIAL_S):
+                await asyncio.gather(*(dial() for _ in range(count)))
         yield held
     finally:
         for _, writer in held:
@@ -78,57 +91,58 @@ async def hung_up(held: list[Connection], within_s: float) -> int:
     async def ended(reader: asyncio.StreamReader) -> bool:
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(within_s):
-                while await reader.read(4096):
-                    pass
+                with contextlib.suppress(ConnectionError):
+                    while await reader.read(4096):
+                        pass
                 return True
         return False
 
     return sum(await asyncio.gather(*(ended(reader) for reader, _ in held)))
 
 
-async def hold_idle(address: str, count: int, seed: random.Random) -> int:
+async def hold_idle(address: str, count: int, seed: random.Random, source: str) -> int:
     """Connections that say nothing at all."""
-    async with connections(address, count, tls=False) as held:
+    async with connections(address, count, tls=False, source=source) as held:
         await asyncio.sleep(6)
         return len(held)
 
 
-async def hold_tls(address: str, count: int, seed: random.Random) -> int:
+async def hold_tls(address: str, count: int, seed: random.Random, source: str) -> int:
     """Connections with a good handshake and no call."""
-    async with connections(address, count, tls=True) as held:
+    async with connections(address, count, tls=True, source=source) as held:
         await asyncio.sleep(6)
         return len(held)
 
 
-async def half_open(address: str, count: int, seed: random.Random) -> int:
+async def half_open(address: str, count: int, seed: random.Random, source: str) -> int:
     """Handshakes that are begun and never ended."""
-    async with connections(address, count, tls=False) as held:
+    async with connections(address, count, tls=False, source=source) as held:
         await say(held, lambda: CLIENT_HELLO)
         await asyncio.sleep(6)
         return len(held)
 
 
-async def garbage(address: str, count: int, seed: random.Random) -> int:
+async def garbage(address: str, count: int, seed: random.Random, source: str) -> int:
     """Random bytes, and HTTP of the past, in plain text and within TLS."""
     done = 0
     for tls in (False, True):
-        async with connections(address, count // 2, tls=tls) as held:
+        async with connections(address, count // 2, tls=tls, source=source) as held:
             await say(held, lambda: HTTP if seed.random() < 0.5 else seed.randbytes(512))
             await asyncio.sleep(1)
             done += len(held)
     return done
 
 
-async def slow(address: str, count: int, seed: random.Random) -> int:
+async def slow(address: str, count: int, seed: random.Random, source: str) -> int:
     """HTTP/2 a byte at a time."""
-    async with connections(address, count, tls=True) as held:
+    async with connections(address, count, tls=True, source=source) as held:
         for byte in PREFACE[:12]:
             await say(held, lambda byte=byte: bytes([byte]))  # type: ignore[misc]
             await asyncio.sleep(0.5)
         return len(held)
 
 
-async def forged(address: str, count: int, seed: random.Random) -> int:
+async def forged(address: str, count: int, seed: random.Random, source: str) -> int:
     """Calls with tokens that nobody signed, each with a key that nobody knows."""
     denied = 0
     async with stranger(address) as channel:

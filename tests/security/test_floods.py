@@ -34,7 +34,9 @@ async def served(broker: Running) -> None:
 
 @pytest.mark.parametrize("attack", sorted(attacks.ATTACKS))
 async def test_others_are_served_during_the_attack(running: Running, attack: str) -> None:  # noqa: F811
-    flood = asyncio.create_task(attacks.ATTACKS[attack](running.address, FEW, random.Random(7)))
+    flood = asyncio.create_task(
+        attacks.ATTACKS[attack](running.address, FEW, random.Random(7), attacks.HONEST)
+    )
     await asyncio.sleep(0.5)
     for _ in range(3):
         await served(running)

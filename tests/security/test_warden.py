@@ -64,7 +64,7 @@ class Members(grpc.aio.ServerInterceptor):
 
 @pytest_asyncio.fixture
 async def stub() -> AsyncIterator[Any]:
-    warden = Warden(Meter(LIMITS), lambda: 1000.0, answers.refuse)
+    warden = Warden(Meter(LIMITS), lambda: 1000.0, answers.refuse, lambda _: None)
     server = grpc.aio.server(interceptors=(Members(), warden))
     jobs_pb2_grpc.add_JobServiceServicer_to_server(Jobs(), server)  # type: ignore[abstract]
     port = server.add_insecure_port("127.0.0.1:0")

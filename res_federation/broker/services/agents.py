@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from res_federation.errors import FailedPrecondition, InvalidArgument
 from res_federation.model import order as orders
 from res_federation.model.identifiers import SiteId, job_of
 from res_federation.security.limits import Bucket
+from res_federation.security.peers import true_peer
 from res_federation.wire import exchange
 
 log = structlog.get_logger(__name__)
@@ -44,9 +45,9 @@ _MOST_BYTES = 8 << 20
 class AgentService(agents_pb2_grpc.AgentServiceServicer):
     """Agents dial in here."""
 
-    def __init__(self, federation: Federation) -> None:
-        """Serve *federation*."""
-        self._federation = federation
+    def __init__(self, federation: Federation, known: Callable[[str], None]) -> None:
+        """Serve *federation*; *known* hears the peer of each stream with a good certificate."""
+        self._federation, self._known = federation, known
 
     @answers.stream
     async def Connect(  # noqa: N802 - gRPC's name
@@ -57,7 +58,8 @@ class AgentService(agents_pb2_grpc.AgentServiceServicer):
         The site is the one that the certificate names, whatever the messages say.
         """
         enrolment = self._federation.enrolment
-        site, serial = enrolment.peer(_certificate(context), context.peer())
+        site, serial = enrolment.peer(_certificate(context), true_peer(context.peer()))
+        self._known(context.peer())
         try:
             async with asyncio.timeout(FIRST_S):
                 first = await anext(request_iterator, None)

@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 
 from res_federation.errors import FederationError
 from res_federation.security.caller import present
+from res_federation.security.peers import true_peer
 from res_federation.wire.status import to_status
 
 Servicer = TypeVar("Servicer")
@@ -23,7 +24,7 @@ async def refuse(context: Context, error: FederationError) -> None:
     """End a call with *error* as its rich status; raises gRPC's own way out of a handler."""
     call = present()
     if call is not None:
-        call.denied(call, error, context.peer())
+        call.denied(call, error, true_peer(context.peer()))
     # aio's context has no abort_with_status: the status travels as its trailing metadata.
     status = rpc_status.to_status(to_status(error))
     await context.abort(status.code, status.details, status.trailing_metadata)

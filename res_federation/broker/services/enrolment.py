@@ -13,6 +13,7 @@ from res_federation.model.certificate import SiteCertificate
 from res_federation.model.identifiers import SiteId, site_id
 from res_federation.security.caller import caller, permit
 from res_federation.security.ownership import checked_site, everywhere
+from res_federation.security.peers import true_peer
 from res_federation.wire.times import to_timestamp
 
 _PAGE = 100
@@ -69,7 +70,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> enrolment_pb2.Certificate:
         """Sign a site's key for who has its invitation."""
         made = await self._enrolment.enrol(
-            request.token, _site(request.site), request.csr_pem, context.peer()
+            request.token, _site(request.site), request.csr_pem, true_peer(context.peer())
         )
         return self._message(made)
 
