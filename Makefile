@@ -23,11 +23,11 @@ demo: .venv/.run ## Run the main job: 14 sites on this machine, real scripts, re
 
 test: .venv/.dev ## Run the tests; real components that are missing are skipped with a reason
 	@$(BIN)/python -m tests.placement.compile_kernels
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(ARGS)
 
 long: .venv/.dev ## Show every law all its examples, newly drawn (make test shows it a fifth)
 	@$(BIN)/python -m tests.placement.compile_kernels
-	@RESFED_HYPOTHESIS=long $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup --timeout 600 -m 'hypothesis or long' $(ARGS)
+	@RESFED_HYPOTHESIS=long $(BIN)/python -m pytest -q -n $(WORKERS) --timeout 600 -m 'hypothesis or long' $(ARGS)
 
 lint: .venv/.dev ## Check style, types, rooms, proto, spelling, sizes, freshness
 	@echo 'ruff';         $(BIN)/ruff check --quiet .

@@ -123,3 +123,41 @@ def _stay_here() -> Iterator[None]:
     patch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
     yield
     patch.undo()
+
+
+# --- who runs what
+
+_LABS = {
+    "lab one": "dark_controller hostile_fields lab rendered",
+    "lab two": "chaos_small discover forgetful_controller held_places identity jobs outcomes probe",
+}
+"""A lab is a dozen daemons: two of them at a time are what two cores bear."""
+_SLOW = "simulator/test_sweep journeys/test_identity simulator/test_background"
+_PARTS = {
+    f"tests/slurm/test_{name}.py": lab for lab, names in _LABS.items() for name in names.split()
+}
+_FIRST = [*_PARTS, *(f"tests/{name}.py" for name in _SLOW.split())]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first: nobody waits for it in the end."""
+    rank = {file: number for number, file in enumerate(_FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one worker, and what needs a lab to one of two, each with a lab.
+
+    xdist's own groups (3.8) do nothing under pytest 9.2, where a test cannot be given a name.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shares(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return _PARTS.get(file, file)
+
+    config.option.loadscopereorder = False
+    return Shares(config, log)

@@ -16,14 +16,12 @@ _FAULTS = ("test_outcomes.py", "test_forgetful_controller.py")
 _LINES = 40
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before those that are not meant are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give what needs the lab to one worker: each would start a lab of its own."""
+    """Leave out what breaks a Slurm for minutes, but where it is asked for."""
     for item in items:
         if item.path.name in _FAULTS:
             item.add_marker(pytest.mark.faults)
-        if "lab" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 @pytest.fixture(scope="session")

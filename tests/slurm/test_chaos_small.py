@@ -21,7 +21,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("slurm")
 @pytest.mark.timeout(170)
 def test_nothing_is_lost_duplicated_or_stuck(requires: Callable[[str, str], Path]) -> None:
     for program in ("munged", "slurmctld", "slurmd", "sbatch"):

@@ -140,7 +140,6 @@ def test_the_accounting_remembers(a100: Cluster, tmp_path: Path):
 # --- labs of their own
 
 
-@pytest.mark.xdist_group("slurm")
 def test_a_native_federation_is_synchronised_and_spreads_jobs(slurm, tmp_path: Path):
     plans = [
         ClusterPlan(name, (NodePlan("n", 1, 1, 4096),), (PartitionPlan("p", ("n",)),))
@@ -156,7 +155,6 @@ def test_a_native_federation_is_synchronised_and_spreads_jobs(slurm, tmp_path: P
         assert {out.read_text() for out in outs} == {"here\n", "there\n"}
 
 
-@pytest.mark.xdist_group("slurm")
 def test_a_plan_may_enforce_accounts_and_qualities_of_service(slurm, tmp_path: Path):
     plan = ClusterPlan(
         "strict",
@@ -185,7 +183,6 @@ def test_a_plan_may_enforce_accounts_and_qualities_of_service(slurm, tmp_path: P
         assert "arm,ib" in shown
 
 
-@pytest.mark.xdist_group("slurm")
 def test_nothing_is_left_of_a_lab_not_even_its_jobs(slurm, tmp_path: Path):
     out = tmp_path / "out"
     with Lab([SMALL], accounting=False) as lab:
@@ -197,7 +194,6 @@ def test_nothing_is_left_of_a_lab_not_even_its_jobs(slurm, tmp_path: Path):
     assert not home.exists()
 
 
-@pytest.mark.xdist_group("slurm")
 def test_nothing_is_left_of_a_lab_whose_process_is_killed(slurm, tmp_path: Path):
     program = (
         "import sys; from pathlib import Path; from res_federation.lab.lab import Lab\n"
@@ -221,7 +217,6 @@ def test_nothing_is_left_of_a_lab_whose_process_is_killed(slurm, tmp_path: Path)
     wait_for(lambda: not home.exists() and not marked(home), PATIENCE_S, "the keeper's work")
 
 
-@pytest.mark.xdist_group("slurm")
 def test_a_directory_may_be_used_again_and_its_jobs_are_there(slurm):
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:  # pytest's names are too long
         home = Path(folder) / "kept"

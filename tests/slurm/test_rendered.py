@@ -19,8 +19,6 @@ from tests.conformance import rendered
 from tests.conformance.generated_scripts import generated
 from tests.slurm.site_clusters import ACCOUNT, SiteCluster, site_clusters
 
-pytestmark = pytest.mark.xdist_group("slurm")
-
 SITES = ("bsc", "cesga", "csuc", "uma", "upm")
 """Those whose dialects ask for most, and together have every rule that there is."""
 QOS = "gp_resa acc_resa gp_hbm gp_data short medium long viz standard standard-gpu".split()
