@@ -189,7 +189,7 @@ def checked_grant(grant: Grant) -> Grant:
             field="machine", way_out="such as csuc, csuc/pirineus3 or csuc/pirineus3/gpu",
         )  # fmt: skip
     if not grant.begins < grant.ends:
-        raise InvalidArgument("a grant ends after it begins", field="ends")
+        raise InvalidArgument("is not after its beginning", field="ends")
     for name, amount in (("core_s", grant.core_s), ("accelerator_s", grant.accelerator_s)):
         if amount != UNLIMITED and not 0 <= amount < MOST:
             raise InvalidArgument(

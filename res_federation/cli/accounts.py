@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from res_federation.accounting.records import AccessMode, Membership, Pool, PoolKind, Project
-from res_federation.cli import output
+from res_federation.cli import output, project_balance
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.errors import InvalidArgument
 from res_federation.model.principal import Role
+from res_federation.model.sentences import hours
 
 ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Its identifier.")]
 Title = Annotated[str, typer.Option(metavar="TEXT", help="For people.")]
@@ -33,6 +33,9 @@ def register(app: typer.Typer) -> None:
     projects = _group("Projects and their members.", "resfed project list")
     projects.command("create", epilog="Example: resfed project create fusion --home csuc")(
         project_create
+    )
+    projects.command("show", epilog="Example: resfed project show fusion --since 2026-11-01")(
+        project_balance.show
     )
     projects.command("list", epilog="Example: resfed project list --json")(project_list)
     projects.command("member", epilog="Example: resfed project member fusion ana --issuer rediris")(
@@ -199,21 +202,37 @@ def exchange_show(broker: Broker = "", as_json: Json = False) -> None:
 def exchange_record(
     giver: Annotated[str, typer.Argument(metavar="SITE", help="Who gave.")],
     taker: Annotated[str, typer.Argument(metavar="SITE", help="Who took.")],
-    amount: Annotated[int, typer.Argument(metavar="HOURS", help="Core-hours of the reference.")],
+    amount: Annotated[
+        str, typer.Argument(metavar="HOURS", help="Core-hours of the reference core: 10 or 0.5.")
+    ],
     note: Annotated[str, typer.Option(metavar="TEXT", help="Why, for people.")] = "",
     broker: Broker = "",
     as_json: Json = False,
 ) -> None:
     """Note what a member gave another outside of any job."""
+    from res_federation.config.accounts import seconds  # pydantic
+
+    units = seconds(amount, "HOURS") * 1000
     with connected(broker) as federation:
-        units = amount * 3_600_000
         found = federation.accounting.record_exchange(giver, taker, units, note)
     _tell_exchange(found, as_json=as_json)
 
 
 def _tell_exchange(found: dict[str, int], *, as_json: bool) -> None:
     if as_json:
-        output.document([{"site": site, "units_thousandths": all_} for site, all_ in found.items()])
+        output.document([
+            {"site": site, "units_thousandths": amount, "core_hours": amount / 3_600_000}
+            for site, amount in found.items()
+        ])  # fmt: skip
         return
-    rows = ((site, f"{Decimal(amount) / 3_600_000:.2f}") for site, amount in found.items())
-    output.table(("SITE", ">BALANCE"), rows, empty="there is no member that you may see")
+    moved = {site: amount for site, amount in found.items() if amount}
+    rows = (
+        (site, hours(amount // 1000), "gave more" if amount > 0 else "took more")
+        for site, amount in moved.items()
+    )
+    if not moved:
+        output.say(f"none of {len(found)} members has given or taken anything")
+        return
+    output.table(("SITE", ">CORE-HOURS", ""), rows, empty="")
+    if len(moved) < len(found):
+        output.say(f"{len(found) - len(moved)} others have given as much as they took, or nothing")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
-from res_federation.accounting.funds import UNLIMITED
 from res_federation.accounting.records import Grant
 from res_federation.cli import grant_files, output
-from res_federation.cli.documents import grant_document, instant
+from res_federation.cli.documents import grant_document
+from res_federation.cli.grant_table import show_grants
 from res_federation.cli.options import Broker, Json, connected
+from res_federation.errors import InvalidArgument
 from res_federation.wire.accounting import GrantView
 
 GrantArgument = Annotated[str, typer.Argument(metavar="GRANT", help="Its identifier.")]
@@ -38,31 +41,70 @@ def register(app: typer.Typer) -> None:
 
 def create(  # noqa: PLR0913 - one argument for each option
     grant: GrantArgument,
-    project: Annotated[str, typer.Option(metavar="PROJECT", help="Whose.")],
-    pool: Annotated[str, typer.Option(metavar="POOL", help="From which pool.")],
-    begins: Annotated[str, typer.Option(metavar="TIME", help="First second; UTC.")],
-    ends: Annotated[str, typer.Option(metavar="TIME", help="First second after it; UTC.")],
+    project: Annotated[str, typer.Option(metavar="PROJECT", help="Whose.")] = "",
+    pool: Annotated[str, typer.Option(metavar="POOL", help="From which pool.")] = "",
+    begins: Annotated[
+        str, typer.Option(metavar="TIME", help="First second in which it pays; UTC.")
+    ] = "",
+    ends: Annotated[
+        str, typer.Option(metavar="TIME", help="First second in which it pays no more; UTC.")
+    ] = "",
     machine: Annotated[
         str, typer.Option(metavar="SITE[/CLUSTER[/PARTITION]]", help="Where; everywhere if none.")
     ] = "",
-    core_hours: Annotated[str, typer.Option(metavar="HOURS", help="Or unlimited.")] = "",
-    accelerator_hours: Annotated[str, typer.Option(metavar="HOURS", help="Or unlimited.")] = "",
-    priority: Annotated[str, typer.Option(metavar="LETTER", help="Class A, B, C…")] = "A",
+    core_hours: Annotated[
+        str, typer.Option(metavar="HOURS", help="In all: 1000, 0.25, 12:30:00 or unlimited.")
+    ] = "",
+    accelerator_hours: Annotated[str, typer.Option(metavar="HOURS", help="In all, the same.")] = "",
+    priority: Annotated[str, typer.Option(metavar="LETTER", help="Class A (first), B, C…")] = "",
     activity: Annotated[str, typer.Option(metavar="ID", help="Such as AECT-2026-3-0001.")] = "",
     broker: Broker = "",
     as_json: Json = False,
 ) -> None:
-    """Make a grant, or change the amounts and the period of one."""
+    """Make a grant, or change one: what is not given stays as it is.
+
+    A new grant needs --project, --pool, --begins, --ends and hours of either kind. Of one that is
+    there the period, the hours in all, the class and the activity can be changed.
+    """
     from res_federation.config import accounts  # pydantic
 
-    wanted = Grant(
-        grant, project, pool, machine, accounts.instant(begins, "--begins"),
-        accounts.instant(ends, "--ends"), accounts.seconds(core_hours, "--core-hours"),
-        accounts.seconds(accelerator_hours, "--accelerator-hours"), accounts.priority(priority),
-        activity,
-    )  # fmt: skip
+    given: dict[str, Any] = {}
+    for field, text, option, read in (
+        ("project", project, "--project", _as_is), ("pool", pool, "--pool", _as_is),
+        ("begins", begins, "--begins", accounts.instant),
+        ("ends", ends, "--ends", accounts.instant), ("machine", machine, "--machine", _as_is),
+        ("core_s", core_hours, "--core-hours", accounts.seconds),
+        ("accelerator_s", accelerator_hours, "--accelerator-hours", accounts.seconds),
+        ("activity", activity, "--activity", _as_is),
+    ):  # fmt: skip
+        if text:
+            given[field] = read(text, option)
+    if priority:
+        given["priority"] = accounts.priority(priority)
     with connected(broker) as federation:
+        known = {view.grant.id: view.grant for view in federation.accounting.grants()}
+        before = known.get(grant)
+        if before is None:
+            _check_whole(grant, given)
+        wanted = replace(before or Grant(grant, project, pool), **given)
         _tell([federation.accounting.save_grant(wanted)], as_json=as_json, one=True)
+
+
+def _as_is(text: str, option: str) -> str:
+    del option
+    return text
+
+
+def _check_whole(grant: str, given: Mapping[str, Any]) -> None:
+    """Check that a new grant has all that it needs; raises InvalidArgument."""
+    for field in ("project", "pool", "begins", "ends"):
+        if field not in given:
+            raise InvalidArgument(f"grant '{grant}' is new and needs it", field=f"--{field}")
+    if not given.get("core_s") and not given.get("accelerator_s"):
+        raise InvalidArgument(
+            f"grant '{grant}' is new and has no hours", field="--core-hours",
+            way_out="--core-hours 1000, --accelerator-hours 50, or unlimited",
+        )  # fmt: skip
 
 
 def listed(
@@ -91,30 +133,5 @@ def _tell(found: list[GrantView], *, as_json: bool, one: bool = False) -> None:
     if as_json:
         documents = [grant_document(view) for view in found]
         output.document(documents[0] if one else documents)
-        return
-    output.table(
-        ("GRANT", "PROJECT", "POOL", "MACHINE", "CLASS", "ENDS", ">CORE-H LEFT", ">RESERVED",
-         ">USED", ">ACCEL-H LEFT", ">RESERVED", ">USED"),
-        (_row(view) for view in found),
-        empty="there are no grants that you may see",
-    )  # fmt: skip
-
-
-def _row(view: GrantView) -> tuple[str, ...]:
-    grant = view.grant
-    state = "closed" if grant.closed else (instant(grant.ends) or "")[:10]
-    return (
-        grant.id, grant.project, grant.pool, grant.machine or "everywhere", grant.letter, state,
-        _left(grant.core_s, view.available[0]), hours(view.reserved[0]), hours(view.used[0]),
-        _left(grant.accelerator_s, view.available[1]), hours(view.reserved[1]),
-        hours(view.used[1]),
-    )  # fmt: skip
-
-
-def _left(granted: int, left: int) -> str:
-    return "unlimited" if granted == UNLIMITED else hours(left)
-
-
-def hours(seconds: int) -> str:
-    """Return seconds as hours for people."""
-    return f"{seconds / 3600:.2f}"
+    else:
+        show_grants(found, empty="there are no grants that you may see")

@@ -8,6 +8,7 @@ import typer
 
 from res_federation.cli import output
 from res_federation.cli.documents import instant, job_document
+from res_federation.cli.grant_table import hours_words
 from res_federation.cli.options import (
     Broker,
     JobArgument,
@@ -42,6 +43,9 @@ def queue(
     state: Annotated[str, typer.Option(help="Only jobs in this state.", metavar="STATE")] = "",
     user: Annotated[str, typer.Option(help="Only this user's jobs.", metavar="NAME")] = "",
     site: Annotated[str, typer.Option(help="Only jobs at this site.", metavar="ID")] = "",
+    project: Annotated[
+        str, typer.Option(help="Only jobs that name this project.", metavar="PROJECT")
+    ] = "",
     broker: Broker = "",
     as_json: Json = False,
 ) -> None:
@@ -53,7 +57,9 @@ def queue(
             f"'{state}' is not a state", field="--state", way_out=f"one of {known}"
         )
     with connected(broker) as federation:
-        found = federation.jobs(state=word, user=user, site=site, active=not (everything or word))
+        found = federation.jobs(
+            state=word, user=user, site=site, project=project, active=not (everything or word)
+        )
         jobs = list(found)
     if as_json:
         output.document([job_document(job) for job in jobs])
@@ -121,10 +127,10 @@ def shared_words(job: Job) -> str:
 
 
 def _charged(run: Run) -> str:
-    what, cores, accelerators = "reserved", run.reserved_core_s, run.reserved_accelerator_s
-    if run.settled:
-        what, cores, accelerators = "used", run.used_core_s, run.used_accelerator_s
-    return f"{cores} core-seconds and {accelerators} accelerator-seconds {what}"
+    reserved = hours_words(run.reserved_core_s, run.reserved_accelerator_s)
+    if not run.settled:
+        return f"{reserved} set aside"
+    return f"{hours_words(run.used_core_s, run.used_accelerator_s)} used of {reserved}"
 
 
 def start_words(said: Forecast) -> str:

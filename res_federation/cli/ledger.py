@@ -53,15 +53,21 @@ def show(
     if as_json:
         output.document([entry_document(one) for one in found])
         return
-    output.table(
-        (">NUMBER", "TIME", "KIND", "GRANT", "RUN", "ACCOUNT", ">CORE-S", ">ACCEL-S", ">UNITS"),
-        (row for one in found for row in _rows(one)),
-        empty="no entries",
-    )
+    heads = [
+        ">NUMBER", "TIME", "KIND", "GRANT", "RUN", "ACCOUNT", ">CORE-SECONDS", ">ACCEL-SECONDS",
+        ">UNITS",
+    ]  # fmt: skip
+    rows = [[*row] for one in found for row in _rows(one)]
+    for column in (-2, -1):  # most ledgers know of no accelerators, and of no exchange
+        if all(row[column] == "0" for row in rows):
+            for row in (heads, *rows):
+                del row[column]
+    output.table(heads, rows, empty="no entries")
 
 
 def _rows(entry: Entry) -> Iterable[tuple[str, ...]]:
-    head = (str(entry.number), instant(entry.at) or "", entry.kind, entry.grant, entry.run)
+    at = (instant(entry.at) or "")[:19]
+    head = (str(entry.number), at, entry.kind, entry.grant, entry.run)
     for one in entry.lines:
         amounts = (str(one.core_s), str(one.accelerator_s), str(one.units))
         yield (*head, one.account, *amounts)

@@ -137,6 +137,7 @@ class FederationClient:
         site: str = "",
         name: str = "",
         active: bool = False,
+        project: str = "",
     ) -> AsyncIterator[Job]:
         """Yield jobs, newest first, page by page.
 
@@ -147,10 +148,11 @@ class FederationClient:
             site: Only those whose newest run is at this site.
             name: Only those with this name.
             active: Only those that have not ended.
+            project: Only those that name this project.
 
         """
         request = requests.listing(
-            text, state=state, user=user, site=site, name=name, active=active
+            text, state=state, user=user, site=site, name=name, active=active, project=project
         )
         while True:
             answer = await self._call(lambda s: self._jobs.ListJobs(request, timeout=s))

@@ -66,11 +66,13 @@ def _chunks(
 
 
 def listing(
-    text: str, *, state: str, user: str, site: str, name: str, active: bool
+    text: str, *, state: str, user: str, site: str, name: str, active: bool, project: str
 ) -> jobs_pb2.ListJobsRequest:
     """Return the first request of a listing; the terms are joined by AND."""
     terms = [text] if text else []
-    for key, value in (("state", state), ("user", user), ("site", site), ("name", name)):
+    for key, value in (
+        ("state", state), ("user", user), ("project", project), ("site", site), ("name", name),
+    ):  # fmt: skip
         if value:
             if " AND " in value:
                 raise InvalidArgument(f"'{value}' cannot be searched for", field=key)

@@ -134,6 +134,7 @@ class Federation:
         site: str = "",
         name: str = "",
         active: bool = False,
+        project: str = "",
     ) -> Iterator[Job]:
         """Yield jobs, newest first, page by page.
 
@@ -144,10 +145,11 @@ class Federation:
             site: Only those whose newest run is at this site.
             name: Only those with this name.
             active: Only those that have not ended.
+            project: Only those that name this project.
 
         """
         request = requests.listing(
-            text, state=state, user=user, site=site, name=name, active=active
+            text, state=state, user=user, site=site, name=name, active=active, project=project
         )
         while True:
             answer = self._call(lambda s: self._jobs.ListJobs(request, timeout=s))

@@ -185,9 +185,9 @@ def _usage(books: Books, event: UsageImported) -> tuple[Entry, ...]:
 def _exchange(state: FederationState, event: Exchanged) -> tuple[Entry, ...]:
     """Note what a member gave another outside of any run."""
     giver, taker = member(state, event.giver).site.id, member(state, event.taker).site.id
-    if giver == taker or event.units <= 0:
-        raise InvalidArgument(
-            "an exchange is between two members, and of more than nothing", field="units"
-        )
+    if giver == taker:
+        raise InvalidArgument(f"'{taker}' gives itself nothing", field="taker")
+    if event.units <= 0:
+        raise InvalidArgument("is not more than nothing", field="units")
     entry = ledger.exchange(state.books, giver, taker, event.units, event.at, note=event.note)
     return (entry,)

@@ -17,7 +17,7 @@ from res_federation.control.state import FederationState
 from res_federation.model.identifiers import JobId, PartitionId
 from res_federation.model.job import Job
 from res_federation.model.reason import Code, Reason
-from res_federation.model.sentences import moment, sentence
+from res_federation.model.sentences import hours, moment, sentence
 from res_federation.placement.packing import frame_of, rows_with
 
 _MOST_NAMED = 3
@@ -130,7 +130,7 @@ def _without(books: Books, project: str, at: float) -> str:
         return "it names no project whose grants could pay (--project)"
     owner = books.projects.get(project)
     if owner is None:
-        return f"there is no project {project}, and so no grant of it"
+        return f"there is no project '{project}' (resfed project list)"
     if owner.closed:
         return f"project {project} is closed: its grants pay no more"
     mine = sorted((books.grants[one] for one in books.owned.get(project, ())), key=_ended_last)
@@ -153,9 +153,3 @@ def _state_of(grant: Grant, at: float) -> str:
     if grant.begins > at:
         return f"{grant.id}, {where}, begins {moment(grant.begins)}"
     return f"{grant.id} is {where}"
-
-
-def hours(seconds: int) -> str:
-    """Return an amount of seconds as hours: two places, and more where that would be nothing."""
-    places = 2 if seconds == 0 or seconds >= 36 else 4
-    return f"{seconds / 3600:.{places}f}".rstrip("0").rstrip(".") if seconds else "0"

@@ -21,6 +21,12 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(min(at, _LAST), UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def hours(seconds: int) -> str:
+    """Return an amount of seconds as hours: two places, and more where that would be nothing."""
+    places = 2 if abs(seconds) >= 36 else 4
+    return f"{seconds / 3600:.{places}f}".rstrip("0").rstrip(".") if seconds else "0"
+
+
 def memory(mib: int) -> str:
     """Return *mib* as people say it."""
     return f"{mib} MiB" if mib < 1024 else f"{mib / 1024:.1f}".removesuffix(".0") + " GiB"

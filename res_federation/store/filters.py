@@ -22,6 +22,7 @@ class JobFilter:
         user: Exactly.
         site: Exactly.
         name: Exactly.
+        project: Exactly.
         active: Only jobs that have not ended.
 
     """
@@ -31,11 +32,14 @@ class JobFilter:
     site: str = ""
     name: str = ""
     active: bool = False
+    project: str = ""
 
 
-_TERMS = 'state=NAME[,NAME], user=NAME, site=ID, name=TEXT or name="TEXT", active=true'
+_TERMS = (
+    'state=NAME[,NAME], user=NAME, project=NAME, site=ID, name=TEXT or name="TEXT", active=true'
+)
 _LONGEST = 4096
-_KEYS = ("state", "user", "site", "name", "active")
+_KEYS = ("state", "user", "project", "site", "name", "active")
 # A term ends at the next AND or at the end; within quotes, AND is a word like any other.
 _TERM = re.compile(r'\s*(\w+)\s*=\s*(?!AND\s)(?:"([^"]*)"|([^"\s].*?))\s*(?:\sAND\s|$)', re.ASCII)
 
@@ -71,6 +75,7 @@ def parse_filter(text: str) -> JobFilter:
         given.get("site", ""),
         given.get("name", ""),
         _truth(given.get("active", "false")),
+        given.get("project", ""),
     )
 
 

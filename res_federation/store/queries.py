@@ -170,7 +170,8 @@ class Queries:
             raise InvalidArgument(
                 f"{page_size} is not between 1 and {_MOST_A_PAGE}", field="page_size"
             )
-        query = _seen_by(_where(_TOLD, wanted), seen, names=bool(wanted.user or wanted.name))
+        named = bool(wanted.user or wanted.name or wanted.project)
+        query = _seen_by(_where(_TOLD, wanted), seen, names=named)
         query = query.order_by(jobs.c.job.desc()).limit(page_size + 1)
         if token:
             query = query.where(jobs.c.job < read_page_token(token, wanted))
@@ -237,6 +238,7 @@ def _where(query: Select[Any], wanted: JobFilter) -> Select[Any]:
         query = query.where(jobs.c.state.in_(_LIVE))
     for column, value in (
         (jobs.c.user, wanted.user), (jobs.c.site, wanted.site), (jobs.c.name, wanted.name),
+        (jobs.c.project, wanted.project),
     ):  # fmt: skip
         if value:
             query = query.where(column == rows.storable(value))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from res_federation.agent.clock import now
@@ -26,6 +29,8 @@ from res_federation.model.site import Site
 from res_federation.placement.policies import named
 from res_federation.security.credentials import find
 
+Told = Callable[..., Awaitable[tuple[int, str, str]]]
+"""Runs a command; returns its code and what it printed on both ways out."""
 SITES = Path(__file__).resolve().parents[2] / "sites"
 
 
@@ -109,3 +114,18 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
         for site in list(federation.agents):
             await federation.disconnect(site)
         await federation.stop()
+
+
+@pytest.fixture
+def told(running: Running, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Run a command of `resfed` beside the broker; return its code and what it printed."""
+    monkeypatch.setenv("RESFED_BROKER", running.address)
+
+    async def run(*words: str) -> tuple[int, str, str]:
+        done = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-m", "res_federation.cli.main", *words],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        return done.returncode, done.stdout, done.stderr
+
+    return run

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from res_federation.model.sentences import moment
 from res_federation.simulator.production import repeat
 from res_federation.store.recording import RECORDINGS, export
 from tests.agent.patience import PATIENCE_S
-from tests.broker.conftest import Running
+from tests.broker.conftest import Running, Told
 
 HOUR = 3600
 NOW = time.time()
@@ -262,23 +261,6 @@ async def test_a_report_of_sacct_is_compared_and_the_rest_of_it_imported(
     assert f",settled,{GRANT.id},fusion,{token}," in ledger
 
 
-@pytest.fixture
-def told(
-    running: Running, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Awaitable[tuple[int, str, str]]]:
-    """Run a command of `resfed` beside the broker; return its code and what it printed."""
-    monkeypatch.setenv("RESFED_BROKER", running.address)
-
-    async def run(*words: str) -> tuple[int, str, str]:
-        done = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-m", "res_federation.cli.main", *words],
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        return done.returncode, done.stdout, done.stderr
-
-    return run
-
-
 PERIOD = """grant,project,pool,kind,machine,begins,ends,core_hours,home,title
 a,fusion,res,res,csuc,2026-11-01,2030-03-01,10,iac,Edge plasma
 b,fusion,res,res,iac/cluster,2026-11-01,2030-03-01,20,iac,Edge plasma
@@ -287,7 +269,7 @@ c,climate,own,institution,,2026-11-01,2030-03-01,unlimited,csuc,
 
 
 async def test_a_file_of_grants_is_imported_whole_or_not_and_again_changes_nothing(
-    running: Running, tmp_path: Path, told: Callable[..., Awaitable[tuple[int, str, str]]]
+    running: Running, tmp_path: Path, told: Told
 ) -> None:
     file = tmp_path / "period.csv"
     file.write_text(
@@ -331,7 +313,7 @@ async def test_a_file_of_grants_is_imported_whole_or_not_and_again_changes_nothi
 
 
 async def test_past_use_is_imported_from_csv_and_a_ledger_of_elsewhere_each_use_once(
-    running: Running, tmp_path: Path, told: Callable[..., Awaitable[tuple[int, str, str]]]
+    running: Running, tmp_path: Path, told: Told
 ) -> None:
     async with FederationClient(running.address) as client:
         await two_projects(client)

@@ -55,6 +55,8 @@ async def filled(store: Store) -> Store:
         (Visible(anonymised=True), "site=csuc", [3, 2]),
         (Visible(anonymised=True), "user=eva@people", []),
         (Visible(anonymised=True, user="ana@people"), "user=ana@people", [4, 1]),
+        (EVERYTHING, "project=q", [4, 3]),
+        (Visible(anonymised=True), "project=q", []),
     ],
 )
 async def test_a_list_holds_what_one_may_see(filled: Store, seen, text, expected):

@@ -566,7 +566,9 @@ class ListJobsRequest(_message.Message):
     page_token: _builtins.str
     """From the previous answer."""
     filter: _builtins.str
-    """Terms joined by AND: state=NAME, user=NAME, site=ID, name=TEXT, active=true."""
+    """Terms joined by AND: state=NAME, user=NAME, project=NAME, site=ID, name=TEXT,
+    active=true.
+    """
     def __init__(
         self,
         *,

@@ -178,7 +178,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         mine = permit()
         project = request.project.removeprefix(wire.PROJECTS)
         if project:
-            _checked(mine, project)
+            project_named(self._books, _checked(mine, project))
         found = [
             one
             for _, one in sorted(self._books.grants.items())
@@ -205,7 +205,7 @@ class AccountingService(accounting_pb2_grpc.AccountingServiceServicer):
         if grant:
             self._seen_grant(mine, grant)
         elif project or not _all(mine):
-            _checked(mine, project)
+            project_named(self._books, _checked(mine, project))
         size = request.page_size or MOST_A_PAGE
         wanted = EntryFilter((grant,) if grant else (), project, int(request.page_token or 0))
         found = await self._federation.store.entries(wanted, size + 1)
