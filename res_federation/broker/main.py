@@ -198,7 +198,11 @@ def _hosts(settings: BrokerSettings) -> tuple[str, ...]:
 
 
 def _reloading(
-    parts: Federation, settings: BrokerSettings, known: Authenticator, server: Server
+    parts: Federation,
+    settings: BrokerSettings,
+    known: Authenticator,
+    server: Server,
+    doors: Doors,
 ) -> Reloading:
     """Return what looks after security.toml: who follows it while the broker runs."""
 
@@ -211,7 +215,7 @@ def _reloading(
         parts.loop.put(LimitsSet(parts.clock.now(), found.limits))
 
     follow = (people, limits, parts.enrolment.follow)
-    return Reloading(parts, settings.security, settings.home, follow)
+    return Reloading(parts, settings.security, settings.home, doors, follow)
 
 
 async def _serve(
@@ -230,14 +234,14 @@ async def _serve(
     parts.member_changed = standing.changed
     standing.begin()
     server = Server(parts, known, settings.home / GATE)
-    reloading = _reloading(parts, settings, known, server)
+    doors = Doors(authority, rules, _hosts(settings), parts.clock.now())
+    reloading = _reloading(parts, settings, known, server, doors)
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(parts.loop.run())
             tasks.create_task(record.keep())
             tasks.create_task(keep_signing(parts))
             tasks.create_task(reloading.keep())
-            doors = Doors(authority, rules, _hosts(settings), parts.clock.now())
             address = await server.start(settings.listen, settings.listen_agents, doors)
             if local is not None:
                 local.publish(address)

@@ -1,4 +1,7 @@
-"""`security.toml` while the broker runs: read anew when it changes, the last good one kept."""
+"""What the broker was started with, while it runs: `security.toml`, and certificates of the doors.
+
+Each is read anew when it changes; one that is broken changes nothing, and is told.
+"""
 
 from __future__ import annotations
 
@@ -9,85 +12,89 @@ from pathlib import Path
 
 import structlog
 
+from res_federation.broker.doors import Doors
 from res_federation.broker.federation import Federation
+from res_federation.broker.watched_files import LOOK_S, WatchedFiles
 from res_federation.config.security import SECURITY_FILE, SecuritySettings, security_settings
 from res_federation.errors import FederationError
 from res_federation.model.audit import DENIED, DONE, AuditEntry
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 1.0
-"""Between two looks. A file is read once it is as it was at the look before: not half written."""
-_ACT = "security.reload"
-_AT_START = ("hosts", "tls_certificate", "tls_key")
-_Signature = tuple[int, int, int, int, int]
+_MOST_REASON = 500
 Follow = Callable[[SecuritySettings], None]
 
 
 class Reloading:
-    """Looks after the file."""
+    """Looks after all of it."""
 
     def __init__(
-        self, parts: Federation, settings: SecuritySettings, home: Path, follow: Sequence[Follow]
+        self,
+        parts: Federation,
+        settings: SecuritySettings,
+        home: Path,
+        doors: Doors,
+        follow: Sequence[Follow],
     ) -> None:
         """Begin with *settings*; each of *follow* is told of new ones, and refuses none."""
-        self._parts, self._settings, self._follow = parts, settings, follow
+        self._parts, self._settings, self._follow, self._doors = parts, settings, follow, doors
         self._file = settings.file or home / SECURITY_FILE
-        self._before: _Signature | str = ""
-        self._read: _Signature | str = ""
+        self._watched = WatchedFiles(self._file)
 
     async def keep(self) -> None:
         """Look now and then, for ever."""
+        self._read()  # it may have changed since the broker began to start
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()
 
     def look(self) -> None:
-        """Take up the file if it has changed, and is not being written."""
-        seen, before = _signature(self._file), self._before
-        self._before = seen
-        if seen in (self._read, "") or seen != before:
-            return
-        self._read = seen
+        """Take up what has changed and is not being written; renew what ends."""
+        if self._watched.changed():
+            self._read()
+        try:
+            shown = self._doors.look(self._parts.clock.now())
+        except FederationError as error:
+            self._kept("tls.certificate", "users", error)
+        else:
+            if shown:
+                log.info("certificate_shown", expires=shown)
+                self._tell("tls.certificate", "users", DONE, "", ("expires", f"{shown:.0f}"))
+
+    def _read(self) -> None:
         if self._settings.file is None:
-            if not isinstance(seen, str):
+            if self._file.exists():
                 log.warning("security_needs_a_restart", file=str(self._file), now="developer mode")
             return
         try:
             found = security_settings(self._file, self._file.parent)
         except FederationError as error:
-            self._tell(DENIED, str(error))
-            log.error("security_kept", file=str(self._file), why=str(error))
+            self._kept("security.reload", self._file.name, error)
             return
-        if _signature(self._file) != seen:
-            self._read = ""  # it changed under our eyes: the next look decides
-            return
-        self._take(found)
+        if not self._watched.read_while_changing():
+            self._take(found)
 
     def _take(self, found: SecuritySettings) -> None:
         was, self._settings = self._settings, found
         changed = [
             one.name for one in fields(found) if getattr(was, one.name) != getattr(found, one.name)
         ]
-        log.info("security_read", file=str(self._file), changed=changed)
-        if late := [name for name in changed if name in _AT_START]:
-            log.warning("security_needs_a_restart", file=str(self._file), changed=late)
         if not changed:
             return
         for follow in self._follow:
             follow(found)
+        self._doors.follow(found)
         self._parts.streams.look_again()
-        self._tell(DONE, "", ("changed", " ".join(changed)))
+        log.info("security_read", file=str(self._file), changed=changed)
+        self._tell("security.reload", self._file.name, DONE, "", ("changed", " ".join(changed)))
 
-    def _tell(self, outcome: str, reason: str, *data: tuple[str, str]) -> None:
+    def _kept(self, act: str, target: str, error: FederationError) -> None:
+        log.error("kept_as_it_was", what=act, why=str(error))
+        self._tell(act, target, DENIED, str(error))
+
+    def _tell(
+        self, act: str, target: str, outcome: str, reason: str, *data: tuple[str, str]
+    ) -> None:
         now = self._parts.clock.now()
-        entry = AuditEntry(now, "broker", _ACT, self._file.name, outcome, reason[:500], data)
-        self._parts.loop.note(entry)
-
-
-def _signature(file: Path) -> _Signature | str:
-    try:
-        found = file.stat()
-    except OSError as error:
-        return error.strerror or str(error)
-    return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+        reason = reason[:_MOST_REASON]
+        self._parts.loop.note(AuditEntry(now, "broker", act, target, outcome, reason, data))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -35,8 +35,9 @@ AUTHORITY = "authority"
 KEY_FILE, CERTIFICATE_FILE = "ca.key", "ca.pem"
 DAY_S = 86400.0
 AUTHORITY_S = 3650 * DAY_S
+AUTHORITY_ENDS_SOON_S = 180 * DAY_S
 SERVER_S = 397 * DAY_S
-"""A broker makes a new one at each start."""
+"""A broker makes a new one at each start, and while it runs."""
 SITE_S = DAY_S
 SKEW_S = 300.0
 """A certificate is good from so long before it was signed: clocks of sites differ."""
@@ -94,6 +95,11 @@ class Authority:
     def fingerprint(self) -> str:
         """SHA-256 of the authority's certificate, in hexadecimal."""
         return self._certificate.fingerprint(hashes.SHA256()).hex()
+
+    @property
+    def expires(self) -> float:
+        """Until when it is good, UTC seconds."""
+        return self._certificate.not_valid_after_utc.timestamp()
 
     def server(self, hosts: Sequence[str], now: float, lifetime_s: float = SERVER_S) -> Pair:
         """Return a new key and a certificate for a server at *hosts* and on this machine."""
@@ -226,6 +232,19 @@ def fits_key(key_pem: bytes, certificate_pem: bytes) -> bool:
     key = serialization.load_pem_private_key(key_pem, password=None)
     of = x509.load_pem_x509_certificate(certificate_pem).public_key()
     return isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == of
+
+
+def checked_pair(key_pem: bytes, certificate_pem: bytes) -> Pair:
+    """Return a key and its chain of certificates, of any kind; raises ValueError if not one."""
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        leaf = x509.load_pem_x509_certificates(certificate_pem)[0]
+        fits = key.public_key() == leaf.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("not a key without a password and a certificate, in PEM") from None
+    if not fits:
+        raise ValueError("the certificate is not of the key")
+    return Pair(key_pem, certificate_pem)
 
 
 def times_of(certificate_pem: bytes) -> tuple[float, float]:

@@ -138,7 +138,7 @@ async def test_a_broken_file_changes_nothing_and_is_told_once(patient, tmp_path,
         ((actor, target, reason),) = await olga.acts(ACT)
         assert (actor, target) == ("broker", "security.toml")
         assert str(file) in reason
-        told = [line for line in capsys.readouterr().out.splitlines() if "security_kept" in line]
+        told = [line for line in capsys.readouterr().out.splitlines() if "kept_as_it_was" in line]
         assert len(told) == 1
         put(tmp_path, first.replace(EVE, TOM))
         tom = await login(patient, channel, "tom")
