@@ -70,7 +70,10 @@ def test_nothing_is_lost_and_nothing_is_made(some):
         assert worth[0][after[0] <= moment].sum() >= limits
     plain = vars(early)["moved"].py_func
     if told:
-        row_, limit, soon = np.zeros(len(told), np.int64), *np.array([one[2:] for one in told]).T
+        row_, limit, soon = (
+            np.zeros(len(told), np.int64),
+            *np.array([one[2:] for one in told]).T.copy(),
+        )
         args = (rows.release_after, rows.release_nodes, row_, limit, soon, np.ones(len(told)))
         for mine, its in zip(early.moved(*args), plain(*args), strict=True):
             np.testing.assert_array_equal(mine, its)

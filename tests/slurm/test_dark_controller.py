@@ -6,6 +6,7 @@ Leases are short here; a real one is fifteen minutes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +23,9 @@ def federation(lab, tmp_path_factory) -> Iterator[Running]:
         yield federation
 
 
-def full(federation: Running, seconds: int) -> list[str]:
-    """Fill palmalab's three nodes for a while; return the jobs once they run."""
-    body = f"sleep {seconds}; echo ended"
+def full(federation: Running, until: Path) -> list[str]:
+    """Fill palmalab's three nodes until a file is there; return the jobs once they run."""
+    body = f"until [ -e {until} ]; do sleep 0.2; done; echo ended"
     jobs = [federation.submit(body, "-c", "16", "-M", "palmalab") for _ in range(3)]
     for job in jobs:
         federation.until_in(job, JobState.RUNNING)
@@ -46,7 +47,8 @@ def at_palmalab(federation: Running, jobs: list[str]) -> list[str]:
 
 
 def test_a_dead_controllers_queue_goes_elsewhere_and_its_jobs_end_well(federation: Running):
-    running_there = full(federation, 25)
+    enough = federation.home / "enough"
+    running_there = full(federation, enough)
     for site in ("ftlab", "acclab"):  # so that the queue is palmalab's while it is alive
         federation.client.drain(site)
     waiting = queued(federation, 3)
@@ -69,6 +71,7 @@ def test_a_dead_controllers_queue_goes_elsewhere_and_its_jobs_end_well(federatio
     view = federation.client.site("palmalab")
     assert "slurm has not answered" in view.problem
 
+    enough.touch()
     for job in running_there:  # their ends are in their directories, whatever Slurm knows
         ended = federation.completed(job)
         assert (ended.site, len(ended.runs)) == ("palmalab", 1)
@@ -89,7 +92,7 @@ def test_a_dead_controllers_queue_goes_elsewhere_and_its_jobs_end_well(federatio
 def test_a_silent_agents_queue_goes_elsewhere_though_its_slurm_starts_it_later(
     federation: Running,
 ):
-    holding = full(federation, 30)
+    holding = full(federation, federation.home / "never")
     for site in ("ftlab", "acclab"):
         federation.client.drain(site)
     waiting = queued(federation, 2)
