@@ -16,16 +16,20 @@ from tests.chaos.campaign import plan
 from tests.chaos.faults import FAULTS
 from tests.chaos.points import POINTS
 from tests.chaos.workload import orders
+from tests.strategies import LONG
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+JOBS, FAULTS, SPAN_S = (60, 8, 20) if LONG else (24, 6, 10)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(170)
 def test_nothing_is_lost_duplicated_or_stuck(requires: Callable[[str, str], Path]) -> None:
     for program in ("munged", "slurmctld", "slurmd", "sbatch"):
         requires(program, PACKAGES.get(program, program))
-    words = "--mild --no-accounting --jobs 60 --faults 8 --seed 7 --span 20 --patience 90".split()
+    words = f"--mild --no-accounting --jobs {JOBS} --faults {FAULTS} --span {SPAN_S}".split()
+    words += "--seed 7 --patience 90".split()
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos.campaign", *words],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=160, check=False,
@@ -33,8 +37,8 @@ def test_nothing_is_lost_duplicated_or_stuck(requires: Callable[[str, str], Path
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     result = json.loads(done.stdout.splitlines()[-1])
     told = (result["jobs"], result["lost"], result["duplicated"], result["stuck"])
-    assert told == (60, 0, 0, 0)
-    assert result["faults"] >= 8
+    assert told == (JOBS, 0, 0, 0)
+    assert result["faults"] >= FAULTS
 
 
 def test_a_whole_campaign_has_every_kind_and_every_point():
