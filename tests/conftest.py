@@ -128,8 +128,8 @@ def _stay_here() -> Iterator[None]:
 # --- who runs what
 
 _LABS = {
-    "lab one": "dark_controller hostile_fields lab rendered",
-    "lab two": "chaos_small discover forgetful_controller held_places identity jobs outcomes probe",
+    "lab one": "dark_controller hostile_fields lab probe rendered",
+    "lab two": "chaos_small discover forgetful_controller held_places identity jobs outcomes",
 }
 """A lab is a dozen daemons: two of them at a time are what two cores bear."""
 _SLOW = "simulator/test_sweep journeys/test_identity simulator/test_background"

@@ -19,7 +19,7 @@ from tests.chaos.workload import orders
 from tests.strategies import LONG
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-JOBS, FAULTS, SPAN_S = (60, 8, 20) if LONG else (24, 6, 10)
+JOBS, STRIKES, SPAN_S = (60, 8, 20) if LONG else (24, 6, 10)
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ JOBS, FAULTS, SPAN_S = (60, 8, 20) if LONG else (24, 6, 10)
 def test_nothing_is_lost_duplicated_or_stuck(requires: Callable[[str, str], Path]) -> None:
     for program in ("munged", "slurmctld", "slurmd", "sbatch"):
         requires(program, PACKAGES.get(program, program))
-    words = f"--mild --no-accounting --jobs {JOBS} --faults {FAULTS} --span {SPAN_S}".split()
+    words = f"--mild --no-accounting --jobs {JOBS} --faults {STRIKES} --span {SPAN_S}".split()
     words += "--seed 7 --patience 90".split()
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos.campaign", *words],
@@ -38,7 +38,7 @@ def test_nothing_is_lost_duplicated_or_stuck(requires: Callable[[str, str], Path
     result = json.loads(done.stdout.splitlines()[-1])
     told = (result["jobs"], result["lost"], result["duplicated"], result["stuck"])
     assert told == (JOBS, 0, 0, 0)
-    assert result["faults"] >= FAULTS
+    assert result["faults"] >= STRIKES
 
 
 def test_a_whole_campaign_has_every_kind_and_every_point():
