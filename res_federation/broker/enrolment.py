@@ -79,9 +79,9 @@ class Enrolment:
         words = InvitationText.drawn(self.authority.fingerprint)
         expires = now + (lifetime_s or self._settings.invitation_s)
         made = SiteInvitation(words.digest, site, now, expires, by)
-        await self._certificates.invite(made)
+        told = AuditEntry(now, by, "site.invite", site, data=(("expires", f"{expires:.0f}"),))
+        await self._certificates.invite(made, told)
         log.info("site_invited", site=site, by=by, seconds=expires - now)
-        self._note(AuditEntry(now, by, "site.invite", site, data=(("expires", f"{expires:.0f}"),)))
         return words, made
 
     async def enrol(self, token: str, site: SiteId, csr_pem: str, peer: str) -> SiteCertificate:
@@ -96,14 +96,12 @@ class Enrolment:
             digest = InvitationText.read(token).digest
             key, now = request_digest(csr_pem, site), self._clock.now()
             made = await self._certificates.enrol(
-                digest, site, key, now, lambda: self._signed(csr_pem, site, now)
-            )
+                digest, site, key, now, lambda: self._signed(csr_pem, site, now),
+                lambda one: [_told(one, f"peer:{peer}", "site.enrol")],
+            )  # fmt: skip
         except PermissionDenied as error:
             raise self._denied("site.enrol", site, error, f"peer:{peer}") from None
         log.info("site_enrolled", site=site, serial=made.serial, peer=peer)
-        self._note(
-            AuditEntry(now, f"peer:{peer}", "site.enrol", site, data=(("serial", made.serial),))
-        )
         return made
 
     async def renew(self, site: SiteId, serial: str, csr_pem: str) -> SiteCertificate:
@@ -117,14 +115,13 @@ class Enrolment:
         try:
             key, now = request_digest(csr_pem, site), self._clock.now()
             made = await self._certificates.renew(
-                serial, key, now, lambda: self._signed(csr_pem, site, now)
-            )
+                serial, key, now, lambda: self._signed(csr_pem, site, now),
+                lambda one: [_told(one, f"site:{site}", "site.renew", ("renewed", serial))],
+            )  # fmt: skip
         except PermissionDenied as error:
             refused = PermissionDenied(error.message, way_out=error.way_out, code=RENEWAL_DENIED)
             raise self._denied("site.renew", site, refused, f"site:{site}") from None
         log.info("certificate_renewed", site=site, serial=made.serial, renewed=serial)
-        serials = (("renewed", serial), ("serial", made.serial))
-        self._note(AuditEntry(now, f"site:{site}", "site.renew", site, data=serials))
         return made
 
     def _signed(self, csr_pem: str, site: SiteId, now: float) -> SiteCertificate:
@@ -252,14 +249,23 @@ class Enrolment:
         self, by: str, reason: str, *, site: str, serial: str
     ) -> list[SiteCertificate]:
         now = self._clock.now()
-        ended = await self._certificates.revoke(now, reason, site=site, serial=serial)
+        ended = await self._certificates.revoke(
+            now, reason, site=site, serial=serial,
+            told=lambda one: [
+                AuditEntry(now, by, "site.revoke", one.site, reason=reason,
+                           data=(("serial", one.serial),))
+            ],
+        )  # fmt: skip
         serials = {one.serial for one in ended}
         for outbox, of_stream in list(self._streams.items()):
             if of_stream in serials:
                 words = f"certificate {of_stream} of site '{outbox.site}' was revoked"
                 self._end(outbox, PermissionDenied(words))
         log.warning("certificates_revoked", site=site, serials=sorted(serials), by=by)
-        for one in ended:
-            told = (("serial", one.serial),)
-            self._note(AuditEntry(now, by, "site.revoke", one.site, reason=reason, data=told))
         return ended
+
+
+def _told(made: SiteCertificate, actor: str, act: str, *more: tuple[str, str]) -> AuditEntry:
+    """Return what the audit log says of a certificate that was signed."""
+    data = (*more, ("serial", made.serial))
+    return AuditEntry(made.signed, actor, act, made.site, data=data)

@@ -1,17 +1,20 @@
 """Invitations and certificates of sites, each step in one transaction.
 
 Whatever decides whether somebody may come in is looked at in the same transaction that writes it
-down: of two that use one invitation, or renew one certificate, the second sees the first.
+down: of two that use one invitation, or renew one certificate, the second sees the first. What the
+audit log says of it is written in that transaction too: whenever the broker dies, both are there or
+neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from res_federation.errors import PermissionDenied
+from res_federation.model.audit import AuditEntry
 from res_federation.model.certificate import SiteCertificate, SiteInvitation
 from res_federation.model.identifiers import SiteId
 from res_federation.store import rows
@@ -19,6 +22,7 @@ from res_federation.store.tables import certificates, invitations
 
 T = TypeVar("T")
 Sign = Callable[[], SiteCertificate]
+Told = Callable[[SiteCertificate], Sequence[AuditEntry]]
 _MOST_A_PAGE = 1000
 
 
@@ -30,23 +34,51 @@ class Run(Protocol):
         ...
 
 
+class Audited(Protocol):
+    """Runs work as `Run` does, and appends what it tells to the audit log, all or nothing."""
+
+    def __call__(
+        self, work: Callable[[Connection], tuple[T, Sequence[AuditEntry]]]
+    ) -> Awaitable[T]:
+        """Return the first of what *work* returns, when both are on disk."""
+        ...
+
+
+def _untold(_: object) -> Sequence[AuditEntry]:
+    return ()
+
+
 class Certificates:
-    """Who the sites are, on disk."""
+    """Who the sites are, on disk.
 
-    def __init__(self, run: Run) -> None:
-        """Write and read through *run*."""
-        self._run = run
+    What is *told* of a certificate goes into the audit log with it, once.
+    """
 
-    async def invite(self, invitation: SiteInvitation) -> None:
+    def __init__(self, run: Run, audited: Audited) -> None:
+        """Read through *run*, write through *audited*."""
+        self._run, self._audited = run, audited
+
+    async def invite(self, invitation: SiteInvitation, *told: AuditEntry) -> None:
         """Write an invitation down."""
         row = {
             "digest": invitation.digest, "site": invitation.site, "made": invitation.made,
             "expires": invitation.expires, "by": rows.storable(invitation.by),
         }  # fmt: skip
-        await self._run(lambda connection: _done(connection.execute(insert(invitations), row)))
+
+        def work(connection: Connection) -> tuple[None, Sequence[AuditEntry]]:
+            connection.execute(insert(invitations), row)
+            return None, told
+
+        await self._audited(work)
 
     async def enrol(
-        self, digest: bytes, site: SiteId, key: str, now: float, sign: Sign
+        self,
+        digest: bytes,
+        site: SiteId,
+        key: str,
+        now: float,
+        sign: Sign,
+        told: Told = _untold,
     ) -> SiteCertificate:
         """Use an invitation: sign, and write down that it was used, at once or not at all.
 
@@ -58,14 +90,15 @@ class Certificates:
 
         """
 
-        def work(connection: Connection) -> SiteCertificate:
+        def work(connection: Connection) -> tuple[SiteCertificate, Sequence[AuditEntry]]:
             found = connection.execute(
                 select(invitations).where(invitations.c.digest == digest)
             ).first()
             if found is None or found.site != site:
                 raise PermissionDenied(f"there is no such invitation for site '{site}'")
             if found.serial is not None:
-                return _same(_certificate(connection, found.serial), key, now, "this invitation")
+                before = _certificate(connection, found.serial)
+                return _same(before, key, now, "this invitation"), ()
             if found.ended is not None or now >= found.expires:
                 raise PermissionDenied(f"the invitation for site '{site}' is over")
             made = sign()
@@ -75,11 +108,13 @@ class Certificates:
                 .where(invitations.c.digest == digest)
                 .values(ended=now, serial=made.serial)
             )
-            return made
+            return made, told(made)
 
-        return await self._run(work)
+        return await self._audited(work)
 
-    async def renew(self, serial: str, key: str, now: float, sign: Sign) -> SiteCertificate:
+    async def renew(
+        self, serial: str, key: str, now: float, sign: Sign, told: Told = _untold
+    ) -> SiteCertificate:
         """Sign the certificate that comes after *serial*: one, whoever asks how often.
 
         The same key again (the answer was lost) gets the same certificate.
@@ -90,7 +125,7 @@ class Certificates:
 
         """
 
-        def work(connection: Connection) -> SiteCertificate:
+        def work(connection: Connection) -> tuple[SiteCertificate, Sequence[AuditEntry]]:
             found = _certificate(connection, serial)
             if found is None or found.refusal(now):
                 why = found.refusal(now) if found else f"certificate {serial} is not known here"
@@ -99,12 +134,12 @@ class Certificates:
                 select(certificates).where(certificates.c.renewed == serial)
             ).first()
             if after is not None:
-                return _same(_read(after), key, now, f"certificate {serial}")
+                return _same(_read(after), key, now, f"certificate {serial}"), ()
             made = sign()
             connection.execute(insert(certificates), _row(made, serial))
-            return made
+            return made, told(made)
 
-        return await self._run(work)
+        return await self._audited(work)
 
     async def of_serial(self, serial: str) -> SiteCertificate | None:
         """Return a certificate, or None if none with this serial was ever signed here."""
@@ -125,7 +160,7 @@ class Certificates:
         return found[:size], len(found) > size
 
     async def revoke(
-        self, now: float, reason: str, *, site: str = "", serial: str = ""
+        self, now: float, reason: str, *, site: str = "", serial: str = "", told: Told = _untold
     ) -> list[SiteCertificate]:
         """Take back one certificate, or all of a site with its open invitations.
 
@@ -133,7 +168,9 @@ class Certificates:
         Returns those that were good until now.
         """
 
-        def work(connection: Connection) -> list[SiteCertificate]:
+        def work(
+            connection: Connection,
+        ) -> tuple[list[SiteCertificate], Sequence[AuditEntry]]:
             which = certificates.c.site == site
             if serial:
                 which = certificates.c.serial.in_(_descent(connection, serial))
@@ -159,9 +196,10 @@ class Certificates:
                     .values(ended=now)
                 )
             asked = select(certificates).where(certificates.c.serial.in_(good))
-            return [_read(row) for row in connection.execute(asked)]
+            ended = [_read(row) for row in connection.execute(asked)]
+            return ended, [entry for one in ended for entry in told(one)]
 
-        return await self._run(work)
+        return await self._audited(work)
 
 
 def _descent(connection: Connection, serial: str) -> list[str]:
@@ -204,7 +242,3 @@ def _read(row: Row[Any]) -> SiteCertificate:
         expires=row.expires, pem=row.pem, renewed=row.renewed or "", revoked=row.revoked,
         reason=row.reason,
     )  # fmt: skip
-
-
-def _done(_: object) -> None:
-    """Return nothing: a result of the database does not outlive its transaction."""

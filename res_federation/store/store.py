@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Self
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from res_federation.model.audit import AuditEntry
+from res_federation.model.audit_chain import packed
 from res_federation.store.audit import Chain, Sign, append, sign_head
 from res_federation.store.audit_reader import AuditReader
 from res_federation.store.certificates import Certificates
@@ -23,6 +26,7 @@ from res_federation.store.step import Step
 from res_federation.store.transaction import Transaction, pack, write
 from res_federation.store.writers import PostgresWriter, SqliteWriter, Writer
 
+T = TypeVar("T")
 _MOST_REMEMBERED = 100_000  # digests of scripts that need no second look
 
 
@@ -44,7 +48,7 @@ class Store(Queries):
         self.audit = AuditReader(engine, place)
         self.machine_accounts = StoredAccounts(writer.run)
         self.shares = StoredShares(writer.run)
-        self.certificates = Certificates(writer.run)
+        self.certificates = Certificates(writer.run, self._audited)
         """Who the sites are."""
 
     @classmethod
@@ -94,6 +98,20 @@ class Store(Queries):
         if len(self._known_scripts) > _MOST_REMEMBERED:
             self._known_scripts.clear()
         self._known_scripts |= transaction.scripts.keys()
+
+    async def _audited(self, work: Callable[[Connection], tuple[T, Sequence[AuditEntry]]]) -> T:
+        """Run *work* in a transaction of its own, with what it tells the audit log."""
+        async with self._turn:
+            known, self.chain = self.chain, None  # as in `commit`
+
+            def both(connection: Connection) -> tuple[T, Chain | None]:
+                found, entries = work(connection)
+                if not entries:
+                    return found, known
+                return found, append(connection, known, [packed(one) for one in entries])
+
+            result, self.chain = await self._writer.run(both)
+        return result
 
     def _write(
         self,
