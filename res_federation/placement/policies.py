@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from res_federation.errors import InvalidArgument
-from res_federation.placement.policy import LateStart, Policy
+from res_federation.placement.policy import LateStart, Policy, Weight, Weights
+
+_PARITY = Weight(10.0, 900.0)
+"""Less than a grade of accelerator whatever a member gave: it chooses among what is as good."""
 
 
 def _earliest_start(seed: int) -> Policy:
@@ -13,7 +16,7 @@ def _earliest_start(seed: int) -> Policy:
 
 
 def _federated(seed: int) -> Policy:
-    return Policy(name="federated", late=LateStart(), seed=seed)
+    return Policy(name="federated", late=LateStart(), weights=Weights(parity=_PARITY), seed=seed)
 
 
 _MADE: dict[str, Callable[[int], Policy]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from res_federation.client import FederationClient
@@ -88,3 +89,31 @@ async def test_a_grant_is_changed_by_what_is_given_alone(running: Running, told:
         assert [line.split() for line in text.splitlines()[1:3]] == [
             ["csuc", "1.5", "gave", "more"], ["iac", "-1.5", "took", "more"],
         ]  # fmt: skip
+
+
+async def test_a_user_sees_parity_as_a_bounded_term_and_which_grant_pays(
+    running: Running, told: Told
+) -> None:
+    async with FederationClient(running.address) as client:
+        await two_projects(client)
+        everywhere = replace(GRANT, id="everywhere", project="climate", machine="")
+        await client.accounting.save_grant(everywhere)
+        await told("exchange", "record", "csuc", "iac", "2000")
+        for site, seconds in (("csuc", 20.0), ("iac", -20.0)):
+            job = await ended(client, (await client.submit(a_spec("climate"))).id)
+            assert (job.site, job.runs[0].grant) == ("iac", "everywhere"), "who took more gives"
+            why = await client.explain(job.id)
+            terms = {one.partition.split("/")[0]: dict(one.terms) for one in why.candidates
+                     if one.feasible}  # fmt: skip
+            assert terms[site]["parity_s"] == seconds
+        text = (await told("explain", job.id))[1]
+        assert "PARITY" in text
+        chosen = next(line for line in text.splitlines() if line.startswith("iac/"))
+        assert "-20 s" in chosen
+        assert "grant everywhere pays" in chosen
+        assert "everywhere: " in (await told("show", job.id))[1]
+        await told("exchange", "record", "csuc", "iac", "900000")
+        job = await ended(client, (await client.submit(a_spec("climate"))).id)
+        why = await client.explain(job.id)
+        found = {dict(one.terms)["parity_s"] for one in why.candidates if one.feasible}
+        assert found == {900.0, -900.0}, "bounded"

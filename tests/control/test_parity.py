@@ -12,6 +12,7 @@ from res_federation.control.machine import handle
 from res_federation.control.state import FederationState, federation
 from res_federation.model.job import Job, JobSpec
 from res_federation.placement.engine import place
+from res_federation.placement.policies import named
 from res_federation.placement.policy import Policy, Weight
 from tests.builders import an_id
 from tests.control.model_site import ModelSite
@@ -43,6 +44,12 @@ def test_who_gave_more_is_spared_where_the_policy_weighs_it():
         ledger.exchange(state.books, giver, taker, 5 * A_THOUSAND_HOURS, 1000.0)
         assert snapshot(state, 1000.0).parity == {giver: 5000.0, taker: -5000.0}
         assert site_for(state) == taker
+
+
+def test_the_default_policy_weighs_it_less_than_a_grade_of_an_accelerator():
+    weights = named("federated").weights
+    assert weights.parity.rate > 0
+    assert 0 < weights.parity.cap_s < weights.scarcity.rate
 
 
 def test_a_policy_without_the_term_does_not_look_at_it():
