@@ -15,14 +15,19 @@ from typing import Any
 
 import psutil
 
+from res_federation.client import Federation, SiteState
+
 RESFED = [sys.executable, "-m", "res_federation.cli.main"]
 SITES = Path(__file__).resolve().parents[2] / "sites"
 
 
 class Up:
-    """A federation that runs on this machine."""
+    """A federation that runs on this machine; without Ray, but where a test asks for it."""
 
-    def __init__(self, home: Path, only: str, sites: Path = SITES, policy: str = "") -> None:
+    def __init__(
+        self, home: Path, only: str, sites: Path = SITES, policy: str = "", *, ray: bool = False
+    ) -> None:
+        self.environment = {**os.environ, **({} if ray else {"RESFED_RAY_WORKERS": "0"})}
         self.home = home
         self.policy = policy
         self.sites = sites
@@ -36,13 +41,20 @@ class Up:
             "--only", self.only, "--listen", listen,
             *(("--policy", self.policy) if self.policy else ()),
         ]  # fmt: skip
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, text=True
+        )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith("ready "):
                 self.address = line.split()[1]
                 return
         raise AssertionError(f"resfed up ended with {self.process.wait()} before it was ready")
+
+    def until_ready(self, *sites: str) -> None:
+        """Wait until sites take jobs."""
+        with Federation(self.address) as client:
+            until(lambda: all(client.site(site).state is SiteState.READY for site in sites))
 
     def stop(self) -> int:
         assert self.process is not None
@@ -90,9 +102,11 @@ class Up:
 
 
 @contextmanager
-def up(home: Path, only: str, sites: Path = SITES, policy: str = "") -> Iterator[Up]:
+def up(
+    home: Path, only: str, sites: Path = SITES, policy: str = "", *, ray: bool = False
+) -> Iterator[Up]:
     """Run a federation of the members *only* until the block ends."""
-    federation = Up(home, only, sites, policy)
+    federation = Up(home, only, sites, policy, ray=ray)
     federation.start()
     try:
         yield federation

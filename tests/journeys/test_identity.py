@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.local_accounts import People
-from tests.journeys.running import Up, until, up
+from tests.journeys.running import Up, up
 
 _MEMBER = """
 id = "{id}"
@@ -53,8 +53,7 @@ def federation(people: People) -> Iterator[Up]:
         if rule is not None:
             (root / "sites" / name / "accounts.toml").write_text(rule)
     with up(root / "home", ",".join(rules), root / "sites") as running:
-        wanted = {"closed", "open"}
-        until(lambda: {s["site"] for s in running.json("sites") if s["state"] == "READY"} >= wanted)
+        running.until_ready("closed", "open")
         yield running
     shutil.rmtree(root)
 

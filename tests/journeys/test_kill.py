@@ -20,7 +20,7 @@ SITES = os.environ.get("RESFED_KILL_SITES", "csuc,iac,uma")
 def test_every_side_effect_is_there_exactly_once(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     script = f"#!/bin/sh\nsleep 0.3\necho $RESFED_JOB >> {marks}\n"
-    with up(tmp_path / "home", SITES) as federation:
+    with up(tmp_path / "home", SITES, ray=True) as federation:
         with Federation(federation.address) as client:
             jobs = [
                 client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(JOBS)
@@ -42,7 +42,7 @@ def test_every_side_effect_is_there_exactly_once(tmp_path: Path) -> None:
 def test_what_was_acknowledged_survives_the_end_of_everything(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     script = f"#!/bin/sh\nsleep 1\necho $RESFED_JOB >> {marks}\n"
-    with up(tmp_path / "home", "csuc") as federation:
+    with up(tmp_path / "home", "csuc", ray=True) as federation:
         with Federation(federation.address) as client:
             jobs = [
                 client.submit(job_from_script(script, options=["-t", "5"])).id for _ in range(20)

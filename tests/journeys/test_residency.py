@@ -49,10 +49,6 @@ _MEMBERS = {
 ONLY = ("csuc", "nasertic", *_MEMBERS)
 
 
-def _ready(running: Up) -> set[str]:
-    return {one["site"] for one in running.json("sites") if one["state"] == "READY"}
-
-
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory):
     """Run a federation of real members, a cloud, a foreign owner, and a house that may."""
@@ -66,7 +62,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory):
         (sites / name / "site.toml").write_text(text)
     home: Path = tmp_path_factory.mktemp("home")
     with up(home, ",".join(ONLY), sites) as running:
-        until(lambda: _ready(running) >= set(ONLY))
+        running.until_ready(*ONLY)
         yield running
 
 
@@ -134,7 +130,7 @@ def test_a_project_that_becomes_stricter_calls_back_what_waits_and_says_what_run
         f"#!/bin/sh\n#SBATCH --exclusive -t 9\nuntil [ -e {go} ]; do sleep 0.2; done\n"
     )
     with up(tmp_path / "home", "clinic,owned", sites, "earliest-start") as running:
-        until(lambda: _ready(running) >= {"clinic", "owned"})
+        running.until_ready("clinic", "owned")
         running.resfed("pool", "create", "own", "--kind", "institution")
         running.resfed("project", "create", "study")
         grant = "--project study --pool own --begins 2020-01-01 --ends 2040-01-01"

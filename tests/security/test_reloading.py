@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from res_federation.api.v1 import jobs_pb2 as pb
+from tests.agent.patience import PATIENCE_S
 from tests.security import people
 from tests.security.federation import broker
 from tests.security.test_standing import DENIED, UNAUTHENTICATED, Caller, end, login, refusal
@@ -41,7 +42,7 @@ def put(home: Path, text: str) -> None:
 
 
 async def until(asked: Callable[[], Awaitable[Any]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not await asked():  # noqa: ASYNC110 - the broker looks at its file now and then
             await asyncio.sleep(0.2)
 
@@ -96,7 +97,7 @@ async def test_limits_are_those_of_the_file(patient, tmp_path):
         first = (tmp_path / "security.toml").read_text()
         put(tmp_path, first.replace("[limits]", "[limits]\nuser_jobs = 1\nstreams = 1"))
         exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     await tom.submit()
