@@ -128,7 +128,7 @@ async def test_files_of_somebody_else_are_read_again_and_wrong_ones_are_not(
             assert "PRIVATE KEY" not in told
             put(tmp_path, first)
             await until(lambda: shows(port, running.ca_pem, own))
-            acts = [target for _, target, _ in await olga.acts("tls.certificate")]
+            acts = [target for _, target, _ in await olga.acts("tls.certificate", 4)]
             assert acts == ["users"] * 4
 
 

@@ -18,6 +18,7 @@ import pytest
 from res_federation.broker.gatekeeper import Gatekeeper
 from res_federation.errors import InvalidArgument
 from res_federation.model.limits import Limits
+from tests.agent.patience import PATIENCE_S
 from tests.broker.conftest import Running, running  # noqa: F401 - a fixture
 from tests.security import attacks
 from tests.security.test_floods import served
@@ -76,7 +77,7 @@ async def dial(port: int, source: str = "127.0.0.1", say: bytes = HELLO) -> Pair
 
 async def ended(reader: asyncio.StreamReader) -> bool:
     with contextlib.suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(1), 20) == b""
+        return await asyncio.wait_for(reader.read(1), PATIENCE_S) == b""
     return True
 
 
@@ -91,7 +92,7 @@ async def refused(port: int) -> bool:
 async def test_all_bytes_arrive_in_order_whoever_is_slow(tmp_path: Path) -> None:
     data = os.urandom(8 << 20)
     async with gate(tmp_path) as (port, within, _):
-        outer, inner = await dial(port), await asyncio.wait_for(within.get(), 20)
+        outer, inner = await dial(port), await asyncio.wait_for(within.get(), PATIENCE_S)
         assert await inner[0].readexactly(len(HELLO)) == HELLO
         for one, other in ((outer, inner), (inner, outer)):
             one[1].write(data)
@@ -102,16 +103,16 @@ async def test_all_bytes_arrive_in_order_whoever_is_slow(tmp_path: Path) -> None
 async def test_the_last_answer_arrives_though_the_server_has_hung_up(tmp_path: Path) -> None:
     data = os.urandom(8 << 20)
     async with gate(tmp_path) as (port, within, _):
-        outer, inner = await dial(port), await asyncio.wait_for(within.get(), 20)
+        outer, inner = await dial(port), await asyncio.wait_for(within.get(), PATIENCE_S)
         inner[1].write(data)
         inner[1].close()
         await asyncio.sleep(0.5)
-        assert await asyncio.wait_for(outer[0].read(-1), 20) == data
+        assert await asyncio.wait_for(outer[0].read(-1), PATIENCE_S) == data
 
 
 async def test_who_hangs_up_is_hung_up_on_within(tmp_path: Path) -> None:
     async with gate(tmp_path) as (port, within, _):
-        outer, inner = await dial(port), await asyncio.wait_for(within.get(), 20)
+        outer, inner = await dial(port), await asyncio.wait_for(within.get(), PATIENCE_S)
         outer[1].transport.abort()
         assert await inner[0].readexactly(len(HELLO)) == HELLO
         assert await ended(inner[0])
@@ -132,22 +133,22 @@ async def test_a_hello_in_pieces_comes_in_whole(tmp_path: Path) -> None:
             assert within.empty()
             writer.write(bytes([byte]))
             await asyncio.sleep(0.02)
-        reader, _ = await asyncio.wait_for(within.get(), 20)
+        reader, _ = await asyncio.wait_for(within.get(), PATIENCE_S)
         assert await reader.readexactly(len(HELLO)) == HELLO
 
 
 async def test_strangers_make_room_for_new_ones_and_who_logged_in_does_not(tmp_path: Path) -> None:
     async with gate(tmp_path, replace(OPEN, strangers_of_address=3)) as (port, within, keeper):
         good = await dial(port)
-        inner = await asyncio.wait_for(within.get(), 20)
+        inner = await asyncio.wait_for(within.get(), PATIENCE_S)
         keeper.known(f"unix-abstract:{inner[1].get_extra_info('peername')[1:].decode()}")
         strangers = [await dial(port) for _ in range(5)]
-        await asyncio.wait_for(asyncio.gather(*(within.get() for _ in range(3))), 20)
+        await asyncio.wait_for(asyncio.gather(*(within.get() for _ in range(3))), PATIENCE_S)
         gone = [await ended(reader) for reader, _ in strangers[:2]]
         assert gone == [True, True]
         good[1].write(b"still here")
         await inner[0].readexactly(len(HELLO))
-        assert await asyncio.wait_for(inner[0].readexactly(10), 20) == b"still here"
+        assert await asyncio.wait_for(inner[0].readexactly(10), PATIENCE_S) == b"still here"
         elsewhere = await dial(port, SOMEBODY)
         elsewhere[1].write(b"so am I")
 
@@ -159,16 +160,16 @@ async def test_an_address_with_too_many_logins_is_refused_and_another_is_not(
         held = []
         for _ in range(2):
             held.append(await dial(port))
-            held.append(inner := await asyncio.wait_for(within.get(), 20))
+            held.append(inner := await asyncio.wait_for(within.get(), PATIENCE_S))
             keeper.known(f"unix-abstract:{inner[1].get_extra_info('peername')[1:].decode()}")
         await asyncio.sleep(0.2)
         assert await refused(port)
         held.append(await dial(port, SOMEBODY))
-        await asyncio.wait_for(within.get(), 20)
+        await asyncio.wait_for(within.get(), PATIENCE_S)
         keeper.follow(OPEN)
         await asyncio.sleep(0.2)
         held.append(await dial(port))
-        await asyncio.wait_for(within.get(), 20)
+        await asyncio.wait_for(within.get(), PATIENCE_S)
         assert len(held) == 6
 
 
@@ -188,12 +189,12 @@ async def test_a_gate_that_is_killed_is_started_again(running: Running) -> None:
 async def test_the_gate_ends_with_the_broker_and_leaves_the_port(tmp_path: Path) -> None:
     async with gate(tmp_path) as (port, within, keeper):
         await dial(port)
-        await asyncio.wait_for(within.get(), 20)
+        await asyncio.wait_for(within.get(), PATIENCE_S)
         (process,) = gates()
         assert keeper._control is not None
         keeper._ports = []  # a broker that is killed does not start it again
         keeper._control.shutdown(socket.SHUT_RDWR)
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, PATIENCE_S)
 
 
 async def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:

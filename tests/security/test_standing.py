@@ -28,6 +28,7 @@ from res_federation.model.principal import Role
 from res_federation.security.machine import new_account, seen
 from res_federation.security.membership import CLAIM_S, NoMemberships, stands
 from res_federation.wire.times import to_timestamp
+from tests.agent.patience import PATIENCE_S
 from tests.security import people
 from tests.security.federation import broker
 from tests.security.test_roles_matrix import bearer
@@ -107,12 +108,16 @@ class Caller:
     def watch(self) -> Any:
         return self.jobs.WatchJobs(pb.WatchJobsRequest(), metadata=self.metadata, timeout=30)
 
-    async def acts(self, act: str) -> list[tuple[str, str, str]]:
-        await asyncio.sleep(0.5)
+    async def acts(self, act: str, at_least: int = 1) -> list[tuple[str, str, str]]:
+        """What the audit log has of an act, once it has as much: it is written a little later."""
         request = audit_pb2.ListEntriesRequest(act=act)
-        page = await self.audit.ListEntries(request, metadata=self.metadata, timeout=30)
-        entries = [entry_of(one.entry) for one in page.entries]
-        return [(one.actor, one.target, one.reason) for one in entries]
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                page = await self.audit.ListEntries(request, metadata=self.metadata, timeout=30)
+                entries = [entry_of(one.entry) for one in page.entries]
+                if len(entries) >= at_least:
+                    return [(one.actor, one.target, one.reason) for one in entries]
+                await asyncio.sleep(0.1)
 
 
 async def login(provider: people.Provider, channel: Any, name: str) -> Caller:
@@ -157,7 +162,7 @@ async def test_the_tokens_of_who_leaves_a_project_end_for_good(patient, tmp_path
         robot = Caller(channel, made.token)
         job = await robot.submit()
         watching = robot.watch()
-        await asyncio.sleep(0.3)
+        await watching.initial_metadata()
         await olga.member("tom", "project-lead")  # a member still
         assert await robot.listed() == {job}
         await olga.member("tom", "")
@@ -185,7 +190,8 @@ async def test_who_leaves_a_project_hears_no_more_of_it_in_open_streams(patient,
         request = pb.ReadOutputRequest(name=f"jobs/{job}", follow=True)
         reading = ben.jobs.ReadOutput(request, metadata=ben.metadata, timeout=30)
         watching, one = eve.watch(), tom.watch()
-        await asyncio.sleep(0.5)
+        await watching.initial_metadata()
+        await one.initial_metadata()
         await until_heard(watching, await tom.submit())
         await olga.member("eve", "")
         unheard, own = await tom.submit(), await eve.submit("q")
@@ -221,7 +227,7 @@ async def test_a_membership_by_claim_counts_until_its_holder_comes_without(patie
         robot = Caller(channel, token)
         assert len(await robot.listed()) == 1  # after a restart too, without a login of ben's
         watching = robot.watch()
-        await asyncio.sleep(0.3)
+        await watching.initial_metadata()
         patient.groups(on=False)
         try:
             ben = await login(patient, channel, "operator-ben")

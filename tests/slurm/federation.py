@@ -79,7 +79,7 @@ class Running:
         )  # fmt: skip
         self._begin("broker", broker).add_done_callback(lambda task: _ended(task, ready))
         self.address = ready.result(PATIENCE_S)
-        self.client = Federation(self.address)
+        self.client = Federation(self.address, patience_s=PATIENCE_S)
         for site in self.sites:
             self.connect(site)
         for site in self.sites:
