@@ -3,7 +3,7 @@
 .PHONY: placement-table peers help setup demo test long lint format proto bench fuzz faults kill-campaign ledger-campaign attack chaos sbatch-conformance rendered-conformance deps clean
 
 BIN := .venv/bin
-WORKERS ?= 3    # pytest processes: one of them mostly waits for Slurm
+WORKERS ?= 3    # pytest processes: two of them wait for Slurm at first
 LINES ?= 1200000 # directive lines of make fuzz
 SEED ?= 1
 DIR ?=

@@ -132,7 +132,12 @@ _LABS = {
     "lab two": "chaos_small discover forgetful_controller held_places identity jobs outcomes",
 }
 """A lab is a dozen daemons: two of them at a time are what two cores bear."""
-_SLOW = "simulator/test_sweep journeys/test_identity simulator/test_background"
+_SLOW = """
+journeys/test_residency journeys/test_kill simulator/test_sweep security/test_reloading
+journeys/test_identity broker/test_accounting security/test_floods security/test_logins
+security/test_ledger_kill security/test_member_joins store/test_kill journeys/test_import_kill security/test_sites_renewal
+simulator/test_background simulator/test_federation simulator/test_table
+"""
 _PARTS = {
     f"tests/slurm/test_{name}.py": lab for lab, names in _LABS.items() for name in names.split()
 }
