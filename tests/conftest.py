@@ -134,9 +134,10 @@ _LABS = {
 """A lab is a dozen daemons: two of them at a time are what two cores bear."""
 _SLOW = """
 journeys/test_residency journeys/test_kill simulator/test_sweep security/test_reloading
-journeys/test_identity broker/test_accounting security/test_floods security/test_logins
-security/test_ledger_kill security/test_member_joins store/test_kill journeys/test_import_kill security/test_sites_renewal
-simulator/test_background simulator/test_federation simulator/test_table
+security/test_ledger_kill journeys/test_identity broker/test_accounting security/test_floods
+security/test_logins security/test_member_joins store/test_kill journeys/test_import_kill
+security/test_sites_renewal simulator/test_background simulator/test_federation
+simulator/test_table
 """
 _PARTS = {
     f"tests/slurm/test_{name}.py": lab for lab, names in _LABS.items() for name in names.split()

@@ -11,7 +11,7 @@ import pytest
 from res_federation.client import Federation, job_from_script
 from tests.journeys.running import until, up
 
-JOBS = int(os.environ.get("RESFED_KILL_JOBS", "120"))
+JOBS = int(os.environ.get("RESFED_KILL_JOBS", "60"))
 SITES = os.environ.get("RESFED_KILL_SITES", "csuc,iac,uma")
 """`make kill-campaign` takes 500 jobs and every member."""
 

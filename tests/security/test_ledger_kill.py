@@ -19,8 +19,8 @@ from res_federation.client import Federation, job_from_script
 from res_federation.model.job import Job, JobSpec
 from tests.journeys.running import Up, until, up
 
-JOBS = int(os.environ.get("RESFED_LEDGER_JOBS", "60"))
-KILLS = int(os.environ.get("RESFED_LEDGER_KILLS", "3"))
+JOBS = int(os.environ.get("RESFED_LEDGER_JOBS", "40"))
+KILLS = int(os.environ.get("RESFED_LEDGER_KILLS", "2"))
 SEED = int(os.environ.get("RESFED_LEDGER_SEED", "1"))
 """`make ledger-campaign` takes a thousand jobs and twenty kills."""
 HOUR = 3600
