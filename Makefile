@@ -9,7 +9,7 @@ SEED ?= 1
 DIR ?=
 TRACE ?= ../shared/traces/KTH-SP2-1996-2.1-cln.swf.gz
 FIRST ?= 5000   # job lines of make peers; 0 for all
-CAMPAIGNS ?= owned shared news silent ablation ablation-shared
+CAMPAIGNS ?= owned outside shared news silent ablation ablation-shared
 ARGS ?=         # more arguments: make test ARGS="tests/placement -x", make demo ARGS=--json
 STALE := pyproject.toml .ci/constraints.txt
 
