@@ -42,18 +42,20 @@ class Outbox:
     async def batches(self) -> AsyncIterator[Batch]:
         """Yield batches until closed."""
         closed = asyncio.ensure_future(self.closed.wait())
+        batch: asyncio.Task[Batch | None] | None = None
         try:
             while not self.closed.is_set():
                 batch = asyncio.ensure_future(self._batches.get())
                 await asyncio.wait({batch, closed}, return_when=asyncio.FIRST_COMPLETED)
                 if not batch.done():
-                    batch.cancel()
                     return
                 found = batch.result()
                 if found is not None:
                     yield found
-        finally:
+        finally:  # also when the agent hangs up: nobody waits for ever
             closed.cancel()
+            if batch is not None:
+                batch.cancel()
 
 
 class Outboxes:

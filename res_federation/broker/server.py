@@ -45,6 +45,7 @@ from res_federation.security.authenticator import Authenticator
 from res_federation.security.interceptor import Doorkeeper
 from res_federation.security.limits import Meter
 from res_federation.security.warden import Warden
+from res_federation.security.wellformed import WellFormed
 
 SERVICES = (
     jobs_pb2.DESCRIPTOR.services_by_name["JobService"].full_name,
@@ -83,8 +84,11 @@ class Server:
         most = raise_file_limit()
         self._gate = Gatekeeper(gate, federation.limits, most)
         warden = Warden(self._meter, federation.clock.now, answers.refuse, self._gate.known)
-        self._users = grpc.aio.server(options=users_options(most), interceptors=(keeper, warden))
-        self._agents = grpc.aio.server(options=agents_options(most))
+        formed = WellFormed(answers.refuse)
+        self._users = grpc.aio.server(
+            options=users_options(most), interceptors=(formed, keeper, warden)
+        )
+        self._agents = grpc.aio.server(options=agents_options(most), interceptors=(formed,))
         self._health = health_aio.HealthServicer()
         users = self._users
         jobs_pb2_grpc.add_JobServiceServicer_to_server(JobService(federation), users)

@@ -43,6 +43,16 @@ SKEW_S = 300.0
 """A certificate is good from so long before it was signed: clocks of sites differ."""
 SITE_PREFIX = "resfed://site/"
 _MOST_CSR_BYTES = 16_384
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library says of requests that nobody honest makes."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -194,7 +204,7 @@ def request_key(csr_pem: str, site: SiteId) -> ec.EllipticCurvePublicKey:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         key, proved = request.public_key(), request.is_signature_valid
         named = _sites_of(request.extensions)
-    except (ValueError, TypeError, InvalidSignature, x509.DuplicateExtension) as error:
+    except _MALFORMED as error:
         raise InvalidArgument(
             f"not a certificate signing request: {type(error).__name__}", field="csr_pem"
         ) from None

@@ -14,7 +14,7 @@ from res_federation.model.identifiers import SiteId, site_id
 from res_federation.security.caller import caller, permit
 from res_federation.security.ownership import checked_site, everywhere
 from res_federation.security.peers import true_peer
-from res_federation.wire.times import to_timestamp
+from res_federation.wire.times import from_duration, to_timestamp
 
 _PAGE = 100
 _MOST_LIFETIME_S = 30 * 86400.0
@@ -55,7 +55,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> enrolment_pb2.Invitation:
         """Make a token for one site."""
         del context
-        lifetime = request.lifetime.ToTimedelta().total_seconds()
+        lifetime = from_duration(request.lifetime)
         if not 0 <= lifetime <= _MOST_LIFETIME_S:
             raise InvalidArgument("an invitation is good for 30 days at most", field="lifetime")
         site = checked_site(permit(), _site(request.site))
