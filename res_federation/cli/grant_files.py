@@ -16,6 +16,7 @@ from res_federation.cli.documents import grant_document
 from res_federation.cli.options import Broker, Json, connected
 from res_federation.cli.wrong_rows import read_text, tell_wrong
 from res_federation.client import Federation
+from res_federation.client.site_view import SiteView
 
 if TYPE_CHECKING:
     from res_federation.config.accounts import Granted
@@ -38,7 +39,7 @@ class _Known:
     pools: dict[str, Pool]
     projects: dict[str, Project]
     grants: dict[str, Grant]
-    sites: frozenset[str]
+    sites: dict[str, SiteView]
 
 
 def _known(federation: Federation) -> _Known:
@@ -47,7 +48,7 @@ def _known(federation: Federation) -> _Known:
         {one.id: one for one in books.pools()},
         {one.id: one for one in books.projects()},
         {view.grant.id: view.grant for view in books.grants()},
-        frozenset(str(one.id) for one in federation.sites()),
+        {str(one.id): one for one in federation.sites()},
     )
 
 
@@ -85,12 +86,9 @@ def _against(one: Granted, known: _Known) -> list[str]:
     found, grant, home = [], one.grant, one.project.home
     if home and home not in known.sites:
         found.append(f"home: no member is called '{home}'")
-    site = grant.machine.split("/")[0]
-    if site and site not in known.sites:
-        found.append(f"machine: no member is called '{site}'")
     old = known.grants.get(grant.id)
     if old is None:
-        return found
+        return [*found, *_nowhere(grant, known)]
     if old.closed:
         found.append(f"grant: '{grant.id}' is closed; make a new one")
     for name in ("project", "pool", "machine"):
@@ -98,6 +96,20 @@ def _against(one: Granted, known: _Known) -> list[str]:
         if before != after:
             found.append(f"{name}: grant '{grant.id}' has '{before}', which stays: make a new one")
     return found
+
+
+def _nowhere(grant: Grant, known: _Known) -> list[str]:
+    """Return why the machine of a new grant is not there; nothing where it is."""
+    name = grant.machine.split("/")[0]
+    if not name:
+        return []
+    site = known.sites.get(name)
+    if site is None:
+        return [f"machine: no member is called '{name}'"]
+    parts = {one.id for one in site.partitions} | {one.id for one in site.capacity}
+    if parts and not any(map(grant.covers, parts)):
+        return [f"machine: there is no '{grant.machine}' ({name} has {', '.join(sorted(parts))})"]
+    return []
 
 
 def _act(old: Pool | Project | Grant | None, new: Pool | Project | Grant) -> str:

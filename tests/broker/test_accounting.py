@@ -283,6 +283,12 @@ async def test_a_file_of_grants_is_imported_whole_or_not_and_again_changes_nothi
     assert lines[2].startswith("4: ")
     assert lines[3] == " 3 lines are wrong: nothing was imported"
 
+    file.write_text(PERIOD)
+    code, _, said = await told("grant", "import", str(file))
+    assert (code, ":3: machine: there is no 'iac/cluster' (iac has iac/lapalma/" in said) == (
+        2,
+        True,
+    )
     file.write_text(PERIOD.replace("/cluster", ""))
     code, said, _ = await told("grant", "import", str(file), "--dry-run", "--json")
     acts = {"dry_run": True, "grants": [

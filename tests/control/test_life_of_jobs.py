@@ -44,7 +44,9 @@ from res_federation.control.events import (
 )
 from res_federation.control.machine import handle
 from res_federation.control.paying import funds
+from res_federation.control.residency import with_records
 from res_federation.control.state import FederationState, federation, restore
+from res_federation.model.data_class import NO_CLASSES, Residency
 from res_federation.model.identifiers import JobId, SiteId, job_of, new_job_id, partition_id
 from res_federation.model.job import Job, JobSpec
 from res_federation.model.job_state import JobState
@@ -73,12 +75,16 @@ class Federation(RuleBasedStateMachine):
     policy = Policy()
     projects: tuple[str, ...] = ("",)
     acts: tuple[Event, ...] = ()
+    residency: Residency = NO_CLASSES
+
+    def member(self, name: str, nodes: int) -> Site:
+        return a_member(name, nodes)
 
     @initialize()
     def begin(self) -> None:
         self.at = 1000.0
         self.members = tuple(
-            a_member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1))
+            self.member(name, nodes) for name, nodes in (("a", 2), ("b", 3), ("c", 1))
         )
         self.sites = {
             member.id: ModelSite(member, clock=lambda: self.at) for member in self.members
@@ -90,7 +96,7 @@ class Federation(RuleBasedStateMachine):
         self.lost_on_purpose: set[JobId] = set()
         self.ledger: list[Entry] = []
         self.state: FederationState = federation(
-            self.members, policy=self.policy, books=with_local(Books())
+            self.members, policy=self.policy, books=with_local(Books()), residency=self.residency
         )
         for event in self.acts:
             self.do(event)
@@ -211,7 +217,10 @@ class Federation(RuleBasedStateMachine):
         revision = self.state.revision
         books = replace(self.state.books, balances=self.posted(), entries=len(self.ledger))
         assert books == self.state.books, "what is on disk is what was known"
-        self.state = federation(self.members, policy=self.policy, books=books)
+        self.state = federation(
+            self.members, policy=self.policy, books=books,
+            residency=with_records(self.residency, books.projects),
+        )  # fmt: skip
         restore(self.state, at=self.at, jobs=live, keys={}, drained={}, revision=revision)
         self.round = None
         self.linked.clear()
