@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from res_federation.placement.kernels import Ints, Narrow, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Ints, Narrow
 from res_federation.placement.rows import RowArrays
 
 Flags = npt.NDArray[np.bool_]

@@ -156,7 +156,7 @@ def _places(rows: RowArrays) -> ground.Places:
     return ground.Places(
         np.zeros((count, kept_places.KEPT_COLUMNS)), np.zeros((count, 4), np.int64),
         np.zeros((count, rows.free.shape[1], 4), np.int64), np.zeros(count, np.int64),
-        np.zeros(1, np.int64),
+        np.zeros(count), np.zeros(1, np.int64),
     )  # fmt: skip
 
 

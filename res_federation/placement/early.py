@@ -13,7 +13,8 @@ import numpy as np
 from res_federation.model.identifiers import PartitionId
 from res_federation.model.job import Job
 from res_federation.model.resources import NodeShape, ResourceRequest
-from res_federation.placement.kernels import Floats, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Floats
 from res_federation.placement.order import run_estimate
 from res_federation.placement.rows import Ints, RowArrays
 from res_federation.placement.snapshot import Early

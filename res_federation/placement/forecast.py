@@ -11,16 +11,14 @@ Each loop has its plain twin: the same function, `.py_func`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Any
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from res_federation.placement import kernels
-from res_federation.placement.kernels import Floats, Ints, Narrow, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Floats, Ints, Narrow
 
 LAID = 256
 """Jobs that are laid into the profiles one by one."""
@@ -273,59 +271,42 @@ def expect(  # noqa: PLR0912, PLR0913
     return start, where, queue
 
 
-def _crc() -> int:
-    """Return what `demands` stands on: compiled code outlives a change of another file."""
-    loops: tuple[Any, ...] = (
-        kernels.fitting, kernels.idle_nodes, kernels.lie, kernels.share_of_node,
-        kernels.tasks_of_node,
-    )  # fmt: skip
-    codes = [loop.py_func.__code__ for loop in loops]
-    return crc32(b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes))
+@compiled
+def demands(
+    scored: Narrow,
+    tasks: Ints,
+    fixed: Ints,
+    free: Ints,
+    bars: Ints,
+) -> tuple[Floats, Floats, Floats]:
+    """Return what shapes need of rows, in nodes' worth.
 
+    Args:
+        scored: (shapes, rows, 3) as `kernels.score_shapes` gives it.
+        tasks: (shapes,) of an array, else 1.
+        fixed: (rows, FIXED_COLUMNS) as `rows.RowArrays.fixed`.
+        free: (rows, bars, 4) histogram of what is free now.
+        bars: (rows,) bars in use.
 
-def _demands(stands_on: int) -> Callable[..., tuple[Floats, Floats, Floats]]:
-    """Return the loop over shapes, compiled anew when what it stands on changes."""
+    Returns:
+        `need` (shapes, rows), `lost` (shapes, rows) and `free` (rows,) of `expect`.
 
-    def demands(
-        scored: Narrow,
-        tasks: Ints,
-        fixed: Ints,
-        free: Ints,
-        bars: Ints,
-    ) -> tuple[Floats, Floats, Floats]:
-        """Return what shapes need of rows, in nodes' worth.
-
-        Args:
-            scored: (shapes, rows, 3) as `kernels.score_shapes` gives it.
-            tasks: (shapes,) of an array, else 1.
-            fixed: (rows, FIXED_COLUMNS) as `rows.RowArrays.fixed`.
-            free: (rows, bars, 4) histogram of what is free now.
-            bars: (rows,) bars in use.
-
-        Returns:
-            `need` (shapes, rows), `lost` (shapes, rows) and `free` (rows,) of `expect`.
-
-        """
-        shapes, rows = tasks.shape[0], fixed.shape[0]
-        need = np.full((shapes, rows), -1.0 if stands_on >= 0 else 0.0)
-        lost = np.zeros((shapes, rows))
-        idle = np.zeros(rows)
-        lies = np.zeros(4, np.int64)
+    """
+    shapes, rows = tasks.shape[0], fixed.shape[0]
+    need = np.full((shapes, rows), -1.0)
+    lost = np.zeros((shapes, rows))
+    idle = np.zeros(rows)
+    lies = np.zeros(4, np.int64)
+    for r in range(rows):
+        if fixed[r, 0] > 0:
+            idle[r] = kernels.idle_nodes(free[r], bars[r], fixed[r])
+    for s in range(shapes):
         for r in range(rows):
-            if fixed[r, 0] > 0:
-                idle[r] = kernels.idle_nodes(free[r], bars[r], fixed[r])
-        for s in range(shapes):
-            for r in range(rows):
-                if scored[s, r, 2] & 255 != 0:
-                    continue
-                kernels.lie(scored[s, r], lies)
-                part = kernels.share_of_node(lies, fixed[r])
-                ready = kernels.fitting(free[r], bars[r], lies, tasks[s])
-                need[s, r] = lies[0] * part
-                lost[s, r] = max(0.0, idle[r] - ready * part)
-        return need, lost, idle
-
-    return demands
-
-
-demands = compiled(_demands(_crc()))
+            if scored[s, r, 2] & 255 != 0:
+                continue
+            kernels.lie(scored[s, r], lies)
+            part = kernels.share_of_node(lies, fixed[r])
+            ready = kernels.fitting(free[r], bars[r], lies, tasks[s])
+            need[s, r] = lies[0] * part
+            lost[s, r] = max(0.0, idle[r] - ready * part)
+    return need, lost, idle

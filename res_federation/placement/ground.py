@@ -81,6 +81,7 @@ class Places(NamedTuple):
     lies: Ints
     later: Ints
     bars: Ints
+    spare: Floats  # (places,) as `kept_places.spare_nodes` tells it
     used: Ints  # (1,)
 
 

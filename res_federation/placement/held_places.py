@@ -7,14 +7,11 @@ a run in the site's queue, and the site keeps nodes for whoever is first there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-from zlib import crc32
-
 import numpy as np
 
 from res_federation.placement import kept_places as kept
 from res_federation.placement import kernels
+from res_federation.placement.compiling import compiled
 from res_federation.placement.ground import (
     NODES_BUSY,
     WAITS_FOR_TURN,
@@ -24,7 +21,7 @@ from res_federation.placement.ground import (
     Ground,
     Places,
 )
-from res_federation.placement.kernels import Floats, Ints, compiled
+from res_federation.placement.kernels import Floats, Ints
 
 FAR = 1e7
 """Seconds: a start that nothing foretells is behind every other one."""
@@ -39,14 +36,6 @@ def length(c: int, r: int, ground: Ground, classes: Classes) -> float:
     if ground.shared[r]:
         return float(classes.numbers[c, 12])
     return float(classes.estimate[c])
-
-
-@compiled
-def has_room(r: int, ground: Ground, codes: Codes) -> bool:
-    """Tell whether a row has a place left for a job that can start there in its turn."""
-    if ground.held[r] >= ground.depth[r]:
-        return False
-    return bool(codes[r] == NODES_BUSY or codes[r] == WAITS_FOR_TURN)
 
 
 @compiled
@@ -70,114 +59,95 @@ def unforetold(after: Floats, unknown_release: float) -> float:
     return begin
 
 
-def _reserves(code: int) -> Callable[..., float]:
-    """Return what keeps nodes, compiled anew when what it stands on changes."""
-
-    def reserve(  # noqa: PLR0913 - numba takes no keyword bundles
-        r: int, job: int, need: float, tasks: int, run: float, ground: Ground, places: Places,
-        lies: Ints, unknown_release: float,
-    ) -> float:  # fmt: skip
-        """Keep the nodes of *lies* on a row from when they are free; return when that is."""
-        each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
-        there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
-        after, worth = ground.after[r], ground.worth[r]
-        begin = kept.first_room(after, worth, there, need, each)
-        foretold = code >= 0 and not np.isinf(begin)
-        if not foretold:
-            begin = unforetold(after, unknown_release)
-        gain = kept.released(after, worth, begin) * each
-        if not foretold:
-            gain = max(gain, need - there)
-        count = places.used[0]
-        part = kernels.share_of_node(lies, ground.fixed[r])
-        place = np.zeros(kept.KEPT_COLUMNS)
-        place[kept.ROW], place[kept.BEGIN], place[kept.END] = r, begin, begin + run
-        place[kept.NEED], place[kept.GAIN], place[kept.WORTH] = need, gain, need * part
-        place[kept.TASKS], place[kept.JOB] = tasks, job
-        places.lies[count], places.later[count] = lies, ground.free[r]
-        places.bars[count] = ground.bars[r]
-        places.columns[count] = place
-        places.used[0] += 1
-        ground.reserved[r] = count
-        return float(begin)
-
-    return reserve
+@compiled
+def reserve(  # noqa: PLR0913 - numba takes no keyword bundles
+    r: int, job: int, need: float, tasks: int, run: float, ground: Ground, places: Places,
+    lies: Ints, unknown_release: float,
+) -> float:  # fmt: skip
+    """Keep the nodes of *lies* on a row from when they are free; return when that is."""
+    each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
+    there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
+    after, worth = ground.after[r], ground.worth[r]
+    begin = kept.first_room(after, worth, there, need, each)
+    foretold = not np.isinf(begin)
+    if not foretold:
+        begin = unforetold(after, unknown_release)
+    gain = kept.released(after, worth, begin) * each
+    if not foretold:
+        gain = max(gain, need - there)
+    count = places.used[0]
+    part = kernels.share_of_node(lies, ground.fixed[r])
+    place = np.zeros(kept.KEPT_COLUMNS)
+    place[kept.ROW], place[kept.BEGIN], place[kept.END] = r, begin, begin + run
+    place[kept.NEED], place[kept.GAIN], place[kept.WORTH] = need, gain, need * part
+    place[kept.TASKS], place[kept.JOB] = tasks, job
+    places.lies[count], places.later[count] = lies, ground.free[r]
+    places.bars[count] = ground.bars[r]
+    places.columns[count] = place
+    places.spare[count] = kept.spare_nodes(place, lies, places.later[count], places.bars[count])
+    places.used[0] += 1
+    ground.reserved[r] = count
+    return float(begin)
 
 
-def _starts(code: int) -> Callable[..., float]:
-    """Return the guess of a start, compiled anew when what it stands on changes."""
-
-    def expected(
-        c: int, r: int, ground: Ground, classes: Classes, lies: Ints, unknown_release: float
-    ) -> float:
-        """Return when a job could start on a row, behind all that has a place before it there."""
-        kernels.lie(classes.scored[c, r], lies)
-        tasks = classes.numbers[c, 13]
-        each = float(kept.nodes_of_tasks(lies, ground.fixed[r], tasks))
-        there = float(kernels.fitting(ground.free[r], ground.bars[r], lies, tasks))
-        after = ground.after[r]
-        begin = kept.first_room(after, ground.worth[r], there, float(lies[0]), each)
-        if code >= 0 and np.isinf(begin):
-            begin = unforetold(after, unknown_release) + FAR
-        before = ground.ahead[r, min(ground.held[r], ground.ahead.shape[1] - 1)]
-        return float(begin + (before + ground.ours[r]) / max(float(ground.fixed[r, 4]), 1.0))
-
-    return expected
+@compiled
+def expected(
+    lies: Ints, fixed: Ints, free: Ints, bars: int, after: Floats, worth: Floats, tasks: int,
+    unknown_release: float,
+) -> float:  # fmt: skip
+    """Return when a job could start on a row, if nobody had a place before it there."""
+    each = float(kept.nodes_of_tasks(lies, fixed, tasks))
+    there = float(kernels.fitting(free, bars, lies, tasks))
+    begin = kept.first_room(after, worth, there, float(lies[0]), each)
+    if np.isinf(begin):
+        begin = unforetold(after, unknown_release) + FAR
+    return float(begin)
 
 
-def _keeps(code: int) -> Callable[..., tuple[int, float]]:
-    """Return what keeps a place, compiled anew when what it stands on changes."""
+@compiled
+def keep_place(  # noqa: PLR0913
+    c: int, job: int, at: int, ground: Ground, classes: Classes, places: Places, lies: Ints,
+    codes: Codes, unknown_release: float, stay: float,
+) -> tuple[int, float]:  # fmt: skip
+    """Keep a place for a job where it is expected to start first; return the row, or -1.
 
-    def keep_place(  # noqa: PLR0913
-        c: int, job: int, at: int, ground: Ground, classes: Classes, places: Places, lies: Ints,
-        codes: Codes, unknown_release: float, stay: float,
-    ) -> tuple[int, float]:  # fmt: skip
-        """Keep a place for a job where it is expected to start first; return the row, or -1.
-
-        One that has a place at row *at* leaves it only to start in less than *stay* of the time.
-        Of a row's places the first has nodes kept for it, unless others wait before it there.
-        """
-        soonest, soonest_key, begin = -1 if code >= 0 else -2, (0.0, 0.0), 0.0
-        able = classes.able[c]
-        for n in range(able.shape[0]):
-            r = able[n]
-            if r < 0:
-                break
-            if not has_room(r, ground, codes):
-                continue
-            guess = expected(c, r, ground, classes, lies, unknown_release)
-            size = float(ground.fixed[r, 4] * ground.fixed[r, 0])
-            key = (guess * stay if r == at else guess, size)
-            if soonest < 0 or key < soonest_key:
-                soonest, soonest_key, begin = r, key, guess
-        if soonest < 0:
-            return -1, 0.0
-        kernels.lie(classes.scored[c, soonest], lies)
-        tasks = classes.numbers[c, 13]
-        if ground.reserved[soonest] < 0:
-            run = length(c, soonest, ground, classes)
-            reserve(soonest, job, float(lies[0]), tasks, run, ground, places, lies, unknown_release)
-        part = kernels.share_of_node(lies, ground.fixed[soonest])
-        ground.ours[soonest] += float(lies[0] * tasks) * part * float(classes.estimate[c])
-        ground.held[soonest] += 1
-        return soonest, begin
-
-    return keep_place
-
-
-def stands_on() -> int:
-    """Return what the loops here stand on: compiled code outlives a change of another file."""
-    loops: tuple[Any, ...] = (
-        kept.breaks, kept.released, kept.first_room, kept.nodes_of_tasks,
-    )  # fmt: skip
-    codes = [loop.py_func.__code__ for loop in loops]
-    text = b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes)
-    return crc32(text, kept.stands_on())
-
-
-reserve = compiled(_reserves(stands_on()))
-expected = compiled(_starts(stands_on()))
-keep_place = compiled(_keeps(stands_on()))
+    One that has a place at row *at* leaves it only to start in less than *stay* of the time.
+    Of a row's places the first has nodes kept for it, unless others wait before it there.
+    """
+    soonest, soonest_key, begin = -1, (0.0, 0.0), 0.0
+    able, scored, tasks = classes.able[c], classes.scored[c], classes.numbers[c, 13]
+    fixed, free, bars, held = ground.fixed, ground.free, ground.bars, ground.held
+    after, worth, ahead, ours = ground.after, ground.worth, ground.ahead, ground.ours
+    depth = ground.depth  # in a loop it takes long to take them out
+    for n in range(able.shape[0]):
+        r = able[n]
+        if r < 0:
+            break
+        if held[r] >= depth[r] or (codes[r] != NODES_BUSY and codes[r] != WAITS_FOR_TURN):
+            continue
+        before = ahead[r, min(held[r], ahead.shape[1] - 1)] + ours[r]
+        behind = before / max(float(fixed[r, 4]), 1.0)
+        if soonest >= 0 and (behind * stay if r == at else behind) > soonest_key[0]:
+            continue
+        kernels.lie(scored[r], lies)
+        guess = expected(
+            lies, fixed[r], free[r], bars[r], after[r], worth[r], tasks, unknown_release
+        )
+        guess += behind
+        size = float(fixed[r, 4] * fixed[r, 0])
+        key = (guess * stay if r == at else guess, size)
+        if soonest < 0 or key < soonest_key:
+            soonest, soonest_key, begin = r, key, guess
+    if soonest < 0:
+        return -1, 0.0
+    kernels.lie(scored[soonest], lies)
+    if ground.reserved[soonest] < 0:
+        run = length(c, soonest, ground, classes)
+        reserve(soonest, job, float(lies[0]), tasks, run, ground, places, lies, unknown_release)
+    part = kernels.share_of_node(lies, fixed[soonest])
+    ours[soonest] += float(lies[0] * tasks) * part * float(classes.estimate[c])
+    held[soonest] += 1
+    return soonest, begin
 
 
 @compiled

@@ -7,14 +7,11 @@ leave enough of that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-from zlib import crc32
-
 import numpy as np
 
 from res_federation.placement import kernels
-from res_federation.placement.kernels import Floats, Ints, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Floats, Ints
 
 # Columns of a kept place, of which a row has at most one: row, seconds of its begin and end, nodes
 # that its job needs, nodes that come free until its begin (both counted as nodes of its job), whole
@@ -62,40 +59,38 @@ def nodes_of_tasks(lies: Ints, f: Ints, tasks: int) -> int:
     return max(kernels.tasks_of_node(empty, lies[1], lies[2], lies[3]), 1)
 
 
-def stands_on() -> int:
-    """Return what the loops below stand on: compiled code outlives a change of another file."""
-    loops: tuple[Any, ...] = (
-        kernels.fitting, kernels.fitting_up_to, kernels.take, kernels.add_bar, kernels.add_release,
-        kernels.lie, kernels.tasks_of_node, kernels.share_of_node, kernels.mix,
-    )  # fmt: skip
-    codes = [loop.py_func.__code__ for loop in loops]
-    return crc32(b"".join(c.co_code + repr((c.co_consts, c.co_names)).encode() for c in codes))
+@compiled
+def spare_nodes(place: Floats, kept_lies: Ints, later: Ints, bars: int) -> float:
+    """Return how many nodes may surely be taken off *later* without breaking a kept place.
+
+    Below 0 where that cannot be told by counting: nodes of which each holds several tasks.
+    *place* is its row of columns.
+    """
+    theirs = int(place[TASKS])
+    if kept_lies[0] <= 1 and theirs > 1:
+        return -1.0
+    return float(kernels.fitting(later, bars, kept_lies, theirs) + place[GAIN] - place[NEED])
 
 
-def _breaks(code: int) -> Callable[..., int]:
-    """Return the test of a place that is kept, compiled anew when what it stands on changes."""
-
-    def breaks(  # noqa: PLR0913
-        kept: Floats, k: int, kept_lies: Ints, later: Ints, bars: int,
-        lies: Ints, tasks: int, fits: int, spend: bool,
-    ) -> int:  # fmt: skip
-        """Tell what becomes of a kept place when *fits* tasks are sent that last into it.
-
-        Returns:
-            -1 where too little is left of it; else the bars of *later*, from which they are
-            taken only if *spend*.
-
-        """
-        if code < 0 or kernels.fitting(later, bars, lies, tasks) < fits * lies[0]:
-            return -1
-        mine = later if spend else later.copy()
-        bars = kernels.take(mine, bars, lies, fits)
-        left = kernels.fitting(mine, bars, kept_lies[k], int(kept[k, TASKS]))
-        if not spend and left + kept[k, GAIN] < kept[k, NEED]:
-            return -1
-        return bars
-
-    return breaks
+@compiled
+def spend(later: Ints, bars: int, lies: Ints, tasks: int, fits: int) -> int:
+    """Take *fits* tasks that last into a kept place off *later*; return its bars, or -1."""
+    if kernels.fitting(later, bars, lies, tasks) < fits * lies[0]:
+        return -1
+    return int(kernels.take(later, bars, lies, fits))
 
 
-breaks = compiled(_breaks(stands_on()))
+@compiled
+def breaks(
+    place: Floats, kept_lies: Ints, later: Ints, bars: int, lies: Ints, tasks: int, fits: int
+) -> bool:
+    """Tell whether too little is left of a kept place when *fits* tasks are sent that last into it.
+
+    *place* is its row of columns.
+    """
+    if kernels.fitting(later, bars, lies, tasks) < fits * lies[0]:
+        return True
+    mine = later[: 2 * bars + 3].copy()  # each bar may leave a rest, and nothing else is added
+    bars = kernels.take(mine, bars, lies, fits)
+    left = kernels.fitting(mine, bars, kept_lies, int(place[TASKS]))
+    return bool(left + place[GAIN] < place[NEED])

@@ -7,32 +7,15 @@ these same two.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from res_federation.placement.compiling import compiled
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Narrow = npt.NDArray[np.int32]
 Salts = npt.NDArray[np.uint64]
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def compiled(function: Function) -> Function:
-    """Compile *function*, keeping the result on disk where that is possible."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # no folder for the cache may be written: compile anew each time
-        return numba.njit(nogil=True)(function)
-
-
-def merged(function: Function) -> Function:
-    """Compile *function* into whoever calls it: to hand many arrays over takes long."""
-    return numba.njit(inline="always", nogil=True)(function)
 
 
 @compiled
@@ -162,6 +145,28 @@ def fitting_up_to(free: Ints, bars: int, lies: Ints, tasks: int, enough: int) ->
 
 
 @compiled
+def add_bar(free: Ints, bars: int, nodes: int, cores: int, memory: int, accelerators: int) -> int:
+    """Add nodes to the bar of their amounts, or to a bar that is empty or new."""
+    if cores <= 0:
+        return bars
+    empty = -1
+    for b in range(bars):
+        if free[b, 0] == 0:
+            empty = b
+        elif free[b, 1] == cores and free[b, 2] == memory and free[b, 3] == accelerators:
+            free[b, 0] += nodes
+            return bars
+    if empty < 0:
+        if bars >= free.shape[0]:
+            return bars
+        empty = bars
+        bars += 1
+    free[empty, 0], free[empty, 1] = nodes, cores
+    free[empty, 2], free[empty, 3] = memory, accelerators
+    return bars
+
+
+@compiled
 def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
     """Take *tasks* tasks off a histogram, tightest bars first; return the bars then in use.
 
@@ -196,28 +201,6 @@ def take(free: Ints, bars: int, lies: Ints, tasks: int) -> int:
         left -= used * each
     for t in range(turns):
         bars = add_bar(free, bars, rests[t, 0], rests[t, 1], rests[t, 2], rests[t, 3])
-    return bars
-
-
-@compiled
-def add_bar(free: Ints, bars: int, nodes: int, cores: int, memory: int, accelerators: int) -> int:
-    """Add nodes to the bar of their amounts, or to a bar that is empty or new."""
-    if cores <= 0:
-        return bars
-    empty = -1
-    for b in range(bars):
-        if free[b, 0] == 0:
-            empty = b
-        elif free[b, 1] == cores and free[b, 2] == memory and free[b, 3] == accelerators:
-            free[b, 0] += nodes
-            return bars
-    if empty < 0:
-        if bars >= free.shape[0]:
-            return bars
-        empty = bars
-        bars += 1
-    free[empty, 0], free[empty, 1] = nodes, cores
-    free[empty, 2], free[empty, 3] = memory, accelerators
     return bars
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from res_federation.model.forecast import Expected, Forecast
-from res_federation.placement.kernels import Floats, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Floats
 from res_federation.placement.rows import draw
 
 Flags = npt.NDArray[np.bool_]

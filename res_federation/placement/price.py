@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from res_federation.placement.kernels import Floats, Ints, compiled
+from res_federation.placement.compiling import compiled
+from res_federation.placement.kernels import Floats, Ints
 from res_federation.placement.shapes import ACCELERATOR, ShapeColumns
 from res_federation.placement.terms import Considered, parity, pressure, size, static_cost
 

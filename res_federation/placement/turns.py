@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from res_federation.placement.compiling import compiled
 from res_federation.placement.ground import (
     GONE,
     GRANT_NOT_BEGUN,
@@ -17,7 +18,7 @@ from res_federation.placement.ground import (
     Links,
     Names,
 )
-from res_federation.placement.kernels import Floats, Ints, Narrow, compiled
+from res_federation.placement.kernels import Floats, Ints, Narrow
 
 
 @compiled

@@ -6,7 +6,6 @@ this round: capacity only shrinks, and places that are kept only become more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from res_federation.placement import kept_places as kept
 from res_federation.placement import kernels
+from res_federation.placement.compiling import compiled, merged
 from res_federation.placement.ground import (
     AS_SCORED,
     GONE,
@@ -37,9 +37,8 @@ from res_federation.placement.held_places import (
     keep_place,
     length,
     may_hold,
-    stands_on,
 )
-from res_federation.placement.kernels import Floats, Ints, Narrow, compiled, merged
+from res_federation.placement.kernels import Floats, Ints, Narrow
 from res_federation.placement.turns import line_up, sink, turn_of
 
 LEFT_ASLEEP = 32
@@ -54,69 +53,74 @@ def taller(old: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return new
 
 
-@compiled
-def holds(top: Ints, r: int, cores: int, memory: int, accelerators: int) -> int:
-    """Return how many nodes of a row's first bar can take a node's part of a job."""
-    if top[r, 1] < cores or top[r, 3] < accelerators or (memory > 0 and 0 <= top[r, 2] < memory):
-        return 0
-    return int(top[r, 0])
+@merged
+def spared(
+    c: int, ground: Ground, classes: Classes, places: Places, lies: Ints, codes: Codes, ready: Ints
+) -> int:
+    """Take back what `look` said of rows where nodes are kept; return of how many."""
+    tasks, gone = classes.numbers[c, 13], 0
+    limit, estimate = float(classes.numbers[c, 12]), float(classes.estimate[c])
+    columns, spare, later = places.columns, places.spare, places.later
+    scored, shared = classes.scored[c], ground.shared
+    for k in range(places.used[0]):
+        r = int(columns[k, kept.ROW])
+        if codes[r] != LEFT_FOR_OTHERS:
+            continue
+        run = (limit if shared[r] else estimate) * np.ceil(tasks / ready[r])
+        if run <= columns[k, kept.BEGIN]:
+            continue
+        kernels.lie(scored[r], lies)
+        nodes, memory = ready[r] * lies[0], lies[2]
+        first = later[k, 0]
+        whole = nodes <= spare[k] and first[0] >= nodes and first[1] >= lies[1]
+        counted = memory > 0 and 0 <= first[2] < memory
+        if whole and first[3] >= lies[3] and not counted:
+            continue  # nearly always: enough whole nodes are left
+        mine = places.lies[k]
+        if kept.breaks(columns[k], mine, later[k], places.bars[k], lies, tasks, ready[r]):
+            codes[r] = WAITS_FOR_TURN
+            gone += 1
+    return gone
 
 
-def _looks(code: int) -> Callable[..., int]:
-    """Return the look of a class at all rows, compiled anew when what it stands on changes."""
+@merged
+def look(
+    c: int, ground: Ground, classes: Classes, places: Places, lies: Ints, codes: Codes, ready: Ints
+) -> int:
+    """Say of every row whether a job of a class can start there; return how many it could.
 
-    def look(
-        c: int, ground: Ground, classes: Classes, places: Places, lies: Ints, codes: Codes,
-        ready: Ints,
-    ) -> int:  # fmt: skip
-        """Say of every row whether a job of a class can start there; return how many it could.
-
-        *codes* (rows,) gets the answers, *ready* (rows,) the tasks that could start.
-        """
-        could = 0 if code >= 0 else -1
-        tasks = classes.numbers[c, 13]
-        most = min(tasks, classes.throttle[c])
-        codes[:] = AS_SCORED
-        able, scored = classes.able[c], classes.scored[c]
-        for n in range(able.shape[0]):
-            r = able[n]
-            if r < 0:
-                break
-            if ground.full[r]:
-                codes[r] = QUEUE_FULL
-                continue
-            nodes, memory, packed = scored[r, 0], scored[r, 1], scored[r, 2]
-            cores, accelerators = packed >> 8 & 0xFFFF, packed >> 24
-            fits, enough = most, most * nodes
-            if holds(ground.top, r, cores, memory, accelerators) < enough:
-                if ground.idle[r] < nodes * cores:
-                    codes[r] = NODES_BUSY
-                    continue
-                kernels.lie(scored[r], lies)
-                there = kernels.fitting_up_to(ground.free[r], ground.bars[r], lies, tasks, enough)
-                if there < enough:
-                    fits = there // max(lies[0], 1)
-                if fits <= 0:
-                    codes[r] = NODES_BUSY
-                    continue
+    *codes* (rows,) gets the answers, *ready* (rows,) the tasks that could start.
+    """
+    could, tasks = 0, classes.numbers[c, 13]
+    most = min(tasks, classes.throttle[c])
+    codes[:] = AS_SCORED
+    able, scored, full, top = classes.able[c], classes.scored[c], ground.full, ground.top
+    idle, free, bars = ground.idle, ground.free, ground.bars  # to take them out takes long
+    for n in range(able.shape[0]):
+        r = able[n]
+        if r < 0:
+            break
+        if full[r]:
+            codes[r] = QUEUE_FULL
+            continue
+        nodes, memory, packed = scored[r, 0], scored[r, 1], scored[r, 2]
+        cores, accelerators = packed >> 8 & 0xFFFF, packed >> 24
+        enough = most * nodes
+        whole = top[r, 0] >= enough and top[r, 1] >= cores and top[r, 3] >= accelerators
+        if whole and (memory <= 0 or top[r, 2] < 0 or top[r, 2] >= memory):
+            codes[r], ready[r] = LEFT_FOR_OTHERS, most
+            could += 1
+            continue
+        codes[r] = NODES_BUSY
+        if idle[r] < nodes * cores:
+            continue
+        kernels.lie(scored[r], lies)
+        there = kernels.fitting_up_to(free[r], bars[r], lies, tasks, enough)
+        fits = most if there >= enough else there // max(nodes, 1)
+        if fits > 0:
             codes[r], ready[r] = LEFT_FOR_OTHERS, fits
             could += 1
-            k = ground.reserved[r]
-            if k < 0:
-                continue
-            kernels.lie(scored[r], lies)
-            run = length(c, r, ground, classes) * np.ceil(tasks / fits)
-            if run > places.columns[k, kept.BEGIN]:
-                bars = kept.breaks(
-                    places.columns, k, places.lies, places.later[k], places.bars[k], lies,
-                    tasks, fits, False,
-                )  # fmt: skip
-                if bars < 0:
-                    codes[r] = WAITS_FOR_TURN
-                    could -= 1
-        return could
-
-    return look
+    return could - spared(c, ground, classes, places, lies, codes, ready)
 
 
 @compiled
@@ -185,7 +189,7 @@ def choose(
     if at >= 0 and codes[at] == LEFT_FOR_OTHERS:
         return at
     best, least, second = -1, 0.0, 0.0
-    able, cost = classes.able[c], classes.cost[c]
+    able, cost, free = classes.able[c], classes.cost[c], ground.idle
     for n in range(able.shape[0]):
         r = able[n]
         if r < 0:
@@ -194,7 +198,7 @@ def choose(
             continue
         if best >= 0 and cost[r] > least:
             continue
-        idle = -ground.idle[r] if emptiest else ground.idle[r]
+        idle = -free[r] if emptiest else free[r]
         if best < 0 or cost[r] < least or idle < second:
             best, least, second = r, cost[r], idle
         elif idle == second:  # noqa: SIM102 - the second test is dear
@@ -212,35 +216,26 @@ def idle_cores(free: Ints, bars: int) -> float:
     return idle
 
 
-def _sends(code: int) -> Callable[..., None]:
-    """Return what spends a row, compiled anew when what it stands on changes."""
-
-    def send(
-        c: int, r: int, fits: int, ground: Ground, classes: Classes, places: Places, lies: Ints
-    ) -> None:
-        """Take what a job of a class takes off a row, and off what kept places count on."""
-        kernels.lie(classes.scored[c, r], lies)
-        tasks, limit = classes.numbers[c, 13], float(classes.numbers[c, 12])
-        run = length(c, r, ground, classes) * np.ceil(tasks / fits)
-        k = ground.reserved[r]
-        if k >= 0 and run > places.columns[k, kept.BEGIN]:
-            places.bars[k] = kept.breaks(
-                places.columns, k, places.lies, places.later[k], places.bars[k], lies, tasks,
-                fits, code >= 0,
-            )  # fmt: skip
-        part = kernels.share_of_node(lies, ground.fixed[r])
-        ground.bars[r] = kernels.take(ground.free[r], ground.bars[r], lies, fits)
-        held = float(fits * lies[0]) * part
-        kernels.add_release(ground.after[r], ground.worth[r], limit, held)
-        ground.backlog[r] += float(tasks - fits) * lies[0] * part * limit
-        ground.idle[r] = idle_cores(ground.free[r], ground.bars[r])
-        ground.top[r] = ground.free[r, 0]
-
-    return send
-
-
-look = merged(_looks(stands_on()))
-send = compiled(_sends(stands_on()))
+@compiled
+def send(
+    c: int, r: int, fits: int, ground: Ground, classes: Classes, places: Places, lies: Ints
+) -> None:
+    """Take what a job of a class takes off a row, and off what kept places count on."""
+    kernels.lie(classes.scored[c, r], lies)
+    tasks, limit = classes.numbers[c, 13], float(classes.numbers[c, 12])
+    run = length(c, r, ground, classes) * np.ceil(tasks / fits)
+    k = ground.reserved[r]
+    if k >= 0 and run > places.columns[k, kept.BEGIN]:
+        later = places.later[k]
+        bars = places.bars[k] = kept.spend(later, places.bars[k], lies, tasks, fits)
+        places.spare[k] = kept.spare_nodes(places.columns[k], places.lies[k], later, bars)
+    part = kernels.share_of_node(lies, ground.fixed[r])
+    ground.bars[r] = kernels.take(ground.free[r], ground.bars[r], lies, fits)
+    held = float(fits * lies[0]) * part
+    kernels.add_release(ground.after[r], ground.worth[r], limit, held)
+    ground.backlog[r] += float(tasks - fits) * lies[0] * part * limit
+    ground.idle[r] = idle_cores(ground.free[r], ground.bars[r])
+    ground.top[r] = ground.free[r, 0]
 
 
 WalkFound = tuple[Ints, Ints, Ints, Ints, Floats, Floats, Codes, Ints, Links, Flags, int]

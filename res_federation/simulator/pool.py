@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from res_federation.errors import InvalidArgument
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.outcome import Outcome, Place
 from res_federation.simulator.pool_passes import run_pass
 from res_federation.simulator.pool_state import (
@@ -78,6 +78,31 @@ def starts(
 
 
 @compiled
+def rise(heap: Ints, due: Ints, length: int, slot: int) -> None:
+    """Put a slot on a heap of *length* by when it is due."""
+    at, time = length, due[slot]
+    while at > 0 and time < due[heap[(at - 1) >> 1]]:
+        heap[at] = heap[(at - 1) >> 1]
+        at = (at - 1) >> 1
+    heap[at] = slot
+
+
+@compiled
+def sink(heap: Ints, due: Ints, length: int) -> None:
+    """Take the first slot off a heap that then has *length*."""
+    slot, at, child = heap[length], 0, 1
+    time = due[slot]
+    while child < length:
+        if child + 1 < length and due[heap[child + 1]] < due[heap[child]]:
+            child += 1
+        if due[heap[child]] >= time:
+            break
+        heap[at] = heap[child]
+        at, child = child, 2 * child + 1
+    heap[at] = slot
+
+
+@compiled
 def replay(
     nodes: Ints,
     rows: Ints,
@@ -124,28 +149,3 @@ def replay(
                 due[slot] = now + runtime[job[slot]]
                 rise(ends, due, running, slot)
                 running += 1
-
-
-@compiled
-def rise(heap: Ints, due: Ints, length: int, slot: int) -> None:
-    """Put a slot on a heap of *length* by when it is due."""
-    at, time = length, due[slot]
-    while at > 0 and time < due[heap[(at - 1) >> 1]]:
-        heap[at] = heap[(at - 1) >> 1]
-        at = (at - 1) >> 1
-    heap[at] = slot
-
-
-@compiled
-def sink(heap: Ints, due: Ints, length: int) -> None:
-    """Take the first slot off a heap that then has *length*."""
-    slot, at, child = heap[length], 0, 1
-    time = due[slot]
-    while child < length:
-        if child + 1 < length and due[heap[child + 1]] < due[heap[child]]:
-            child += 1
-        if due[heap[child]] >= time:
-            break
-        heap[at] = heap[child]
-        at, child = child, 2 * child + 1
-    heap[at] = slot

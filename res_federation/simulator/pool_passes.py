@@ -12,7 +12,7 @@ A running job that has overrun its believed end is believed to end in the next s
 
 from __future__ import annotations
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.pool_plan import follow_plan
 from res_federation.simulator.pool_state import CONSERVATIVE, EASY, begin, foremost, size_class
 from res_federation.simulator.pool_tree import (
@@ -43,19 +43,27 @@ from res_federation.simulator.workload import Ints
 
 
 @compiled
-def run_pass(nodes: Ints, rows: Ints, now: int) -> int:
-    """Make one pass at *now*; return how many jobs began: they are the first of ``pool.began``."""
-    if rows[HEAD, DISCIPLINE] == CONSERVATIVE:
-        return follow_plan(nodes, rows, now)
-    count = 0
-    while rows[HEAD, QUEUED] > 0:
-        slot = foremost(nodes, rows)
-        if nodes[slot, PROCS] > rows[HEAD, FREE]:
-            break
-        count = begin(nodes, rows, slot, now, count)
-    if rows[HEAD, DISCIPLINE] == EASY and rows[HEAD, QUEUED] > 1 and rows[HEAD, FREE] > 0:
-        count = backfill(nodes, rows, now, count)
-    return count
+def candidates(rows: Ints, small: int, spare: int, longest: int) -> int:
+    """Put the classes on the heap that have a job to start; return how many.
+
+    Args:
+        rows: Of the pool.
+        small: Classes from here on do not fit.
+        spare: Jobs of so many processors may take as long as they like.
+        longest: Seconds that the others may take.
+
+    """
+    beside = min(size_class(rows, spare + 1), small)
+    length, which = 0, -1
+    while True:
+        which = next_within(rows, which + 1, small, NEVER - 1 if which + 1 < beside else longest)
+        if which < 0:
+            return length
+        if which >= beside and rows[SHORTEST, rows[HEAD, LEAVES] + which] > longest:
+            continue
+        rows[FOUND, which] = 0
+        key, seq = rows[FRONT + 1, which], rows[FRONT + 2, which]
+        length = push(rows, CANDIDATES, length, which, key, seq)
 
 
 @compiled
@@ -106,24 +114,16 @@ def backfill(nodes: Ints, rows: Ints, now: int, count: int) -> int:
 
 
 @compiled
-def candidates(rows: Ints, small: int, spare: int, longest: int) -> int:
-    """Put the classes on the heap that have a job to start; return how many.
-
-    Args:
-        rows: Of the pool.
-        small: Classes from here on do not fit.
-        spare: Jobs of so many processors may take as long as they like.
-        longest: Seconds that the others may take.
-
-    """
-    beside = min(size_class(rows, spare + 1), small)
-    length, which = 0, -1
-    while True:
-        which = next_within(rows, which + 1, small, NEVER - 1 if which + 1 < beside else longest)
-        if which < 0:
-            return length
-        if which >= beside and rows[SHORTEST, rows[HEAD, LEAVES] + which] > longest:
-            continue
-        rows[FOUND, which] = 0
-        key, seq = rows[FRONT + 1, which], rows[FRONT + 2, which]
-        length = push(rows, CANDIDATES, length, which, key, seq)
+def run_pass(nodes: Ints, rows: Ints, now: int) -> int:
+    """Make one pass at *now*; return how many jobs began: they are the first of ``pool.began``."""
+    if rows[HEAD, DISCIPLINE] == CONSERVATIVE:
+        return follow_plan(nodes, rows, now)
+    count = 0
+    while rows[HEAD, QUEUED] > 0:
+        slot = foremost(nodes, rows)
+        if nodes[slot, PROCS] > rows[HEAD, FREE]:
+            break
+        count = begin(nodes, rows, slot, now, count)
+    if rows[HEAD, DISCIPLINE] == EASY and rows[HEAD, QUEUED] > 1 and rows[HEAD, FREE] > 0:
+        count = backfill(nodes, rows, now, count)
+    return count

@@ -14,7 +14,7 @@ the time of a reservation.
 
 from __future__ import annotations
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.pool_profile import change, earliest, give, most_room, pass_time
 from res_federation.simulator.pool_state import begin
 from res_federation.simulator.pool_tree import (
@@ -41,25 +41,14 @@ from res_federation.simulator.workload import Ints
 
 
 @compiled
-def follow_plan(nodes: Ints, rows: Ints, now: int) -> int:
-    """Bring the plan up to date and start the jobs whose time has come."""
-    runs = first(nodes, rows[ROOTS, 0])
-    overrun = runs != 0 and nodes[runs, KEY] <= now
-    if overrun or rows[HEAD, STALE] == 1 or rows[HEAD, NEXT_START] < now:
-        make_plan(nodes, rows, now)
-    else:
-        pass_time(rows, now)
-        if rows[HEAD, GAIN_FROM] < rows[HEAD, GAIN_TO]:
-            improve_plan(nodes, rows, now)
-        else:
-            slot = rows[HEAD, NEWEST]
-            while slot != 0:
-                if nodes[slot, START] == NEVER:
-                    reserve(nodes, rows, slot, now)
-                slot = following(nodes, slot)
-    rows[HEAD, NEWEST] = 0
-    rows[HEAD, GAIN_FROM], rows[HEAD, GAIN_TO] = NEVER, -NEVER
-    return start_due(nodes, rows, now) if rows[HEAD, NEXT_START] == now else 0
+def reserve(nodes: Ints, rows: Ints, slot: int, now: int) -> None:
+    """Give a job the earliest start that the plan has room for; NEVER if it never has."""
+    procs, estimate = nodes[slot, PROCS], nodes[slot, ESTIMATE]
+    start = earliest(rows, procs, estimate, now, NEVER)
+    nodes[slot, START] = start
+    if start < NEVER:
+        change(rows, -procs, start, start + estimate)
+        rows[HEAD, NEXT_START] = min(rows[HEAD, NEXT_START], start)
 
 
 @compiled
@@ -75,17 +64,6 @@ def make_plan(nodes: Ints, rows: Ints, now: int) -> None:
     while slot != 0:
         reserve(nodes, rows, slot, now)
         slot = following(nodes, slot)
-
-
-@compiled
-def reserve(nodes: Ints, rows: Ints, slot: int, now: int) -> None:
-    """Give a job the earliest start that the plan has room for; NEVER if it never has."""
-    procs, estimate = nodes[slot, PROCS], nodes[slot, ESTIMATE]
-    start = earliest(rows, procs, estimate, now, NEVER)
-    nodes[slot, START] = start
-    if start < NEVER:
-        change(rows, -procs, start, start + estimate)
-        rows[HEAD, NEXT_START] = min(rows[HEAD, NEXT_START], start)
 
 
 @compiled
@@ -122,6 +100,17 @@ def improve_plan(nodes: Ints, rows: Ints, now: int) -> None:
 
 
 @compiled
+def next_start(nodes: Ints, rows: Ints) -> int:
+    """Return the earliest reservation of all waiting jobs."""
+    start = NEVER
+    slot = first(nodes, rows[ROOTS, 1])
+    while slot != 0:
+        start = min(start, nodes[slot, START])
+        slot = following(nodes, slot)
+    return start
+
+
+@compiled
 def start_due(nodes: Ints, rows: Ints, now: int) -> int:
     """Start the jobs whose reservation is now, in the order of the queue."""
     count, slot = 0, first(nodes, rows[ROOTS, 1])
@@ -135,11 +124,22 @@ def start_due(nodes: Ints, rows: Ints, now: int) -> int:
 
 
 @compiled
-def next_start(nodes: Ints, rows: Ints) -> int:
-    """Return the earliest reservation of all waiting jobs."""
-    start = NEVER
-    slot = first(nodes, rows[ROOTS, 1])
-    while slot != 0:
-        start = min(start, nodes[slot, START])
-        slot = following(nodes, slot)
-    return start
+def follow_plan(nodes: Ints, rows: Ints, now: int) -> int:
+    """Bring the plan up to date and start the jobs whose time has come."""
+    runs = first(nodes, rows[ROOTS, 0])
+    overrun = runs != 0 and nodes[runs, KEY] <= now
+    if overrun or rows[HEAD, STALE] == 1 or rows[HEAD, NEXT_START] < now:
+        make_plan(nodes, rows, now)
+    else:
+        pass_time(rows, now)
+        if rows[HEAD, GAIN_FROM] < rows[HEAD, GAIN_TO]:
+            improve_plan(nodes, rows, now)
+        else:
+            slot = rows[HEAD, NEWEST]
+            while slot != 0:
+                if nodes[slot, START] == NEVER:
+                    reserve(nodes, rows, slot, now)
+                slot = following(nodes, slot)
+    rows[HEAD, NEWEST] = 0
+    rows[HEAD, GAIN_FROM], rows[HEAD, GAIN_TO] = NEVER, -NEVER
+    return start_due(nodes, rows, now) if rows[HEAD, NEXT_START] == now else 0

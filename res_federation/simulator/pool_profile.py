@@ -6,7 +6,7 @@ ever.  Neighbours differ, so there are at most two points for each job.
 
 from __future__ import annotations
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.pool_tree import GAIN_FROM, GAIN_TO, HEAD, NEVER, POINTS, ROOM, TIMES
 from res_federation.simulator.workload import Ints
 
@@ -31,6 +31,14 @@ def point_at(rows: Ints, time: int) -> int:
 
 
 @compiled
+def forget(rows: Ints, which: int) -> None:
+    """Take a point out of the profile, where nothing changes."""
+    rows[HEAD, POINTS] -= 1
+    for k in range(which, rows[HEAD, POINTS]):
+        rows[TIMES, k], rows[ROOM, k] = rows[TIMES, k + 1], rows[ROOM, k + 1]
+
+
+@compiled
 def change(rows: Ints, procs: int, since: int, until: int) -> None:
     """Add *procs*, which may be negative, to the free processors of [since, until)."""
     begins = point_at(rows, since)
@@ -41,14 +49,6 @@ def change(rows: Ints, procs: int, since: int, until: int) -> None:
         forget(rows, ends)
     if begins > 0 and rows[ROOM, begins] == rows[ROOM, begins - 1]:
         forget(rows, begins)
-
-
-@compiled
-def forget(rows: Ints, which: int) -> None:
-    """Take a point out of the profile, where nothing changes."""
-    rows[HEAD, POINTS] -= 1
-    for k in range(which, rows[HEAD, POINTS]):
-        rows[TIMES, k], rows[ROOM, k] = rows[TIMES, k + 1], rows[ROOM, k + 1]
 
 
 @compiled

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.pool_profile import give
 from res_federation.simulator.pool_tree import (
     BEGAN,
@@ -175,32 +175,6 @@ def size_class(rows: Ints, procs: int) -> int:
 
 
 @compiled
-def enqueue(
-    nodes: Ints, rows: Ints, slot: int, key: int, seq: int, procs: int, estimate: int
-) -> None:
-    """Put a job at its place in the queue: the lesser *key* first, then the lesser *seq*."""
-    nodes[slot, KEY], nodes[slot, SEQ] = key, seq
-    nodes[slot, PROCS], nodes[slot, ESTIMATE] = procs, estimate
-    nodes[slot, START] = NEVER
-    if rows[HEAD, DISCIPLINE] != FCFS:
-        which = size_class(rows, procs)
-        insert(nodes, rows, which + 1, slot)
-        if rows[HEAD, DISCIPLINE] == EASY:
-            set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
-            front = rows[FRONT, which]
-            if front == 0 or before(nodes, slot, front):
-                set_front(nodes, rows, which, slot)
-        elif rows[HEAD, NEWEST] == 0 or before(nodes, slot, rows[HEAD, NEWEST]):
-            rows[HEAD, NEWEST] = slot
-    if 2 * rows[HEAD, ENTRIES] >= rows.shape[1] and rows[HEAD, ENTRIES] > 2 * rows[HEAD, QUEUED]:
-        tidy(nodes, rows)
-    rows[HEAD, ENTRIES] = push(rows, QUEUE, rows[HEAD, ENTRIES], slot, key, seq)
-    nodes[slot, WAITS] = 1
-    rows[HEAD, QUEUED] += 1
-    rows[HEAD, WORK] += procs * estimate
-
-
-@compiled
 def tidy(nodes: Ints, rows: Ints) -> None:
     """Leave only those who wait in the heap of the queue."""
     count, rows[HEAD, ENTRIES] = rows[HEAD, ENTRIES], 0
@@ -234,6 +208,13 @@ def admit(
 
 
 @compiled
+def set_front(nodes: Ints, rows: Ints, which: int, slot: int) -> None:
+    """Say which waiting job of a class is the first in order, 0 for none."""
+    rows[FRONT, which] = slot
+    rows[FRONT + 1, which], rows[FRONT + 2, which] = nodes[slot, KEY], nodes[slot, SEQ]
+
+
+@compiled
 def unqueue(nodes: Ints, rows: Ints, slot: int) -> None:
     """Take a waiting job out of the queue."""
     nodes[slot, WAITS] = 0  # its entry in the heap goes when it comes to the front
@@ -250,10 +231,29 @@ def unqueue(nodes: Ints, rows: Ints, slot: int) -> None:
 
 
 @compiled
-def set_front(nodes: Ints, rows: Ints, which: int, slot: int) -> None:
-    """Say which waiting job of a class is the first in order, 0 for none."""
-    rows[FRONT, which] = slot
-    rows[FRONT + 1, which], rows[FRONT + 2, which] = nodes[slot, KEY], nodes[slot, SEQ]
+def enqueue(
+    nodes: Ints, rows: Ints, slot: int, key: int, seq: int, procs: int, estimate: int
+) -> None:
+    """Put a job at its place in the queue: the lesser *key* first, then the lesser *seq*."""
+    nodes[slot, KEY], nodes[slot, SEQ] = key, seq
+    nodes[slot, PROCS], nodes[slot, ESTIMATE] = procs, estimate
+    nodes[slot, START] = NEVER
+    if rows[HEAD, DISCIPLINE] != FCFS:
+        which = size_class(rows, procs)
+        insert(nodes, rows, which + 1, slot)
+        if rows[HEAD, DISCIPLINE] == EASY:
+            set_least(rows, which, nodes[rows[ROOTS, which + 1], LEAST])
+            front = rows[FRONT, which]
+            if front == 0 or before(nodes, slot, front):
+                set_front(nodes, rows, which, slot)
+        elif rows[HEAD, NEWEST] == 0 or before(nodes, slot, rows[HEAD, NEWEST]):
+            rows[HEAD, NEWEST] = slot
+    if 2 * rows[HEAD, ENTRIES] >= rows.shape[1] and rows[HEAD, ENTRIES] > 2 * rows[HEAD, QUEUED]:
+        tidy(nodes, rows)
+    rows[HEAD, ENTRIES] = push(rows, QUEUE, rows[HEAD, ENTRIES], slot, key, seq)
+    nodes[slot, WAITS] = 1
+    rows[HEAD, QUEUED] += 1
+    rows[HEAD, WORK] += procs * estimate
 
 
 @compiled

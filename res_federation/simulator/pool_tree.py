@@ -9,7 +9,7 @@ size, or among the running ones.
 
 from __future__ import annotations
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.workload import Ints
 
 NEVER = 1 << 61

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from res_federation.placement.kernels import compiled
+from res_federation.placement.compiling import compiled
 from res_federation.simulator.workload import Ints
 
 
