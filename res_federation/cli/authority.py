@@ -98,9 +98,16 @@ def _client(broker: str) -> EnrolmentClient:
 
 
 def _tell_authority(ca_pem: bytes, *, as_json: bool, where: str = "") -> None:
-    from res_federation.security.authority import fingerprint_of, times_of
+    from res_federation.broker.clock import SystemClock
+    from res_federation.security.authority import (
+        AUTHORITY_ENDS_SOON_S,
+        DAY_S,
+        fingerprint_of,
+        times_of,
+    )
 
-    ends = instant(times_of(ca_pem)[1])
+    last = times_of(ca_pem)[1]
+    ends, left = instant(last), last - SystemClock().now()
     if as_json:
         told = {"fingerprint": fingerprint_of(ca_pem), "expires": ends, "pem": ca_pem.decode()}
         output.document({**told, "directory": where} if where else told)
@@ -109,6 +116,9 @@ def _tell_authority(ca_pem: bytes, *, as_json: bool, where: str = "") -> None:
         output.say(f"authority in {where}")
     output.say(f"SHA-256 {fingerprint_of(ca_pem)}")
     output.say(f"until {ends}")
+    if left < AUTHORITY_ENDS_SOON_S:
+        days = max(0, int(left // DAY_S))
+        output.say(f"it ends in {days} days: make another, and let every site enrol anew")
 
 
 def _tell(found: list[CertificateView], *, as_json: bool, empty: str) -> None:

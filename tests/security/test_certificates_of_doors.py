@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 
 from res_federation.broker.doors import Doors
+from res_federation.cli.authority import init
 from res_federation.config.security import SecuritySettings
 from res_federation.errors import InvalidArgument
 from res_federation.security.authority import SERVER_S, Authority
@@ -88,6 +89,15 @@ async def test_an_authority_that_ends_is_told_and_nothing_is_made_in_vain(tmp_pa
         assert doors.look(now + passed) == 0.0
     told = [line for line in capsys.readouterr().out.splitlines() if "authority_ends" in line]
     assert len(told) == 2  # once a day
+
+
+def test_who_looks_at_an_authority_that_ends_soon_is_told(tmp_path, capsys):
+    home, now = tmp_path / "home", time.time()
+    Authority.opened(home / "authority", now - 3560 * DAY_S)
+    init(home)
+    assert "it ends in 89 days" in capsys.readouterr().out
+    init(tmp_path / "fresh")
+    assert "it ends" not in capsys.readouterr().out
 
 
 def written(home: Path, authority: Authority) -> str:
