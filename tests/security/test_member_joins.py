@@ -115,8 +115,11 @@ async def test_a_member_joins_and_its_people_work(
         (ana.home / "long.sh").write_text("#!/bin/sh\n#SBATCH -t 3-0 -c 16\ntrue\n")
         long = json.loads(await ana.run(*submit[:-1], "long.sh"))["job"]
         told = json.loads(await ana.run("show", long, "--json"))
+        async with asyncio.timeout(PATIENCE_S):
+            while "grant" not in told["reason"]:  # not looked at yet
+                told = json.loads(await ana.run("show", long, "--json"))
         assert (told["state"], told["runs"]) == ("QUEUED", [])
-        assert "too little left" in told["reason"]
+        assert "grant aect-1 has 10 core-hours left" in told["reason"]
 
         (odi.home / "key.pem").write_text(await odi.run("audit", "key"))
         (odi.home / "log.jsonl").write_text(await odi.run("audit", "export"))
