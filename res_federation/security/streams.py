@@ -58,7 +58,8 @@ class OpenStream:
                 )
         except FederationError as error:
             self.why = error
-            self._bound.reschedule(asyncio.get_running_loop().time())
+            if not self._bound.expired():  # else it ends already: its time is over
+                self._bound.reschedule(asyncio.get_running_loop().time())
         else:
             self._call.permit = found
 

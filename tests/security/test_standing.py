@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,15 @@ from res_federation.api.v1 import (
     specs_pb2,
 )
 from res_federation.api.v1 import jobs_pb2 as pb
+from res_federation.errors import Unauthenticated
 from res_federation.model.audit_chain import entry_of
 from res_federation.model.issuers import Binding
-from res_federation.model.principal import Role
+from res_federation.model.principal import Principal, Role
+from res_federation.security.authenticator import Login
+from res_federation.security.caller import Call
 from res_federation.security.machine import new_account, seen
 from res_federation.security.membership import CLAIM_S, NoMemberships, stands
+from res_federation.security.streams import OpenStreams
 from res_federation.wire.times import to_timestamp
 from tests.agent.patience import PATIENCE_S
 from tests.security import people
@@ -239,6 +244,30 @@ async def test_a_membership_by_claim_counts_until_its_holder_comes_without(patie
             patient.groups(on=True)
     async with broker(tmp_path, patient, BY_CLAIM) as running, running.channel() as channel:
         assert await refusal(Caller(channel, token).listed()) is UNAUTHENTICATED
+
+
+async def test_a_change_in_the_very_turn_in_which_a_login_ends_harms_nobody():
+    now = [100.0]
+    streams = OpenStreams(lambda: now[0])
+    who = Principal("people", "ana", projects={"p": Role.USER})
+
+    def again(_now: float) -> Principal:
+        raise Unauthenticated("the login is over")
+
+    login = Login(who, 100.01, who.user, again)
+    told: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+
+    async def watched() -> None:
+        async with streams.kept(Call("/res_federation.api.v1.JobService/WatchJobs"), login):
+            loop.call_later(0.02, streams.look_again)
+            time.sleep(0.1)  # noqa: ASYNC251 - so both are due in one turn of the loop
+            await asyncio.sleep(5)
+
+    with pytest.raises(Unauthenticated, match="over"):
+        await watched()
+    assert told == []
 
 
 def test_a_claim_that_nobody_shows_any_more_is_believed_for_thirty_days():
