@@ -35,9 +35,9 @@ HELLO_BYTES = 5 + (16 << 10)
 """Most bytes of a TLS record."""
 _TLS_HANDSHAKE = 0x16
 _CHUNK = 64 << 10
-_ARRIVALS = 32
+_ARRIVALS = 4
 """So many are taken from one port before those who are in are looked after again."""
-_EVENTS = 256
+_EVENTS = 32
 _LOOK_S, _TELL_S = 1.0, 5.0
 _DRAIN_S = 0.5
 """So long, at the end, what gRPC has answered last may take on its way."""
