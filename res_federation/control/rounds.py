@@ -6,7 +6,6 @@ with the planner's own check, against what is known now.  What no longer fits is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -32,16 +31,15 @@ from res_federation.control.leases import lease_of
 from res_federation.control.residency import forbidden
 from res_federation.control.state import FederationState
 from res_federation.control.telling import never, tell, waits
-from res_federation.model.identifiers import JobId, SiteId, run_token, site_of
+from res_federation.model.identifiers import JobId, PartitionId, SiteId, run_token, site_of
 from res_federation.model.job import Job, Run
 from res_federation.model.job_state import JobState
 from res_federation.model.plan import Assignment, Plan, Rejection
 from res_federation.model.reason import Reason
 from res_federation.model.sentences import sentence
 from res_federation.placement.decide import recheck
-from res_federation.placement.early import early
+from res_federation.placement.early import Running
 from res_federation.placement.policy import LateStart
-from res_federation.placement.snapshot import Early
 
 _PAUSE_S = 0.5
 """After a round that failed: long enough for a pool to be started again, short for a person."""
@@ -98,20 +96,21 @@ def _due_late(state: FederationState, at: float, *, ticked: bool) -> list[Effect
     state.asked = (state.events, at)
     seen = snapshot(state, at)
     if view.asked:
-        seen = replace(seen, early=tuple(_early(state, at)))
+        seen = replace(seen, early=Running(_running(state, at)))
     return [RunRound(seen, view, sweep)]
 
 
-def _early(state: FederationState, at: float) -> Iterator[Early]:
-    """Yield the runs that should end before their limits."""
+def _running(state: FederationState, at: float) -> list[tuple[Job, PartitionId, float]]:
+    """Return the jobs that run and count in reports, where, and for how many seconds."""
+    jobs, found = state.jobs, []
     for site in state.sites.values():
         for job_id in site.runs.values():
-            job = state.jobs[job_id]
-            run = job.run
-            if run is not None and run.started is not None and run.counted:
-                found = early(job, run.partition, max(0.0, at - run.started))
-                if found is not None:
-                    yield found
+            job = jobs[job_id]
+            if job.runs:
+                run = job.runs[-1]
+                if run.counted and run.started is not None:
+                    found.append((job, run.partition, max(0.0, at - run.started)))
+    return found
 
 
 def _next(state: FederationState) -> list[JobId]:

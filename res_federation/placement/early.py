@@ -6,7 +6,8 @@ Who only wants to know when a job starts does better to expect what users' jobs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, overload
 
 import numpy as np
 
@@ -33,6 +34,50 @@ def early(job: Job, partition: PartitionId, ran_s: float) -> Early | None:
     if job.spec.array or expected >= limit or left >= limit - ran_s:
         return None
     return Early(partition, job.spec.request, limit - ran_s, left)
+
+
+class Running(Sequence[Early]):
+    """Those of the runs that go on that should end before their limits: told when somebody asks.
+
+    Most rounds foretell nothing, and need not know.
+    """
+
+    __slots__ = ("_found", "_runs")
+
+    def __init__(self, runs: list[tuple[Job, PartitionId, float]]) -> None:
+        """Take jobs that run, where, and for how many seconds each has run."""
+        self._runs = runs
+        self._found: tuple[Early, ...] | None = None
+
+    def _all(self) -> tuple[Early, ...]:
+        if self._found is None:
+            found = (early(job, partition, ran_s) for job, partition, ran_s in self._runs)
+            self._found = tuple(one for one in found if one is not None)
+        return self._found
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return len(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> Early: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Early]: ...
+    def __getitem__(self, place: int | slice) -> Early | Sequence[Early]:
+        """Return one of them, or several."""
+        return self._all()[place]
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether *other* has the same ones, whatever keeps them."""
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        """Hash as the tuple of them does."""
+        return hash(self._all())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to other processes as a tuple of them, without the jobs."""
+        return tuple, (self._all(),)
 
 
 def nodes_worth(request: ResourceRequest, shape: NodeShape) -> float:

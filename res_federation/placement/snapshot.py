@@ -238,6 +238,6 @@ class Snapshot:
     factors: Mapping[tuple[str, str], float] = field(default_factory=dict)
     parity: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
-    early: tuple[Early, ...] = ()
+    early: Sequence[Early] = ()
     residency: Residency = NO_CLASSES
     funds: Funds | None = None

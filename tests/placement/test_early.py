@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -87,3 +88,15 @@ def test_a_start_is_foretold_by_both_and_places_are_kept_by_limits():
     (told,) = plan.expected
     assert (told.raw_s, told.near_s) == (1000.0, 150.0)
     assert plan == place(a_snapshot(row), [waits], POLICY)
+
+
+def test_who_runs_is_told_when_somebody_asks_and_goes_to_others_without_jobs():
+    soon, never = known(1000, 200), a_job(2, NODE, time_limit_s=1000)
+    running = early.Running([(soon, HERE, 50.0), (never, HERE, 50.0)])
+    told = (Early(HERE, NODE, 950.0, 150.0),)
+    assert running == told
+    assert (len(running), running[0], running[:]) == (1, told[0], told)
+    assert hash(running) == hash(told)
+    packed = pickle.dumps(running)
+    assert pickle.loads(packed) == told
+    assert soon.id.encode() not in packed
