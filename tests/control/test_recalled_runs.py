@@ -20,6 +20,7 @@ from res_federation.model.job_state import JobState
 from res_federation.model.site import Site
 from res_federation.placement.policies import named
 from tests.control.test_life_of_jobs import Federation, a_member
+from tests.strategies import examples
 
 LANDS = {"a": "ES", "b": "PT", "c": "US"}
 BOUNDS = ((), ("ES",), ("PT",), ("ES", "PT"))
@@ -127,7 +128,7 @@ class FederationOfBounds(Federation):
 
 
 TestBounds = FederationOfBounds.TestCase
-TestBounds.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestBounds.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)
 
 
 class LateFederationOfBounds(FederationOfBounds):
@@ -137,4 +138,4 @@ class LateFederationOfBounds(FederationOfBounds):
 
 
 TestLateBounds = LateFederationOfBounds.TestCase
-TestLateBounds.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
+TestLateBounds.settings = settings(max_examples=examples(40), stateful_step_count=50, deadline=None)
