@@ -133,7 +133,11 @@ class Doors:
         return times_of(shown.certificate_pem)[1]
 
     def _signed(self, now: float) -> Pair:
-        pair = self._authority.server((*self._hosts, *self._settings.hosts), now)
+        try:
+            pair = self._authority.server((*self._hosts, *self._settings.hosts), now)
+        except ValueError as error:
+            self._due = now + _DAY_S  # not at every look
+            raise InvalidArgument(f"[tls] hosts: {error}", field="tls") from None
         ends = times_of(pair.certificate_pem)[1]
         # one that ends with the authority cannot be made to last longer
         last = ends >= self._authority.expires

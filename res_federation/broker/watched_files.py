@@ -43,6 +43,6 @@ class WatchedFiles:
 def _signature(file: Path) -> _Signature:
     try:
         found = file.stat()
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, ValueError) as error:  # a name with a NUL in it, too
+        return str(error)
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)

@@ -92,7 +92,7 @@ def security_settings(file: Path | None, home: Path) -> SecuritySettings:
         raise InvalidArgument(
             f"cannot read '{path}': {error.strerror}", field="--security"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidArgument(f"{path}: {error}", field="--security") from None
     except ValidationError as error:
         first = error.errors()[0]

@@ -149,6 +149,25 @@ async def shows(port: int, ca_pem: bytes, serial: str) -> bool:
         return False
 
 
+def test_settings_that_cannot_be_change_nothing_and_are_told_once_a_day(tmp_path):
+    now = time.time()
+    authority = Authority.opened(tmp_path / "authority", now)
+    doors = Doors(authority, SecuritySettings(), (), now)
+    nowhere = Path("a\0b")
+    for wrong in (
+        SecuritySettings(hosts=("b\u00fccher.example",)),
+        SecuritySettings(tls_certificate=nowhere, tls_key=nowhere),
+    ):
+        doors.follow(wrong)
+        with pytest.raises(InvalidArgument):
+            doors.look(now)
+        assert doors.look(now + 1.0) == 0.0
+        doors.follow(SecuritySettings())
+        doors.look(now + 2.0)
+    with pytest.raises(InvalidArgument, match="hosts"):
+        Doors(authority, SecuritySettings(hosts=("\u00fc",)), (), now)
+
+
 def test_a_broker_does_not_start_with_files_that_do_not_fit(tmp_path):
     authority = Authority.opened(tmp_path / "authority", time.time())
     one, other = authority.server((), time.time()), authority.server((), time.time())

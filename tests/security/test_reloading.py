@@ -123,7 +123,14 @@ async def _submits(who: Caller) -> bool:
 
 @pytest.mark.parametrize(
     "broken",
-    ["[[binding]\n", "[limits]\ncalls_per_s = -1\n", '[[binding]]\nrole = "god"\n', "\ud800", None],
+    [
+        "x = " + "[" * 5000,
+        "[[binding]\n",
+        "[limits]\ncalls_per_s = -1\n",
+        '[[binding]]\nrole = "god"\n',
+        "\ud800",
+        None,
+    ],
 )
 async def test_a_broken_file_changes_nothing_and_is_told_once(patient, tmp_path, broken, capsys):
     async with broker(tmp_path, patient) as running, running.channel() as channel:
