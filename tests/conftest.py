@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import shutil
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.agent import local_accounts
@@ -123,6 +127,16 @@ def _stay_here() -> Iterator[None]:
     patch.setattr(socket.socket, "connect_ex", _guarded(socket.socket.connect_ex))
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Undo what a command that ran in this process did to logs: later tests read them."""
+    hooks, handlers = (sys.excepthook, threading.excepthook), logging.getLogger().handlers[:]
+    yield
+    structlog.reset_defaults()
+    sys.excepthook, threading.excepthook = hooks
+    logging.getLogger().handlers[:] = handlers
 
 
 # --- who runs what

@@ -67,7 +67,7 @@ def configure(level: str = "info") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.INFO)),
         logger_factory=_StandardError,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # whoever asked for a logger before follows too
     )
     others = _Others(logging.WARNING)
     others.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
-import pytest
 import structlog
 
 from res_federation.telemetry.logs import configure
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 class FullDisk(io.StringIO):
@@ -44,3 +36,14 @@ def test_a_closed_or_full_standard_error_ends_nobody(monkeypatch, capsys) -> Non
         log.error("lost too")
     log.error("heard again")
     assert "heard again" in capsys.readouterr().err
+
+
+def test_a_logger_that_was_used_before_follows_what_is_set_later(capsys) -> None:
+    configure("error")
+    log = structlog.get_logger()
+    log.info("quiet")
+    configure("info")
+    log.info("loud")
+    told = capsys.readouterr().err
+    assert "loud" in told
+    assert "quiet" not in told

@@ -9,7 +9,6 @@ import logging
 import secrets
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -58,15 +57,6 @@ SECRETS = {
 class Settings:
     url: str
     secret: bytes
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    hooks, handlers = (sys.excepthook, threading.excepthook), logging.getLogger().handlers[:]
-    yield
-    structlog.reset_defaults()
-    sys.excepthook, threading.excepthook = hooks
-    logging.getLogger().handlers[:] = handlers
 
 
 def _middle(secret: str) -> str:
