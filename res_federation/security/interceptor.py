@@ -102,8 +102,9 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
     def _collected(self, inner: Any, call: Call, login: Login) -> Any:
         async def unary(requests: AsyncIterator[Any], context: Any) -> Any:
             try:
-                async with self.streams.kept(call, login) as stream:
-                    return await inner(stream.checked(requests), context)
+                with self.streams.kept(call, login) as stream:
+                    async with stream.within():
+                        return await inner(stream.heard(requests), context)
             except FederationError as error:
                 await self._refuse(context, error)
 
@@ -112,9 +113,9 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
     def _answered(self, inner: Any, call: Call, login: Login, *, hears: bool) -> Any:
         async def answers(asked: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                async with self.streams.kept(call, login) as stream:
-                    said = stream.checked(asked) if hears else asked
-                    async for answer in stream.checked(inner(said, context)):
+                with self.streams.kept(call, login) as stream:
+                    heard = stream.heard(asked) if hears else asked
+                    async for answer in stream.said(inner(heard, context)):
                         yield answer
             except FederationError as error:
                 await self._refuse(context, error)

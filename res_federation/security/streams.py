@@ -8,8 +8,8 @@ so here, and each open stream is asked for again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from math import isfinite
 from typing import Any
 
@@ -22,12 +22,13 @@ from res_federation.security.permissions import permit
 class OpenStream:
     """One stream, from its first message to its last."""
 
-    def __init__(
-        self, call: Call, login: Login, bound: asyncio.Timeout, now: Callable[[], float]
-    ) -> None:
-        """Stand for *call* of *login*; *bound* ends it."""
+    def __init__(self, call: Call, login: Login, now: Callable[[], float]) -> None:
+        """Stand for *call* of *login*; *now* tells UTC seconds."""
         self.login = login
-        self._call, self._bound, self._now = call, bound, now
+        self._call, self._now = call, now
+        self._bound: asyncio.Timeout | None = None
+        left = login.expires - now()
+        self._end = asyncio.get_running_loop().time() + max(0.0, left) if isfinite(left) else None
         self.why: FederationError | None = None
         """Why it was ended, or None."""
 
@@ -38,9 +39,39 @@ class OpenStream:
         if self.why is not None:
             raise self.why
 
-    async def checked(self, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """Yield messages, of either direction, while the stream may go on."""
+    @asynccontextmanager
+    async def within(self) -> AsyncIterator[None]:
+        """Wait inside for as long as the stream may go on; raises why it is over."""
+        bound = asyncio.timeout_at(self._end)
+        try:
+            async with bound:
+                self._bound = bound
+                yield
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise self.why or _over() from None
+        finally:
+            self._bound = None
+
+    async def heard(self, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yield what the caller says while the stream may go on."""
         async for message in messages:
+            self.check()
+            yield message
+
+    async def said(self, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yield what is said to the caller while the stream may go on.
+
+        The wait for the next message is cut when it is over, and nothing else: gRPC tells a caller
+        nothing at all, not even an end, when it is cut while it sends.
+        """
+        while True:
+            async with self.within():
+                try:
+                    message = await anext(messages)
+                except StopAsyncIteration:
+                    return
             self.check()
             yield message
 
@@ -58,7 +89,7 @@ class OpenStream:
                 )
         except FederationError as error:
             self.why = error
-            if not self._bound.expired():  # else it ends already: its time is over
+            if self._bound is not None and not self._bound.expired():  # else it ends already
                 self._bound.reschedule(asyncio.get_running_loop().time())
         else:
             self._call.permit = found
@@ -72,29 +103,15 @@ class OpenStreams:
         self._now = now
         self._open: set[OpenStream] = set()
 
-    @asynccontextmanager
-    async def kept(self, call: Call, login: Login) -> AsyncIterator[OpenStream]:
-        """Keep the stream of *call* open while *login* holds, also while nothing is said.
-
-        Raises:
-            Unauthenticated: When the login is over.
-            PermissionDenied: When its holder may not make the call any more.
-
-        """
-        left = login.expires - self._now()
-        end = asyncio.get_running_loop().time() + max(0.0, left) if isfinite(left) else None
+    @contextmanager
+    def kept(self, call: Call, login: Login) -> Iterator[OpenStream]:
+        """Look after the stream of *call* while it is open."""
+        stream = OpenStream(call, login, self._now)
+        self._open.add(stream)
         try:
-            async with asyncio.timeout_at(end) as bound:
-                stream = OpenStream(call, login, bound, self._now)
-                self._open.add(stream)
-                try:
-                    yield stream
-                finally:
-                    self._open.discard(stream)
-        except TimeoutError:
-            if not bound.expired():
-                raise
-            raise stream.why or _over() from None
+            yield stream
+        finally:
+            self._open.discard(stream)
 
     def look_again(self, of: str = "") -> None:
         """Look at each stream that rests on the standing of *of* (`Login.rests_on`), "" for all."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from tests.security.test_roles_matrix import bearer
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 DENIED = grpc.StatusCode.PERMISSION_DENIED
+WATCH = "/res_federation.api.v1.JobService/WatchJobs"
 BY_CLAIM = """
 [[binding]]
 role = "user"
@@ -260,14 +261,36 @@ async def test_a_change_in_the_very_turn_in_which_a_login_ends_harms_nobody():
     loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
 
     async def watched() -> None:
-        async with streams.kept(Call("/res_federation.api.v1.JobService/WatchJobs"), login):
-            loop.call_later(0.02, streams.look_again)
-            time.sleep(0.1)  # noqa: ASYNC251 - so both are due in one turn of the loop
-            await asyncio.sleep(5)
+        with streams.kept(Call(WATCH), login) as stream:
+            async with stream.within():
+                loop.call_later(0.02, streams.look_again)
+                time.sleep(0.1)  # noqa: ASYNC251 - so both are due in one turn of the loop
+                await asyncio.sleep(5)
 
     with pytest.raises(Unauthenticated, match="over"):
         await watched()
     assert told == []
+
+
+async def test_a_stream_that_ends_while_a_message_is_sent_says_so_after_it():
+    """Cut amid sending, gRPC would leave the caller without an end."""
+    streams = OpenStreams(lambda: 0.0)
+    who = Principal("people", "ana", projects={"p": Role.USER})
+
+    def again(_now: float) -> Principal:
+        raise Unauthenticated("the token was revoked")
+
+    async def changes() -> AsyncIterator[int]:
+        for number in range(9):
+            yield number
+
+    with streams.kept(Call(WATCH), Login(who, 100.0, who.user, again)) as stream:
+        messages = stream.said(changes())
+        assert await anext(messages) == 0
+        streams.look_again()
+        await asyncio.sleep(0.05)  # gRPC sends; cancelled here, this test would end
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await anext(messages)
 
 
 def test_a_claim_that_nobody_shows_any_more_is_believed_for_thirty_days():
