@@ -84,7 +84,7 @@ class Doorkeeper(grpc.aio.ServerInterceptor):
 
     def _kept(self, handler: Any, call: Call, login: Login) -> Any:
         """Return *handler*; a stream of it ends when its caller may not have it any more."""
-        if handler is None or not (handler.request_streaming or handler.response_streaming):
+        if not (handler.request_streaming or handler.response_streaming):
             return handler
         words = (handler.request_deserializer, handler.response_serializer)
         if not handler.response_streaming:
